@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What belongs to a hart. On RISC-V it is reached through sscratch (arch/riscv/entry.S knows the offsets of the
+ * first fields); tp is the thread's TLS pointer and moves with the thread. Valid only while the caller cannot be
+ * moved: interrupts masked or preemption off. thread_self() is safe at any time.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+struct thread;
+
+struct hart {
+	vaddr_t kstack_base; // of the current thread: lowest valid address
+	vaddr_t kstack_top;  // of the current thread
+	vaddr_t emergency_top;
+	uint64_t scratch[4]; // for trap entry, interrupts masked
+	struct thread *current;
+	struct thread *idle;
+	uint64_t id; // SBI hart id
+	uint32_t irq_depth;
+	bool need_resched; // set by interrupts and wake-ups, read on the way out of a trap; this hart only
+};
+
+struct hart *hart_self(void);
+
+/* Reading one pointer of the hart's is atomic against being moved, so no masking is needed. */
+struct thread *thread_self(void);

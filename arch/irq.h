@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Interrupt masking of the hart that runs, and idling. */
+#pragma once
+
+#include "lib/types.h"
+
+/* Masks interrupts on this hart; returns what irq_restore needs. Nests. */
+unsigned long irq_save(void);
+void irq_restore(unsigned long flags);
+bool irq_enabled(void);
+
+/*
+ * Waits until an interrupt is pending, called by the idle thread with interrupts masked; returns with them still
+ * masked, and the caller unmasks to let it be handled (so no wake-up can slip between check and wait).
+ */
+void irq_wait(void);

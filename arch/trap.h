@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What a trap hands up. Two functions are bound by the linker: the fault handler is mm's, the interrupt handler
+ * drivers/irq's.
+ */
+#pragma once
+
+#include "lib/types.h"
+#include <arch_trap.h> // struct trap_frame: all registers at the trap
+
+enum fault_access { FAULT_READ, FAULT_WRITE, FAULT_EXEC };
+
+/* How a fault ended; anything but FAULT_OK becomes a signal, or the short count of a uaccess helper. */
+enum fault_result {
+	FAULT_OK,
+	FAULT_MAPERR, // SIGSEGV, SEGV_MAPERR: no mapping there
+	FAULT_ACCERR, // SIGSEGV, SEGV_ACCERR: mapping without the right
+	FAULT_ADRERR, // SIGBUS, BUS_ADRERR: beyond the file's last page, I/O error, no space, no memory
+};
+
+/*
+ * Serves a page fault as a call of the current thread: interrupts on, may sleep. error is the errno behind
+ * FAULT_ADRERR (positive), else 0. mm/fault.c.
+ */
+enum fault_result trap_page_fault(vaddr_t va, enum fault_access access, int *error);
+
+/* External interrupt, interrupts masked. drivers/irq/. */
+void trap_irq(void);
+
+/* Timer interrupt, interrupts masked. kernel/time.c. */
+void trap_timer(void);
+
+/* Where a trap frame was: for reports. */
+vaddr_t trap_frame_pc(const struct trap_frame *tf);
+vaddr_t trap_frame_sp(const struct trap_frame *tf);
+vaddr_t trap_frame_fp(const struct trap_frame *tf);
+
+/* Prints all registers, and a backtrace with symbols, to the log (emergency path, any context). */
+void trap_frame_print(const struct trap_frame *tf);
+void backtrace_print(vaddr_t pc, vaddr_t fp);
+/* Backtrace of the caller. */
+void backtrace_here(void);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Matching drivers to the device tree. A driver is a list of `compatible` strings and a probe; board/drivers.c lists
+ * the drivers in the order in which they are probed. A device is what the tree says of one node, already checked.
+ */
+#pragma once
+
+#include "lib/fdt.h"
+#include "lib/types.h"
+
+#define DEVICE_REGS_MAX 4
+#define DEVICE_IRQS_MAX 8
+
+struct device {
+	const struct fdt *fdt;
+	fdt_node_t node;
+	const char *name; // node name with unit address
+	struct {
+		paddr_t pa;
+		uint64_t len;
+	} reg[DEVICE_REGS_MAX];
+	unsigned reg_count;
+	uint32_t irq[DEVICE_IRQS_MAX];
+	unsigned irq_count;
+};
+
+struct driver {
+	const char *name;
+	const char *const *compatible; // NULL-terminated
+	/* 0: bound; -ENODEV: not this one after all, silently; else the error, which is logged. May sleep. */
+	int (*probe)(const struct device *dev);
+};
+
+/* board/drivers.c, NULL-terminated. */
+extern const struct driver *const board_drivers[];
+
+/* Probes every node with status okay, driver by driver. */
+void drivers_probe(const struct fdt *fdt);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Sleeping locks: may be held across I/O. Thread context only, no spinlock held. */
+#pragma once
+
+#include "kernel/wait.h"
+
+struct thread;
+
+struct mutex {
+	struct spinlock lock;  // guards the rest
+	struct thread *owner;  // NULL: free
+	struct waitq waitq;
+};
+
+#define MUTEX_INIT(m, what)                                                                                            \
+	{                                                                                                              \
+		.lock = SPINLOCK_INIT(what), .waitq = WAITQ_INIT((m).waitq)                                            \
+	}
+
+void mutex_init(struct mutex *m, const char *name);
+void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+bool mutex_owned(const struct mutex *m); // by the current thread
+
+struct cond {
+	struct spinlock lock; // guards waitq
+	struct waitq waitq;
+};
+
+#define COND_INIT(c, what)                                                                                             \
+	{                                                                                                              \
+		.lock = SPINLOCK_INIT(what), .waitq = WAITQ_INIT((c).waitq)                                            \
+	}
+
+void cond_init(struct cond *c, const char *name);
+/* Gives m up, waits, takes m again. Spurious returns are possible. */
+void cond_wait(struct cond *c, struct mutex *m);
+int cond_wait_until(struct cond *c, struct mutex *m, nsec_t deadline); // 0 or -ETIMEDOUT
+void cond_signal(struct cond *c);
+void cond_broadcast(struct cond *c);
+
+/* Many readers or one writer; writers go first, so a reader must not take it twice. */
+struct rwlock {
+	struct spinlock lock;  // guards the rest
+	unsigned readers;
+	unsigned writers_waiting;
+	struct thread *writer;
+	struct waitq waitq_read, waitq_write;
+};
+
+#define RWLOCK_INIT(rw, what)                                                                                          \
+	{                                                                                                              \
+		.lock = SPINLOCK_INIT(what), .waitq_read = WAITQ_INIT((rw).waitq_read),                                \
+		.waitq_write = WAITQ_INIT((rw).waitq_write)                                                            \
+	}
+
+void rwlock_init(struct rwlock *rw, const char *name);
+void rwlock_lock_read(struct rwlock *rw);
+bool rwlock_trylock_read(struct rwlock *rw);
+void rwlock_unlock_read(struct rwlock *rw);
+void rwlock_lock_write(struct rwlock *rw);
+bool rwlock_trylock_write(struct rwlock *rw);
+void rwlock_unlock_write(struct rwlock *rw);
+bool rwlock_owned_write(const struct rwlock *rw);

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Waiting for a condition that a spinlock guards. The waiter holds that lock, checks, and calls waitq_wait, which
+ * queues the thread and gives the lock up in one step; the waker holds the same lock, so no wake-up is lost:
+ *
+ *	flags = spin_lock(&x->lock);
+ *	while (!x->ready)
+ *		waitq_wait(&x->waitq, &x->lock, &flags);
+ *	spin_unlock(&x->lock, flags);
+ */
+#pragma once
+
+#include "kernel/spinlock.h"
+#include "lib/list.h"
+
+struct waitq {
+	struct list_node waiters; // struct thread.wait_node; guarded by the spinlock that the callers hold
+};
+
+#define WAITQ_INIT(wq)                                                                                                 \
+	{                                                                                                              \
+		LIST_INIT((wq).waiters)                                                                                \
+	}
+
+void waitq_init(struct waitq *wq);
+
+/* Sleeps until woken; the lock is held again on return. Spurious returns are possible: loop on the condition. */
+void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags);
+
+/* As waitq_wait; -ETIMEDOUT when the clock passed deadline first, else 0. */
+int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline);
+
+/* Caller holds the lock that the waiters gave up. Any context. */
+void waitq_wake_one(struct waitq *wq);
+void waitq_wake_all(struct waitq *wq);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Reader of the flattened device tree (Devicetree Specification, chapter 5). Works in place, allocates nothing. The
+ * blob is checked once by fdt_open: header, bounds, token structure, depth; after that every node offset handed out
+ * is good and walking cannot run wild. Big-endian numbers are converted here.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+struct fdt {
+	const uint8_t *blob;
+	uint32_t size;
+	uint32_t struct_off, struct_size, strings_off, strings_size, rsvmap_off;
+};
+
+typedef int32_t fdt_node_t; // offset of the node's token in the structure block; negative: errno
+#define FDT_DEPTH_MAX 32
+
+/* Size stated in a header at blob, without trusting more than its first 8 bytes: 0 if it is no device tree. */
+uint32_t fdt_total_size(const void *blob);
+
+/* 0, or -EINVAL (not a tree, or damaged), -E2BIG (larger than max or deeper than FDT_DEPTH_MAX). */
+int fdt_open(struct fdt *fdt, const void *blob, size_t max);
+
+fdt_node_t fdt_root(const struct fdt *fdt);
+/* Depth-first successor over the whole tree; *depth is kept relative to the start. -ENOENT at the end. */
+fdt_node_t fdt_next(const struct fdt *fdt, fdt_node_t node, int *depth);
+fdt_node_t fdt_first_child(const struct fdt *fdt, fdt_node_t node);
+fdt_node_t fdt_next_sibling(const struct fdt *fdt, fdt_node_t node);
+fdt_node_t fdt_parent(const struct fdt *fdt, fdt_node_t node);
+/* "/soc/serial@10000000", or an alias name without slash; a component without @ matches any unit address. */
+fdt_node_t fdt_by_path(const struct fdt *fdt, const char *path);
+fdt_node_t fdt_by_phandle(const struct fdt *fdt, uint32_t phandle);
+/* Next node after `after` (negative: from the start) that is compatible. */
+fdt_node_t fdt_by_compatible(const struct fdt *fdt, fdt_node_t after, const char *compatible);
+
+const char *fdt_name(const struct fdt *fdt, fdt_node_t node);
+/* Raw property; NULL if it is not there. */
+const void *fdt_prop(const struct fdt *fdt, fdt_node_t node, const char *name, uint32_t *len);
+/* A property that must be a NUL-terminated string (list): NULL if it is not. */
+const char *fdt_prop_string(const struct fdt *fdt, fdt_node_t node, const char *name);
+/* Cell i of a property of 32-bit cells: false if it is shorter. */
+bool fdt_prop_u32(const struct fdt *fdt, fdt_node_t node, const char *name, unsigned i, uint32_t *value);
+bool fdt_is_compatible(const struct fdt *fdt, fdt_node_t node, const char *compatible);
+/* No status, "okay" or "ok". */
+bool fdt_is_enabled(const struct fdt *fdt, fdt_node_t node);
+
+/* Entry i of reg, as a physical address: translated through every parent's ranges. -ENOENT, -EINVAL. */
+int fdt_reg(const struct fdt *fdt, fdt_node_t node, unsigned i, paddr_t *pa, uint64_t *len);
+/* Interrupt i (interrupts or interrupts-extended, one-cell parents): *parent is the controller's phandle. */
+int fdt_irq(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq);
+/* Memory reservation block, entry i: -ENOENT at the end. */
+int fdt_reservation(const struct fdt *fdt, unsigned i, paddr_t *pa, uint64_t *len);

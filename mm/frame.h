@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Physical memory, frame by frame. One descriptor a frame, made on first use so that start-up does not grow with
+ * RAM. frame_alloc never reclaims and never sleeps: NULL means that the caller (page cache, private memory) calls the
+ * evictor in the open, mm/reclaim.h.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "arch/page.h"
+#include "lib/list.h"
+
+struct pcache_object;
+
+/* States of a page-cache page, docs/design.md section 5. Changed only by pcache (page_state_change). */
+enum page_flags {
+	PAGE_FILLING = 1 << 0,
+	PAGE_UPTODATE = 1 << 1,
+	PAGE_BACKED = 1 << 2, // its disk block is allocated: a store calls nothing in fs/
+	PAGE_DIRTY = 1 << 3,
+	PAGE_WRITING = 1 << 4,
+	PAGE_ERROR = 1 << 5, // its last write failed
+	PAGE_WIRED = 1 << 6, // mlock: not evicted
+	PAGE_REFERENCED = 1 << 7,
+	PAGE_ONLRU = 1 << 8,
+};
+
+/* Descriptor of one frame. Which fields mean something depends on who owns the frame. */
+struct page {
+	atomic_uint flags;   // enum page_flags; changed under the page lock, read at any time
+	atomic_uint pins;    // not evicted, not freed while > 0
+	struct pcache_object *object; // NULL: not in the page cache
+	pgidx_t index;
+	struct list_node lru;
+	uint32_t mapped;     // page-table entries showing it; guarded by the object's mapping lock
+	uint16_t io_pending; // parts of a fill or write still under way; the pcache user's own count (atomic access)
+	int16_t io_error;
+};
+
+/*
+ * Hands a range of RAM to the allocator, whole frames of [start, end). Called at start only, the range with the
+ * descriptors first (frame_init takes the space for all descriptors up to max_pa from the largest range).
+ */
+struct mem_range {
+	paddr_t start, end;
+};
+void frame_init(const struct mem_range *ranges, size_t count);
+
+/* A frame with undefined contents, pins 1, flags 0, no object. NULL: none free. Any context. */
+struct page *frame_alloc(void);
+/* The same, only above the reserve kept for page tables and writeback. */
+struct page *frame_alloc_normal(void);
+/* `count` frames adjacent in physical memory, aligned to `align` bytes (a power of two). At start and for drivers. */
+struct page *frame_alloc_contig(size_t count, size_t align);
+/* Invariant I4: pins is 1 (the caller's), unmapped, not under I/O, no object. Any context. */
+void frame_free(struct page *page);
+
+paddr_t page_pa(const struct page *page);
+void *page_va(const struct page *page); // in the linear map
+struct page *pa_to_page(paddr_t pa);    // NULL: not RAM of ours
+
+size_t frame_total(void);
+size_t frame_free_count(void);

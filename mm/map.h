@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The mapping calls, below their POSIX faces (posix/mman.c checks flags and turns a descriptor into an object).
+ * All may sleep; no lock held by the caller. Negative errno on failure.
+ */
+#pragma once
+
+#include "arch/page.h"
+#include "mm/pcache.h"
+
+enum map_prot { MAP_R = 1, MAP_W = 2, MAP_X = 4 }; // same values as enum pt_rights
+
+enum map_kind { MAP_KIND_ANON, MAP_KIND_SHARED, MAP_KIND_PRIVATE };
+
+struct map_request {
+	vaddr_t addr;   // hint, or the place with fixed
+	size_t len;     // bytes, > 0; rounded up to pages
+	enum map_prot prot;
+	enum map_prot max_prot; // what mprotect may later give (a file opened read-only cannot be mapped shared writable)
+	enum map_kind kind;
+	bool fixed, noreplace;  // MAP_FIXED; MAP_FIXED_NOREPLACE
+	bool populate, locked, noreserve;
+	struct pcache_object *object; // NULL for anonymous; the mapping takes its own reference
+	uint64_t offset;              // bytes, page aligned
+};
+
+int map_init(void);
+int map_create(const struct map_request *req, vaddr_t *out); // -ENOMEM, -EINVAL, -EEXIST, -EOVERFLOW
+int map_remove(vaddr_t addr, size_t len);                    // -EINVAL
+int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole), -EACCES, -EINVAL
+/* sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). */
+int map_sync(vaddr_t addr, size_t len, bool sync);
+/* mlock, munlock. */
+int map_lock(vaddr_t addr, size_t len, bool lock);
+/* madvise for what is built: enum map_advice. */
+enum map_advice { MAP_ADV_NORMAL, MAP_ADV_RANDOM, MAP_ADV_SEQUENTIAL, MAP_ADV_WILLNEED, MAP_ADV_DONTNEED };
+int map_advise(vaddr_t addr, size_t len, enum map_advice advice);
+
+/* Heap of the C library: grows by private anonymous memory. Returns the old end, or 0 when it cannot (ENOMEM). */
+vaddr_t map_sbrk(intptr_t delta);
+
+/* What covers addr, for the fault report: false if nothing does. */
+struct map_info {
+	vaddr_t start, end;
+	enum map_prot prot;
+	enum map_kind kind;
+	uint64_t offset; // of start in the object
+	struct pcache_object *object;
+};
+bool map_lookup(vaddr_t addr, struct map_info *out);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The page cache: file data only, keyed by (object, index). It knows frames, indexes, page states, and the mappings
+ * that show an object; not inodes, blocks or descriptors. An object is embedded in an in-core inode, whose file
+ * system serves it through pcache_ops.
+ *
+ * A page's life:  absent -> filling -> uptodate [backed] -> dirty -> writing -> clean ... -> evicted.
+ * Dirty and writing are independent: a store during a write sets dirty again and goes on at once (P4).
+ *
+ * Locks, in order (design section 12, I2): inode operation lock (fs) -> object map_lock -> transaction (fs) -> page
+ * lock -> address space -> mapping list -> page-table entry. The page lock is never held across I/O.
+ */
+#pragma once
+
+#include "kernel/mutex.h"
+#include "lib/radix.h"
+#include "mm/frame.h"
+
+struct pcache_object;
+
+/* A file system's side. All but ref may sleep. Errors are negative errno. */
+struct pcache_ops {
+	/*
+	 * Starts reading pages first .. first+n-1 (filling, pinned by the cache) and returns; each ends with
+	 * pcache_fill_done exactly once, from any context, also when this returns. Holes become zeros; `backed` is
+	 * told to fill_done. Pages beyond end of file are not asked for; the tail of the last page is zeroed by fill.
+	 * Called with map_lock held shared, no page lock. An error that kept it from starting goes to fill_done too.
+	 */
+	void (*fill)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
+
+	/*
+	 * Starts writing pages (writing, backed) and returns; each ends with pcache_write_done exactly once. Bytes past
+	 * end of file are not written to the file as data (they are zero in the frame). Allocates no memory.
+	 * Called with no lock.
+	 */
+	void (*write)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
+
+	/*
+	 * Allocates the disk block(s) behind a page that is about to be stored into. 0, -ENOSPC, -EIO, -EROFS...
+	 * Called with map_lock held shared, no page lock. The page's frame is given: blocks that were holes are zero
+	 * there.
+	 */
+	int (*reserve)(struct pcache_object *obj, pgidx_t index);
+
+	/*
+	 * Makes durable what was written, and the metadata needed to find it: ends with a FLUSH of the device if
+	 * anything of the object completed after the last good FLUSH was issued (I7). 0 or the error. Called with no
+	 * lock.
+	 */
+	int (*sync)(struct pcache_object *obj);
+
+	/* Takes (+1) or drops (-1) a reference to the inode around the object. Dropping may sleep. */
+	void (*ref)(struct pcache_object *obj, int delta);
+};
+
+struct pcache_object {
+	const struct pcache_ops *ops;
+
+	struct rwlock map_lock; // fault, read and write share it; truncate, punch and extend own it
+	uint64_t size;          // bytes; changed with map_lock owned
+
+	struct spinlock lock;     // guards the four below, and removal and insertion of pages
+	struct radix pages;       // index -> struct page; tags below
+	size_t page_count;
+	size_t dirty_count;       // pages dirty or writing
+	struct list_node dirty_node; // list of objects with dirty pages, guarded by the list's lock
+
+	struct spinlock mapping_lock; // guards mappings and struct page.mapped
+	struct list_node mappings;    // struct vma.mapping_node
+
+	atomic_bool stored;       // a store through a mapping dirtied a page since fs last took this (time stamps)
+	atomic_uint write_errseq; // counts failed writes and failed FLUSHes: each open file compares with what it saw
+	atomic_int write_errno;   // of the last one (negative)
+};
+
+enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
+
+/* Mount-time set-up: starts the writeback thread. */
+int pcache_init(void);
+
+void pcache_object_init(struct pcache_object *obj, const struct pcache_ops *ops, uint64_t size);
+/* The inode goes: no mapping, no dirty page is left (asserted); frees all pages. */
+void pcache_object_destroy(struct pcache_object *obj);
+
+/*
+ * The page at index, uptodate and pinned. Missing: filled, with readahead when `ra` says so. Sleeps. Errors: those of
+ * fill (nothing is cached then), -ENOMEM. Caller holds map_lock shared and index is inside the file. pcache_put unpins.
+ */
+struct readahead {
+	pgidx_t next;     // where a sequential reader would go on
+	uint32_t window;  // pages; 0: off
+	pgidx_t ahead;    // first page not yet asked for
+	bool random;      // advised: never read ahead
+};
+int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, struct page **out);
+
+/* As pcache_get for a page that the caller is about to overwrite whole: not read, zeroed if it was missing. */
+int pcache_get_overwrite(struct pcache_object *obj, pgidx_t index, struct page **out);
+
+/* Cached and uptodate: pinned; else NULL. Does not sleep. */
+struct page *pcache_find(struct pcache_object *obj, pgidx_t index);
+void pcache_put(struct page *page);
+
+/*
+ * Makes a pinned page storable: reserves its blocks unless backed, waits for memory if too much is dirty (never for
+ * pages that are backed and resident: throttle says whether to), marks it dirty. Call before storing into the frame.
+ * Caller holds map_lock shared. 0 or reserve's error.
+ */
+int pcache_make_dirty(struct page *page);
+
+/* For fs: ends of fill and write. Any context. err 0 or negative errno. */
+void pcache_fill_done(struct page *page, int err, bool backed);
+void pcache_write_done(struct page *page, int err);
+
+/*
+ * Writes the dirty pages in [first, last] and waits until none of them is dirty-since-before or being written.
+ * Returns the first failure of these writes. Does not call ops->sync. No lock held.
+ */
+int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+/* Starts writing and returns. */
+void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/* msync(MS_SYNC) and the data part of fsync: pcache_write_range, then ops->sync; reports every failure of its own. */
+int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/*
+ * Removes pages first.. to the end (truncate) or [first, last] (punch) from the cache and from every mapping, private
+ * copies included; dirty contents are dropped; waits for I/O on them. map_lock owned.
+ */
+void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+#define PGIDX_MAX (~(pgidx_t)0)
+
+/* Zeroes [from, to) inside one cached-or-filled page and marks it dirty: old tail on truncate and extend. map_lock owned. */
+int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
+
+/* Forgets that [first, last] are backed (punch, truncate gave the blocks back). map_lock owned. */
+void pcache_unback(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/* A FLUSH of the device under obj failed: errors are recorded as of a failed write. */
+void pcache_flush_failed(struct pcache_object *obj, int err);
+
+/* Once-per-open-file report of asynchronous errors: compares with and updates *seen; 0 or the errno (negative). */
+int pcache_error_since(struct pcache_object *obj, unsigned *seen);
+
+/* All objects: writes everything dirty, waits; first error. For sync and unmount. */
+int pcache_write_all(void);
+
+/* Drops every clean, unpinned, unmapped page (benchmarks, tests). Returns how many. */
+size_t pcache_drop_clean(void);
+
+struct pcache_stats {
+	size_t pages, dirty, writing;
+	uint64_t hits, fills, writes, evicted;
+};
+void pcache_stats(struct pcache_stats *out);
+
+/* Tests: limits the cache to so many pages (0: RAM). */
+void pcache_limit(size_t pages);

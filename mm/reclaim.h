@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Making frames free: second chance over the page cache, clean pages first, dirty ones written. Called in the open,
+ * with nothing locked that the evictor takes: it only try-locks (I2).
+ */
+#pragma once
+
+#include "mm/frame.h"
+
+/* A frame, evicting and waiting for writeback as needed. NULL only if nothing can be evicted. May sleep. */
+struct page *frame_get(void);
+
+/* Caches elsewhere (dentries, inodes, buffers) that can give memory back: called by the evictor, may only try-lock. */
+struct shrinker {
+	size_t (*shrink)(size_t frames_wanted); // frames really freed
+	struct list_node node;
+};
+void shrinker_register(struct shrinker *s);
