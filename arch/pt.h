@@ -28,9 +28,9 @@ pte_t pte_hold(paddr_t pa);
 bool pte_is_none(pte_t e);
 bool pte_is_present(pte_t e);
 bool pte_is_held(pte_t e);
-paddr_t pte_pa(pte_t e);             // present or held
-enum pt_rights pte_rights(pte_t e);  // 0 unless present
-bool pte_young(pte_t e);             // accessed since pt_make_old
+paddr_t pte_pa(pte_t e);			// present or held
+enum pt_rights pte_rights(pte_t e);		// 0 unless present
+bool pte_young(pte_t e);			// accessed since pt_make_old
 pte_t pte_narrow(pte_t e, enum pt_rights keep); // same frame, rights & keep; no rights left: held
 
 /*

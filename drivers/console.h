@@ -15,7 +15,8 @@ struct console_port {
 	const char *name; // "ttyS0", "hvc0": the value of console= in the boot arguments
 	/* Polled: all bytes are accepted when it returns. Any context. */
 	void (*write_polled)(struct console_port *port, const void *buf, size_t len);
-	/* Takes up to len bytes for sending by interrupt; returns how many. console_port_room is called when there is room. */
+	/* Takes up to len bytes for sending by interrupt; returns how many. console_port_room is called when there is
+	 * room. */
 	size_t (*write)(struct console_port *port, const void *buf, size_t len);
 	/* Lets received bytes flow: until then the driver leaves them in the device. */
 	void (*start)(struct console_port *port);

@@ -14,7 +14,8 @@ struct chardev {
 	bool is_tty;
 	/* At least one byte unless at end of input: count, 0 at end, negative errno (EIO: a receive error, EINTR). */
 	long (*read)(struct chardev *dev, void *buf, size_t len);
-	/* channel 1 or 2: which of the standard streams, so that stderr is kept apart. All of len, or negative errno. */
+	/* channel 1 or 2: which of the standard streams, so that stderr is kept apart. All of len, or negative errno.
+	 */
 	long (*write)(struct chardev *dev, const void *buf, size_t len, int channel);
 	/* Waits until all written bytes have left. */
 	int (*drain)(struct chardev *dev);

@@ -21,7 +21,8 @@ void log_at_v(enum log_level level, const char *format, va_list ap);
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 
-/* Messages of a higher level are kept in the ring only. Default LOG_INFO; `quiet` in the boot arguments: LOG_WARNING. */
+/* Messages of a higher level are kept in the ring only. Default LOG_INFO; `quiet` in the boot arguments: LOG_WARNING.
+ */
 void log_set_level(enum log_level level);
 
 /*

@@ -9,8 +9,8 @@
 struct thread;
 
 struct mutex {
-	struct spinlock lock;  // guards the rest
-	struct thread *owner;  // NULL: free
+	struct spinlock lock; // guards the rest
+	struct thread *owner; // NULL: free
 	struct waitq waitq;
 };
 
@@ -44,7 +44,7 @@ void cond_broadcast(struct cond *c);
 
 /* Many readers or one writer; writers go first, so a reader must not take it twice. */
 struct rwlock {
-	struct spinlock lock;  // guards the rest
+	struct spinlock lock; // guards the rest
 	unsigned readers;
 	unsigned writers_waiting;
 	struct thread *writer;

@@ -11,8 +11,8 @@
 #include "arch/context.h"
 #include "kernel/wait.h"
 
-#define KSTACK_SIZE (16 * 1024)        // trap stack
-#define THREAD_STACK_SIZE (64 * 1024)  // default for kernel threads
+#define KSTACK_SIZE (16 * 1024)	      // trap stack
+#define THREAD_STACK_SIZE (64 * 1024) // default for kernel threads
 #define THREAD_NAME_MAX 16
 
 enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_WAITING, THREAD_DEAD };
@@ -21,7 +21,7 @@ struct thread {
 	struct context context;
 	vaddr_t kstack_base, kstack_top;
 	vaddr_t stack_base, stack_top;
-	void *tls;         // thread pointer; block owned by the thread
+	void *tls; // thread pointer; block owned by the thread
 	char name[THREAD_NAME_MAX];
 	unsigned id;
 
@@ -30,16 +30,16 @@ struct thread {
 	struct list_node run_node;  // run queue
 	struct list_node wait_node; // waitq or sleepers
 	struct list_node sleep_node;
-	nsec_t wake_at;             // UINT64_MAX: no time-out
+	nsec_t wake_at; // UINT64_MAX: no time-out
 	bool timed_out;
 	struct waitq *waiting_on;
 	nsec_t slice_end;
 
 	/* Own use of the thread only. */
-	unsigned preempt_off;   // nesting
+	unsigned preempt_off; // nesting
 	unsigned spin_depth;
-	unsigned fault_depth;   // a fault may not nest: asserted
-	void *uaccess_fixup;    // arch: where a copy helper goes on when its fault cannot be served
+	unsigned fault_depth; // a fault may not nest: asserted
+	void *uaccess_fixup;  // arch: where a copy helper goes on when its fault cannot be served
 
 	/* Guarded by join_lock. */
 	struct spinlock join_lock;
@@ -48,7 +48,7 @@ struct thread {
 	void *result;
 
 	struct list_node all_node; // list of all threads, guarded by the list's lock
-	void *posix;               // posix/: its own record
+	void *posix;		   // posix/: its own record
 };
 
 /*

@@ -11,10 +11,10 @@
 
 /* Where the wall clock's value came from, worst first; kept with each log record. */
 enum clock_quality {
-	CLOCK_UNSET,  // counts from 1970-01-01 at boot
-	CLOCK_FS,     // the newest time found on the file system: a lower bound
-	CLOCK_RTC,    // read from a clock device
-	CLOCK_SET,    // set by the application
+	CLOCK_UNSET, // counts from 1970-01-01 at boot
+	CLOCK_FS,    // the newest time found on the file system: a lower bound
+	CLOCK_RTC,   // read from a clock device
+	CLOCK_SET,   // set by the application
 };
 
 /* Nanoseconds since 1970-01-01 UTC. Any context. */

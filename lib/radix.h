@@ -3,8 +3,8 @@
 
 /*
  * Radix tree from a 64-bit index to a pointer, 64 slots a node, with two tags a slot so that runs of tagged entries
- * are found without visiting the others. Nodes come from the user's allocator; insertion can be prepared before a lock is taken.
- * Locking is the user's.
+ * are found without visiting the others. Nodes come from the user's allocator; insertion can be prepared before a lock
+ * is taken. Locking is the user's.
  */
 #pragma once
 

@@ -30,8 +30,8 @@ enum page_flags {
 
 /* Descriptor of one frame. Which fields mean something depends on who owns the frame. */
 struct page {
-	atomic_uint flags;   // enum page_flags; changed under the page lock, read at any time
-	atomic_uint pins;    // not evicted, not freed while > 0
+	atomic_uint flags;	      // enum page_flags; changed under the page lock, read at any time
+	atomic_uint pins;	      // not evicted, not freed while > 0
 	struct pcache_object *object; // NULL: not in the page cache
 	pgidx_t index;
 	struct list_node lru;
@@ -60,7 +60,7 @@ void frame_free(struct page *page);
 
 paddr_t page_pa(const struct page *page);
 void *page_va(const struct page *page); // in the linear map
-struct page *pa_to_page(paddr_t pa);    // NULL: not RAM of ours
+struct page *pa_to_page(paddr_t pa);	// NULL: not RAM of ours
 
 size_t frame_total(void);
 size_t frame_free_count(void);

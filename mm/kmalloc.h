@@ -11,5 +11,5 @@
 
 void *kmalloc(size_t size); // contents undefined; aligned to 16 bytes
 void *kzalloc(size_t size);
-void kfree(void *p); // NULL is fine
+void kfree(void *p);	   // NULL is fine
 size_t kmalloc_used(void); // frames

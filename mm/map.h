@@ -15,20 +15,21 @@ enum map_prot { MAP_R = 1, MAP_W = 2, MAP_X = 4 }; // same values as enum pt_rig
 enum map_kind { MAP_KIND_ANON, MAP_KIND_SHARED, MAP_KIND_PRIVATE };
 
 struct map_request {
-	vaddr_t addr;   // hint, or the place with fixed
-	size_t len;     // bytes, > 0; rounded up to pages
+	vaddr_t addr; // hint, or the place with fixed
+	size_t len;   // bytes, > 0; rounded up to pages
 	enum map_prot prot;
-	enum map_prot max_prot; // what mprotect may later give (a file opened read-only cannot be mapped shared writable)
+	enum map_prot
+	    max_prot; // what mprotect may later give (a file opened read-only cannot be mapped shared writable)
 	enum map_kind kind;
-	bool fixed, noreplace;  // MAP_FIXED; MAP_FIXED_NOREPLACE
+	bool fixed, noreplace; // MAP_FIXED; MAP_FIXED_NOREPLACE
 	bool populate, locked, noreserve;
 	struct pcache_object *object; // NULL for anonymous; the mapping takes its own reference
-	uint64_t offset;              // bytes, page aligned
+	uint64_t offset;	      // bytes, page aligned
 };
 
 int map_init(void);
-int map_create(const struct map_request *req, vaddr_t *out); // -ENOMEM, -EINVAL, -EEXIST, -EOVERFLOW
-int map_remove(vaddr_t addr, size_t len);                    // -EINVAL
+int map_create(const struct map_request *req, vaddr_t *out);   // -ENOMEM, -EINVAL, -EEXIST, -EOVERFLOW
+int map_remove(vaddr_t addr, size_t len);		       // -EINVAL
 int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole), -EACCES, -EINVAL
 /* sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). */
 int map_sync(vaddr_t addr, size_t len, bool sync);

@@ -59,20 +59,20 @@ struct pcache_object {
 	const struct pcache_ops *ops;
 
 	struct rwlock map_lock; // fault, read and write share it; truncate, punch and extend own it
-	uint64_t size;          // bytes; changed with map_lock owned
+	uint64_t size;		// bytes; changed with map_lock owned
 
-	struct spinlock lock;     // guards the four below, and removal and insertion of pages
-	struct radix pages;       // index -> struct page; tags below
+	struct spinlock lock; // guards the four below, and removal and insertion of pages
+	struct radix pages;   // index -> struct page; tags below
 	size_t page_count;
-	size_t dirty_count;       // pages dirty or writing
+	size_t dirty_count;	     // pages dirty or writing
 	struct list_node dirty_node; // list of objects with dirty pages, guarded by the list's lock
 
 	struct spinlock mapping_lock; // guards mappings and struct page.mapped
 	struct list_node mappings;    // struct vma.mapping_node
 
-	atomic_bool stored;       // a store through a mapping dirtied a page since fs last took this (time stamps)
+	atomic_bool stored;	  // a store through a mapping dirtied a page since fs last took this (time stamps)
 	atomic_uint write_errseq; // counts failed writes and failed FLUSHes: each open file compares with what it saw
-	atomic_int write_errno;   // of the last one (negative)
+	atomic_int write_errno;	  // of the last one (negative)
 };
 
 enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
@@ -89,10 +89,10 @@ void pcache_object_destroy(struct pcache_object *obj);
  * fill (nothing is cached then), -ENOMEM. Caller holds map_lock shared and index is inside the file. pcache_put unpins.
  */
 struct readahead {
-	pgidx_t next;     // where a sequential reader would go on
-	uint32_t window;  // pages; 0: off
-	pgidx_t ahead;    // first page not yet asked for
-	bool random;      // advised: never read ahead
+	pgidx_t next;	 // where a sequential reader would go on
+	uint32_t window; // pages; 0: off
+	pgidx_t ahead;	 // first page not yet asked for
+	bool random;	 // advised: never read ahead
 };
 int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, struct page **out);
 
@@ -132,7 +132,8 @@ int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 #define PGIDX_MAX (~(pgidx_t)0)
 
-/* Zeroes [from, to) inside one cached-or-filled page and marks it dirty: old tail on truncate and extend. map_lock owned. */
+/* Zeroes [from, to) inside one cached-or-filled page and marks it dirty: old tail on truncate and extend. map_lock
+ * owned. */
 int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
 
 /* Forgets that [first, last] are backed (punch, truncate gave the blocks back). map_lock owned. */

@@ -48,8 +48,8 @@ struct blk_request {
 
 struct blkdev_ops {
 	/*
-	 * Starts req; -EAGAIN: no room, the queue offers it again after the next completion. Called with the queue's lock
-	 * held. Ends with blk_complete.
+	 * Starts req; -EAGAIN: no room, the queue offers it again after the next completion. Called with the queue's
+	 * lock held. Ends with blk_complete.
 	 */
 	int (*start)(struct blkdev *dev, struct blk_request *req);
 	/* Looks for completions without an interrupt; for time before interrupts are on and for panic. */
@@ -66,22 +66,22 @@ struct blkdev {
 	char name[16];
 	sector_t sectors;
 	bool read_only;
-	bool has_flush;         // false: writes are stable when complete, FLUSH is a success at once
-	uint32_t max_segments;  // of the driver, <= BLK_SEGMENTS_MAX
-	uint32_t max_sectors;   // of one request
-	uint32_t block_size;    // logical, bytes: 512 .. 4096
+	bool has_flush;		      // false: writes are stable when complete, FLUSH is a success at once
+	uint32_t max_segments;	      // of the driver, <= BLK_SEGMENTS_MAX
+	uint32_t max_sectors;	      // of one request
+	uint32_t block_size;	      // logical, bytes: 512 .. 4096
 	const struct blkdev_ops *ops; // NULL for a partition
 	void *driver;
 
 	struct blkdev *parent; // partition: the whole device and where it starts there
 	sector_t start;
-	uint32_t number;       // 1.. for partitions, 0 for the whole
+	uint32_t number; // 1.. for partitions, 0 for the whole
 	uint8_t type_mbr;
-	uint8_t uuid[16];      // GPT: unique partition GUID as on disk; MBR: disk signature and number
-	char label[40];        // GPT name, ASCII
+	uint8_t uuid[16]; // GPT: unique partition GUID as on disk; MBR: disk signature and number
+	char label[40];	  // GPT name, ASCII
 
-	struct spinlock lock;  // guards all below
-	struct list_node queue;   // waiting, sorted by sector within their direction
+	struct spinlock lock;	// guards all below
+	struct list_node queue; // waiting, sorted by sector within their direction
 	struct list_node started;
 	unsigned in_flight;
 	struct blkdev_stats stats;
