@@ -29,3 +29,10 @@ void context_switch(struct context *from, struct context *to);
  */
 int stack_alloc(size_t size, vaddr_t *base, vaddr_t *top);
 void stack_free(vaddr_t base, vaddr_t top);
+
+/*
+ * Thread-local storage block for a new thread, initialised from the image's template; the value for the thread
+ * pointer. NULL: no memory. On the host, where the C library does this itself, a token.
+ */
+void *tls_create(void);
+void tls_destroy(void *tls);

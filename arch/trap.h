@@ -32,6 +32,13 @@ void trap_irq(void);
 /* Timer interrupt, interrupts masked. kernel/time.c. */
 void trap_timer(void);
 
+/*
+ * A trap of the application that nothing served: a fault with its result, or another exception (access fault, illegal
+ * instruction, misaligned access, breakpoint: result FAULT_OK, cause as the architecture numbers it). Thread context,
+ * interrupts on. Reports, syncs, powers off with status 139. posix/signal.c.
+ */
+_Noreturn void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error);
+
 /* Where a trap frame was: for reports. */
 vaddr_t trap_frame_pc(const struct trap_frame *tf);
 vaddr_t trap_frame_sp(const struct trap_frame *tf);

@@ -38,6 +38,7 @@ struct thread {
 	/* Own use of the thread only. */
 	unsigned preempt_off; // nesting
 	unsigned spin_depth;
+	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; a fault report says it
 	unsigned fault_depth; // a fault may not nest: asserted
 	void *uaccess_fixup;  // arch: where a copy helper goes on when its fault cannot be served
 
