@@ -10,6 +10,8 @@
 unsigned long irq_save(void);
 void irq_restore(unsigned long flags);
 bool irq_enabled(void);
+/* Unmasks, where there is no earlier state to restore: a new thread's first step, the end of the boot flow. */
+void irq_enable(void);
 
 /*
  * Waits until an interrupt is pending, called by the idle thread with interrupts masked; returns with them still
