@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Physical memory of the host build: a memfd, whose offset is the physical address, seen whole at LINEAR_BASE and page
+ * by page in the mapping window. Its first MiB stays empty, so that no frame has address 0. Called once, before
+ * threads.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "arch/host/host.h"
+#include "arch/page.h"
+
+#define MEMORY_START 0x100000ul
+
+int host_memfd = -1;
+
+/* Kernel memory holds pointers that the leak checker cannot see; the alternate stacks and SIGSEGV are ours. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0:use_sigaltstack=0:allow_user_segv_handler=1";
+}
+
+void host_die(const char *what)
+{
+	perror(what);
+	abort();
+}
+
+static int window_reserve(vaddr_t base, size_t size)
+{
+	void *got = mmap((void *)base, size, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (got == MAP_FAILED)
+		return errno == EEXIST ? -EBUSY : -errno;
+	return 0;
+}
+
+int host_memory_init(size_t frames, paddr_t *start, paddr_t *end)
+{
+	size_t size = MEMORY_START + frames * PAGE_SIZE;
+	int err;
+
+	if (host_memfd >= 0)
+		return -EBUSY;
+	if (frames == 0 || size > LINEAR_SIZE)
+		return -ENOMEM;
+	err = window_reserve(LINEAR_BASE, LINEAR_SIZE);
+	if (err)
+		return err;
+	err = window_reserve(MMAP_MIN, MMAP_MAX - MMAP_MIN);
+	if (err)
+		return err;
+	host_memfd = memfd_create("cairn memory", MFD_CLOEXEC);
+	if (host_memfd < 0)
+		return -errno;
+	if (ftruncate(host_memfd, (off_t)size) < 0)
+		return -errno;
+	if (mmap((void *)(LINEAR_BASE + MEMORY_START), frames * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, host_memfd, MEMORY_START) == MAP_FAILED)
+		return -errno;
+	host_traps_init();
+	host_thread_enter();
+	*start = MEMORY_START;
+	*end = size;
+	return 0;
+}
