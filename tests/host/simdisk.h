@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * A simulated disk in memory: completions are delayed and reordered by seed, the nth transfer fails, writes stay
+ * volatile until a FLUSH issued after their completion ends. Every start and end of a transfer has a number, the tick.
+ * The recording of a run can be turned into the image that a power cut at any tick might have left.
+ */
+#pragma once
+
+#include "drivers/block/blkdev.h"
+
+/* What a disk is made with; all zero but one of image and sectors is fine. */
+struct simdisk {
+	const char *image;	  // file it starts with, not written to; NULL: zeros
+	sector_t sectors;	  // 0: the image's
+	uint32_t block_size;	  // 0: 512
+	uint32_t max_segments;	  // 0: 16
+	uint32_t queue_depth;	  // transfers under way before start says -EAGAIN; 0: 8
+	bool read_only, no_flush; // no_flush: the device has no volatile cache
+	uint64_t seed;		  // delays, and whether data is taken at start or end; 0: constant delay, in order
+	const char *save;	  // file that the contents are written to when the run's body returns; NULL: nowhere
+	const char *record;	  // file for the recording; NULL: none
+	bool drop_flush;	  // FLUSH succeeds and does nothing, in the recording's eyes
+};
+
+/* Makes and registers "sim0". In a run only, once. */
+struct blkdev *simdisk_start(const struct simdisk *config);
+
+/*
+ * The transfers numbered from, from+1, .. from+count-1 (from 1, counted from this call) of the kinds in ops (1 << op)
+ * end with -EIO and transfer nothing, or after a part of their sectors (torn).
+ */
+struct simdisk_fault {
+	unsigned ops;
+	uint64_t from, count;
+	bool torn;
+};
+void simdisk_fail(const struct simdisk_fault *fault);
+uint64_t simdisk_fired(void);	      // how many have failed so since simdisk_fail
+uint64_t simdisk_count(unsigned ops); // transfers of these kinds ended since the start
+
+/* Transfers that start from now on do not end until released (true, then false). */
+void simdisk_hold(bool hold);
+
+/* The present contents (all writes that have ended). */
+void simdisk_peek(sector_t sector, void *buf, size_t sectors);
+void simdisk_poke(sector_t sector, const void *buf, size_t sectors);
+void simdisk_save(const char *path);
+
+/* Puts a fact of the test into the recording: from this tick on it must survive. */
+void simdisk_mark(uint64_t fact);
+
+/* ---- the recording, in the test's own process ---- */
+
+struct simlog;
+struct simlog *simlog_open(const char *record, const char *base_image);
+void simlog_close(struct simlog *log);
+uint64_t simlog_end(const struct simlog *log); // one more than the last tick
+/* The greatest tick <= tick at which a FLUSH ended or a mark stands; for walking backwards over the boundaries. */
+uint64_t simlog_boundary_before(const struct simlog *log, uint64_t tick);
+size_t simlog_flushes(const struct simlog *log);
+/* The mark with the greatest fact among those before the tick; false: none. */
+bool simlog_fact(const struct simlog *log, uint64_t tick, uint64_t *fact);
+
+/*
+ * Writes to path what the disk may hold after a cut just before `tick`: all writes made durable by a FLUSH that had
+ * ended, and of the others started by then a subset by seed, torn at 512 bytes. Seed 0: none of them; 1: all.
+ */
+void simlog_cut(struct simlog *log, uint64_t tick, uint64_t seed, const char *path);
