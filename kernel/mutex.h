@@ -11,6 +11,7 @@ struct thread;
 struct mutex {
 	struct spinlock lock; // guards the rest
 	struct thread *owner; // NULL: free
+	bool starved;	      // a waiter was woken in vain: the next unlock hands the lock to the first of the queue
 	struct waitq waitq;
 };
 
@@ -42,11 +43,15 @@ int cond_wait_until(struct cond *c, struct mutex *m, nsec_t deadline); // 0 or -
 void cond_signal(struct cond *c);
 void cond_broadcast(struct cond *c);
 
-/* Many readers or one writer; writers go first, so a reader must not take it twice. */
+/*
+ * Many readers or one writer. A waiting writer keeps new readers out, so a reader must not take it twice; when a writer
+ * leaves, all readers that waited go before the next writer. So neither side starves.
+ */
 struct rwlock {
 	struct spinlock lock; // guards the rest
 	unsigned readers;
-	unsigned writers_waiting;
+	unsigned readers_waiting, writers_waiting;
+	unsigned phase; // counts the times that a writer let the waiting readers in
 	struct thread *writer;
 	struct waitq waitq_read, waitq_write;
 };

@@ -12,7 +12,8 @@
 #include "lib/types.h"
 
 struct spinlock {
-	atomic_uint next, serving; // ticket lock; acquire on serving pairs with the release in spin_unlock
+	atomic_uint next, serving;    // ticket lock; acquire on serving pairs with the release in spin_unlock
+	_Atomic(const void *) holder; // hart, for assertions
 	const char *name;
 };
 

@@ -22,18 +22,20 @@ struct thread {
 	vaddr_t kstack_base, kstack_top;
 	vaddr_t stack_base, stack_top;
 	void *tls; // thread pointer; block owned by the thread
+	void *(*entry)(void *);
+	void *arg;
 	char name[THREAD_NAME_MAX];
 	unsigned id;
 
 	/* Guarded by the scheduler's lock. */
 	enum thread_state state;
-	struct list_node run_node;  // run queue
-	struct list_node wait_node; // waitq or sleepers
-	struct list_node sleep_node;
-	nsec_t wake_at; // UINT64_MAX: no time-out
-	bool timed_out;
-	struct waitq *waiting_on;
+	struct list_node run_node;   // run queue
+	struct list_node sleep_node; // sleepers, by wake_at
+	nsec_t wake_at;
 	nsec_t slice_end;
+
+	/* Guarded by the lock that the waiter gave up. */
+	struct list_node wait_node; // in a waitq; alone once woken
 
 	/* Own use of the thread only. */
 	unsigned preempt_off; // nesting
@@ -42,17 +44,19 @@ struct thread {
 	unsigned fault_depth; // a fault may not nest: asserted
 	void *uaccess_fixup;  // arch: where a copy helper goes on when its fault cannot be served
 
-	/* Guarded by join_lock. */
-	struct spinlock join_lock;
+	/* Guarded by the lock of the list of all threads (kernel/thread.c). */
+	struct list_node all_node; // in that list; after the end of a detached thread: in the reaper's
 	struct waitq join_waitq;
 	bool dead, detached;
 	void *result;
 
-	struct list_node all_node; // list of all threads, guarded by the list's lock
-	void *posix;		   // posix/: its own record
+	void *posix; // posix/: its own record
 };
 
 /*
+ * Where the structure lies: at the upper end of the thread's kernel stack, so that a thread needs no memory but its
+ * two stacks and its TLS block. The first thread's is static.
+ *
  * Makes a runnable thread on a stack of stack_size bytes (rounded up to pages) that calls entry(arg) and ends when
  * entry returns, with its value. 0, -ENOMEM. Sleeps for memory never: a failed create leaves nothing behind.
  */
@@ -65,6 +69,9 @@ void thread_yield(void);
 
 /* Sleeps until clock_now() >= deadline. */
 void thread_sleep_until(nsec_t deadline);
+
+/* Thread context, no spinlock held, preemption on: for assertions (I1). */
+bool thread_may_sleep(void);
 
 /* Preemption off also keeps the thread on its hart. Nests. */
 void preempt_disable(void);

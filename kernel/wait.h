@@ -26,11 +26,16 @@ struct waitq {
 
 void waitq_init(struct waitq *wq);
 
-/* Sleeps until woken; the lock is held again on return. Spurious returns are possible: loop on the condition. */
+/* Sleeps until woken; the lock is held again on return. Loop on the condition: another thread may have been first. */
 void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags);
 
 /* As waitq_wait; -ETIMEDOUT when the clock passed deadline first, else 0. */
 int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline);
+
+struct thread;
+
+/* The thread that waitq_wake_one would wake, or NULL: for locks that are handed over. */
+struct thread *waitq_first(struct waitq *wq);
 
 /* Caller holds the lock that the waiters gave up. Any context. */
 void waitq_wake_one(struct waitq *wq);

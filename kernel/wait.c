@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Wait queues. A waiter enters the queue and becomes WAITING before it gives up the caller's lock, and a waker holds
+ * that lock, so no wake-up is lost. A time-out comes from the timer, which does not know the caller's lock: it only
+ * makes the thread runnable, and the thread takes itself out of the queue when it has the lock again. If a waker took
+ * it out first, it was woken and not timed out: a wake-up is never spent on a thread that then reports -ETIMEDOUT.
+ */
+
+#include "kernel/wait.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "arch/clock.h"
+#include "arch/hart.h"
+#include "kernel/sched.h"
+
+void waitq_init(struct waitq *wq)
+{
+	list_init(&wq->waiters);
+}
+
+int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
+{
+	struct thread *self = thread_self();
+
+	assert(self && self->spin_depth == 1 && spin_held(lock) && self->preempt_off == 0);
+	if (deadline != NEVER && deadline <= clock_now())
+		return -ETIMEDOUT;
+	list_push_back(&wq->waiters, &self->wait_node);
+	sched_block(THREAD_WAITING, deadline, lock, *flags);
+	*flags = spin_lock(lock);
+	if (list_empty(&self->wait_node))
+		return 0;
+	list_remove(&self->wait_node);
+	return -ETIMEDOUT;
+}
+
+void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags)
+{
+	int err = waitq_wait_until(wq, lock, flags, NEVER);
+
+	assert(err == 0);
+	(void)err;
+}
+
+struct thread *waitq_first(struct waitq *wq)
+{
+	struct list_node *node = list_first(&wq->waiters);
+
+	return node ? list_entry(node, struct thread, wait_node) : NULL;
+}
+
+void waitq_wake_one(struct waitq *wq)
+{
+	struct list_node *node = list_pop_front(&wq->waiters);
+
+	if (node)
+		sched_wake(list_entry(node, struct thread, wait_node));
+}
+
+void waitq_wake_all(struct waitq *wq)
+{
+	while (!list_empty(&wq->waiters))
+		waitq_wake_one(wq);
+}
