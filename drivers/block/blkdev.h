@@ -6,6 +6,8 @@
  * ones where that helps, carried out by the driver with scatter-gather, and completed from the interrupt. FLUSH is a
  * request: its completion means that every write completed before it was submitted is on stable media (I7).
  * Time-outs and retries are here, in one place. Partitions are devices over a part of another.
+ *
+ * Requests are carried out in any order and beside each other: whoever needs one after another waits for the first.
  */
 #pragma once
 
@@ -17,7 +19,7 @@ enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD };
 
 struct blk_segment {
 	paddr_t pa;
-	uint32_t len; // bytes, a multiple of 512
+	uint32_t len; // bytes, a multiple of the device's block size
 };
 
 #define BLK_SEGMENTS_MAX 128 // a request's: 512 KiB of single frames
@@ -37,74 +39,114 @@ struct blk_request {
 	uint32_t segment_count;
 	void (*done)(struct blk_request *req);
 	void *arg; // the submitter's
-	int error; // set before done: 0, -EIO, -ENOSPC (device full), -EROFS, -ENODEV
+	int error; // set before done: 0, -EIO, -ENOSPC (device full), -EROFS, -ENODEV, -EINVAL (unaligned), -EOPNOTSUPP
 
 	/* The block layer's. */
 	struct blkdev *dev;
 	struct list_node node;
-	nsec_t submitted;
+	sector_t at;	 // where it starts on the whole device
+	uint32_t issued; // sectors that have become I/Os; less than `sectors` while the driver's limits split it
+	uint32_t parts;	 // I/Os under way for parts of it
 	unsigned attempts;
 };
 
 struct blkdev_ops {
 	/*
-	 * Starts req; -EAGAIN: no room, the queue offers it again after the next completion. Called with the queue's
-	 * lock held. Ends with blk_complete.
+	 * Starts req, whose segments respect the limits below, and which ends with blk_complete, not before this
+	 * returns (the queue's lock is held). -EAGAIN: no room, the queue offers it again after the next completion.
 	 */
 	int (*start)(struct blkdev *dev, struct blk_request *req);
 	/* Looks for completions without an interrupt; for time before interrupts are on and for panic. */
 	void (*poll)(struct blkdev *dev);
-	/* Brings a hung device back; every request under way is completed with -EIO or started again. 0 or -EIO. */
+	/*
+	 * Brings a hung device back; completes every request under way with -EIO (the queue tries them again). 0, or
+	 * -EIO: the device is given up. Thread context or a polled path, nothing locked.
+	 */
 	int (*reset)(struct blkdev *dev);
 };
 
 struct blkdev_stats {
-	uint64_t reads, read_sectors, writes, write_sectors, flushes, errors, merged;
+	uint64_t reads, read_sectors, writes, write_sectors, flushes, errors; // requests, as they completed
+	uint64_t merged, split, retries, resets;			      // of the whole device
 };
 
+struct blk_io; // what the driver has: merged requests, or a part of a large one
+
 struct blkdev {
+	/* The driver's, before blkdev_register; constant then. */
 	char name[16];
 	sector_t sectors;
 	bool read_only;
 	bool has_flush;		      // false: writes are stable when complete, FLUSH is a success at once
-	uint32_t max_segments;	      // of the driver, <= BLK_SEGMENTS_MAX
-	uint32_t max_sectors;	      // of one request
+	uint32_t max_segments;	      // of one request to the driver, 1 .. BLK_SEGMENTS_MAX
+	uint32_t max_segment_bytes;   // 0: any
+	uint32_t max_sectors;	      // of one request to the driver
 	uint32_t block_size;	      // logical, bytes: 512 .. 4096
+	nsec_t timeout;		      // of one request to the driver; 0: 30 s
 	const struct blkdev_ops *ops; // NULL for a partition
 	void *driver;
 
-	struct blkdev *parent; // partition: the whole device and where it starts there
+	/* Partitions (partition.c); constant once announced. */
+	struct blkdev *parent; // the whole device, and where it starts there
 	sector_t start;
 	uint32_t number; // 1.. for partitions, 0 for the whole
 	uint8_t type_mbr;
 	uint8_t uuid[16]; // GPT: unique partition GUID as on disk; MBR: disk signature and number
 	char label[40];	  // GPT name, ASCII
 
-	struct spinlock lock;	// guards all below
-	struct list_node queue; // waiting, sorted by sector within their direction
-	struct list_node started;
-	unsigned in_flight;
+	struct list_node node; // list of all devices, guarded by the list's lock
+
+	/* All below is guarded by lock, a partition's stats by the lock of its whole device. */
+	struct spinlock lock;
 	struct blkdev_stats stats;
-	struct list_node node; // list of all devices
+	struct list_node waiting[3]; // requests by enum blk_op; reads and writes sorted by sector
+	struct list_node ready;	     // I/Os to hand to the driver first: offered in vain, or to be tried again
+	struct list_node started;    // I/Os that the driver has
+	struct list_node free;	     // I/Os
+	unsigned in_flight;	     // length of started
+	enum blk_op direction;	     // which of reads and writes has its turn,
+	unsigned batch;		     // for how many I/Os already
+	sector_t head[2];	     // where the last read and write ended
+	bool flushing;		     // one FLUSH at a time: those that come meanwhile share the next
+	bool resetting;		     // nothing is started
+	bool dead;		     // reset failed: everything ends with -EIO
+	bool unflushed;		     // a write completed since the last FLUSH started
+	bool lost_writes;	     // a reset may have lost some of those: the next FLUSH must fail
 };
 
-/* Announces a device: reads its partition table (MBR, GPT, or none) and makes the partitions. May sleep. */
+/*
+ * Announces a device: takes the memory that its queue will ever need, reads its partition table (MBR, GPT, or none) and
+ * makes the partitions. 0, -ENOMEM, -EINVAL (limits). A table that cannot be read is logged and leaves no partitions.
+ * May sleep.
+ */
 int blkdev_register(struct blkdev *dev);
 struct blkdev *blkdev_find(const char *name);
 /* Iteration in order of registration: NULL starts and ends. */
 struct blkdev *blkdev_next(struct blkdev *after);
 
-/* Checks the range (-EIO through done if outside, -EROFS), queues, starts what can start. Any context. */
+/*
+ * Checks the range (-EIO through done if outside, -EROFS), queues, starts what can start. Any context. `done` may be
+ * called before this returns.
+ */
 void blk_submit(struct blkdev *dev, struct blk_request *req);
 
-/* One synchronous request on memory of the linear map. May sleep. For mount time, metadata and tests. */
+/*
+ * One synchronous request on memory of the linear map. Sleeps, or polls the device where it cannot (start-up, panic).
+ * For mount time, metadata and tests.
+ */
 int blk_read(struct blkdev *dev, sector_t sector, void *buf, uint32_t sectors);
 int blk_write(struct blkdev *dev, sector_t sector, const void *buf, uint32_t sectors);
 /* Completion of everything completed before this call is stable when it returns 0. */
 int blk_flush(struct blkdev *dev);
 
-/* For drivers: req is done; starts what waited. Any context, without the queue's lock. */
+/* For drivers: req, as given to start, is done; starts what waited. Any context, without the queue's lock. */
 void blk_complete(struct blkdev *dev, struct blk_request *req, int error);
+
+/*
+ * Time-outs as of `now`: a device that keeps a request for longer is polled, then reset. True if anything is under way.
+ * The block layer's own thread calls it each second while there is I/O.
+ */
+bool blk_check_timeouts(nsec_t now);
 
 /*
  * Test hook at the top of blk_submit, before the driver: NULL or a function that returns 0 to let the request pass or

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Block devices: the list of them, the checks that every request passes once (I8), partitions' requests moved onto the
+ * whole device, the synchronous calls, and the thread that watches for requests that hang. The queue is queue.c.
+ *
+ * Locks: the list's; the watch's; a synchronous request's own. None is held across a call elsewhere.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "arch/clock.h"
+#include "arch/hart.h"
+#include "arch/irq.h"
+#include "arch/page.h"
+#include "drivers/block/partition.h"
+#include "drivers/block/queue.h"
+#include "kernel/log.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+
+#define BLK_SECTORS_MAX (1u << 16) // of one request to a driver: bounds the arithmetic, 32 MiB
+#define WATCH_PERIOD NSEC_PER_SEC
+#define WATCH_IDLE 10 // periods without I/O after which the watch sleeps until there is some
+
+int (*blk_fault_hook)(struct blkdev *dev, const struct blk_request *req);
+
+static struct spinlock list_lock = SPINLOCK_INIT("block devices");
+static struct list_node devices = LIST_INIT(devices); // guarded by list_lock
+
+static struct {
+	atomic_bool armed; // false: the thread sleeps until it is woken
+	struct spinlock lock;
+	struct waitq waitq; // guarded by lock
+	struct thread *thread;
+} watch = {.lock = SPINLOCK_INIT("block watch"), .waitq = WAITQ_INIT(watch.waitq)};
+
+static struct blkdev *blk_whole(struct blkdev *dev)
+{
+	return dev->parent ? dev->parent : dev;
+}
+
+/* ---- devices ---- */
+
+static void blkdev_add(struct blkdev *dev)
+{
+	unsigned long flags = spin_lock(&list_lock);
+
+	list_push_back(&devices, &dev->node);
+	spin_unlock(&list_lock, flags);
+}
+
+struct blkdev *blkdev_next(struct blkdev *after)
+{
+	unsigned long flags = spin_lock(&list_lock);
+	struct list_node *next = after ? after->node.next : devices.next;
+
+	spin_unlock(&list_lock, flags);
+	return next == &devices ? NULL : list_entry(next, struct blkdev, node);
+}
+
+struct blkdev *blkdev_find(const char *name)
+{
+	struct blkdev *dev = NULL;
+
+	while ((dev = blkdev_next(dev)))
+		if (!strcmp(dev->name, name))
+			return dev;
+	return NULL;
+}
+
+void blkdev_add_partition(struct blkdev *whole, struct blkdev *part)
+{
+	part->parent = whole;
+	part->read_only = whole->read_only;
+	part->has_flush = whole->has_flush;
+	part->max_segments = whole->max_segments;
+	part->max_segment_bytes = whole->max_segment_bytes;
+	part->max_sectors = whole->max_sectors;
+	part->block_size = whole->block_size;
+	blkdev_add(part);
+}
+
+/* The thread: a second's tick while there is I/O, asleep when there has been none for a while. */
+static void *watch_main(void *arg)
+{
+	unsigned idle = 0;
+
+	(void)arg;
+	for (;;) {
+		/*
+		 * Sequentially consistent: pairs with watch_arm, where the count of requests under way goes up before
+		 * `armed` is read. Either that reads false, or the check below sees the request.
+		 */
+		if (idle > WATCH_IDLE)
+			atomic_store(&watch.armed, false);
+		if (blk_check_timeouts(clock_now())) {
+			idle = 0;
+			atomic_store(&watch.armed, true);
+		}
+		unsigned long flags = spin_lock(&watch.lock);
+
+		if (atomic_load(&watch.armed)) {
+			waitq_wait_until(&watch.waitq, &watch.lock, &flags, clock_now() + WATCH_PERIOD);
+			idle++;
+		}
+		while (!atomic_load(&watch.armed)) {
+			waitq_wait(&watch.waitq, &watch.lock, &flags);
+			idle = 0;
+		}
+		spin_unlock(&watch.lock, flags);
+	}
+	return NULL;
+}
+
+static void watch_arm(void)
+{
+	if (atomic_load(&watch.armed))
+		return;
+	unsigned long flags = spin_lock(&watch.lock);
+
+	atomic_store(&watch.armed, true);
+	waitq_wake_all(&watch.waitq);
+	spin_unlock(&watch.lock, flags);
+}
+
+bool blk_check_timeouts(nsec_t now)
+{
+	struct blkdev *dev = NULL;
+	bool busy = false;
+
+	while ((dev = blkdev_next(dev)))
+		if (!dev->parent)
+			busy |= blk_queue_check(dev, now);
+	return busy;
+}
+
+/* Powers of two from 512 on, and limits that let at least one block through. */
+static bool blkdev_limits_good(const struct blkdev *dev)
+{
+	uint32_t bs = dev->block_size;
+
+	return bs >= SECTOR_SIZE && bs <= 4096 && !(bs & (bs - 1)) && dev->sectors % (bs / SECTOR_SIZE) == 0 &&
+	       dev->max_segments && dev->max_segments <= BLK_SEGMENTS_MAX && dev->max_segment_bytes &&
+	       dev->max_sectors && dev->sectors <= UINT64_MAX >> SECTOR_SHIFT;
+}
+
+int blkdev_register(struct blkdev *dev)
+{
+	assert(dev->ops && dev->ops->start && dev->ops->poll && dev->ops->reset && !dev->parent);
+	if (!dev->max_segment_bytes)
+		dev->max_segment_bytes = BLK_SECTORS_MAX << SECTOR_SHIFT;
+	if (dev->block_size) {
+		dev->max_sectors = align_down(min_of(dev->max_sectors, BLK_SECTORS_MAX), dev->block_size / SECTOR_SIZE);
+		dev->max_segment_bytes = align_down(dev->max_segment_bytes, dev->block_size);
+	}
+	if (!blkdev_limits_good(dev)) {
+		log_error("%s: block size %u, %llu sectors, %u segments of %u bytes: cannot work with these, "
+			  "not used",
+			  dev->name, (unsigned)dev->block_size, (unsigned long long)dev->sectors,
+			  (unsigned)dev->max_segments, (unsigned)dev->max_segment_bytes);
+		return -EINVAL;
+	}
+	int error = blk_queue_init(dev);
+
+	if (!error && !watch.thread)
+		error = thread_create("blkwatch", THREAD_STACK_SIZE, watch_main, NULL, &watch.thread);
+	if (error)
+		return error;
+	blkdev_add(dev);
+	log_info("%s: %llu MiB%s, block size %u%s", dev->name,
+		 (unsigned long long)(dev->sectors >> (20 - SECTOR_SHIFT)), dev->read_only ? ", read-only" : "",
+		 (unsigned)dev->block_size, dev->has_flush ? "" : ", no write cache");
+	partition_scan(dev);
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static int blk_check(const struct blkdev *dev, const struct blk_request *req)
+{
+	uint32_t block = dev->block_size / SECTOR_SIZE;
+	uint64_t bytes = 0;
+
+	if (req->op == BLK_FLUSH)
+		return 0;
+	if (req->op == BLK_DISCARD)
+		return -EOPNOTSUPP;
+	if (!req->sectors || req->sector > dev->sectors || req->sectors > dev->sectors - req->sector) {
+		log_error("%s: %u sectors at %llu lie beyond its end at %llu", dev->name, (unsigned)req->sectors,
+			  (unsigned long long)req->sector, (unsigned long long)dev->sectors);
+		return -EIO;
+	}
+	if (req->op == BLK_WRITE && dev->read_only)
+		return -EROFS;
+	if (req->sector % block || req->sectors % block)
+		return -EINVAL;
+	for (uint32_t i = 0; i < req->segment_count; i++) {
+		if (!req->segments[i].len || req->segments[i].len % dev->block_size)
+			return -EINVAL;
+		bytes += req->segments[i].len;
+	}
+	return bytes == (uint64_t)req->sectors << SECTOR_SHIFT ? 0 : -EINVAL;
+}
+
+void blk_submit(struct blkdev *dev, struct blk_request *req)
+{
+	struct blkdev *whole = blk_whole(dev);
+	int error = blk_fault_hook ? blk_fault_hook(dev, req) : 0;
+
+	req->dev = dev;
+	if (!error)
+		error = blk_check(dev, req);
+	if (error || (req->op == BLK_FLUSH && !dev->has_flush)) {
+		blk_request_end(req, error);
+		return;
+	}
+	req->at = req->sector + dev->start;
+	blk_queue_add(whole, req);
+	watch_arm();
+}
+
+/* ---- synchronous calls ---- */
+
+struct blk_sync {
+	struct blk_request req;
+	struct blk_segment segment;
+	struct spinlock lock; // guards the two below
+	struct waitq waitq;
+	bool done;
+};
+
+static void blk_sync_done(struct blk_request *req)
+{
+	struct blk_sync *sync = req->arg;
+	unsigned long flags = spin_lock(&sync->lock);
+
+	sync->done = true;
+	waitq_wake_all(&sync->waitq);
+	spin_unlock(&sync->lock, flags);
+}
+
+static bool blk_sync_is_done(struct blk_sync *sync)
+{
+	unsigned long flags = spin_lock(&sync->lock);
+	bool done = sync->done;
+
+	spin_unlock(&sync->lock, flags);
+	return done;
+}
+
+/* Where nobody may sleep, the waiter does what the interrupt and the watch would. */
+static void blk_sync_wait(struct blkdev *whole, struct blk_sync *sync)
+{
+	if (thread_self() && irq_enabled() && !spin_depth()) {
+		unsigned long flags = spin_lock(&sync->lock);
+
+		while (!sync->done)
+			waitq_wait(&sync->waitq, &sync->lock, &flags);
+		spin_unlock(&sync->lock, flags);
+		return;
+	}
+	while (!blk_sync_is_done(sync)) {
+		whole->ops->poll(whole);
+		blk_queue_check(whole, clock_now());
+	}
+}
+
+static int blk_sync_run(struct blkdev *dev, enum blk_op op, sector_t sector, void *buf, uint32_t sectors)
+{
+	struct blk_sync sync = {
+	    .req = {.op = op, .sector = sector, .sectors = sectors, .done = blk_sync_done, .arg = &sync},
+	    .lock = SPINLOCK_INIT("block sync"),
+	};
+
+	if (sectors > UINT32_MAX >> SECTOR_SHIFT)
+		return -EINVAL;
+	waitq_init(&sync.waitq);
+	if (sectors) {
+		sync.segment = (struct blk_segment){.pa = va_to_pa(buf), .len = sectors << SECTOR_SHIFT};
+		sync.req.segments = &sync.segment;
+		sync.req.segment_count = 1;
+	}
+	blk_submit(dev, &sync.req);
+	blk_sync_wait(blk_whole(dev), &sync);
+	return sync.req.error;
+}
+
+int blk_read(struct blkdev *dev, sector_t sector, void *buf, uint32_t sectors)
+{
+	return blk_sync_run(dev, BLK_READ, sector, buf, sectors);
+}
+
+int blk_write(struct blkdev *dev, sector_t sector, const void *buf, uint32_t sectors)
+{
+	return blk_sync_run(dev, BLK_WRITE, sector, (void *)buf, sectors);
+}
+
+int blk_flush(struct blkdev *dev)
+{
+	return blk_sync_run(dev, BLK_FLUSH, 0, NULL, 0);
+}

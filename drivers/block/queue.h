@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Between block.c and queue.c: the queue of a whole device. Requests are checked, and `at` is set. */
+#pragma once
+
+#include "drivers/block/blkdev.h"
+
+/* Takes all memory that the queue will need. 0, -ENOMEM. */
+int blk_queue_init(struct blkdev *dev);
+/* Queues and starts what can start. Any context, nothing of the device locked. */
+void blk_queue_add(struct blkdev *dev, struct blk_request *req);
+/* Ends a request that never got to the queue. */
+void blk_request_end(struct blk_request *req, int error);
+/* Polls, then resets, a device that keeps a request for too long. True if anything is under way or waiting. */
+bool blk_queue_check(struct blkdev *dev, nsec_t now);
+/* Zeroed memory for good, whole frames. NULL: none. */
+void *blk_pool_alloc(size_t bytes);
