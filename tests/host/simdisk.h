@@ -4,7 +4,7 @@
 /*
  * A simulated disk in memory: completions are delayed and reordered by seed, the nth transfer fails, writes stay
  * volatile until a FLUSH issued after their completion ends. Every start and end of a transfer has a number, the tick.
- * The recording of a run can be turned into the image that a power cut at any tick might have left.
+ * The recording of a run can be turned into the image that a power cut at any tick might have left (simlog.h).
  */
 #pragma once
 
@@ -16,6 +16,7 @@ struct simdisk {
 	sector_t sectors;	  // 0: the image's
 	uint32_t block_size;	  // 0: 512
 	uint32_t max_segments;	  // 0: 16
+	uint32_t max_sectors;	  // of a transfer; 0: 1024
 	uint32_t queue_depth;	  // transfers under way before start says -EAGAIN; 0: 8
 	bool read_only, no_flush; // no_flush: the device has no volatile cache
 	uint64_t seed;		  // delays, and whether data is taken at start or end; 0: constant delay, in order
@@ -28,13 +29,14 @@ struct simdisk {
 struct blkdev *simdisk_start(const struct simdisk *config);
 
 /*
- * The transfers numbered from, from+1, .. from+count-1 (from 1, counted from this call) of the kinds in ops (1 << op)
- * end with -EIO and transfer nothing, or after a part of their sectors (torn).
+ * Of the requests of the kinds in ops (1 << op), those numbered from .. from+count-1 (the first after this call is 1)
+ * end with -EIO. They are counted and failed where they enter the block layer; with `device` in the device, where the
+ * block layer's retries see it too, and a write may have transferred half of its sectors (torn).
  */
 struct simdisk_fault {
 	unsigned ops;
 	uint64_t from, count;
-	bool torn;
+	bool device, torn;
 };
 void simdisk_fail(const struct simdisk_fault *fault);
 uint64_t simdisk_fired(void);	      // how many have failed so since simdisk_fail
@@ -50,21 +52,3 @@ void simdisk_save(const char *path);
 
 /* Puts a fact of the test into the recording: from this tick on it must survive. */
 void simdisk_mark(uint64_t fact);
-
-/* ---- the recording, in the test's own process ---- */
-
-struct simlog;
-struct simlog *simlog_open(const char *record, const char *base_image);
-void simlog_close(struct simlog *log);
-uint64_t simlog_end(const struct simlog *log); // one more than the last tick
-/* The greatest tick <= tick at which a FLUSH ended or a mark stands; for walking backwards over the boundaries. */
-uint64_t simlog_boundary_before(const struct simlog *log, uint64_t tick);
-size_t simlog_flushes(const struct simlog *log);
-/* The mark with the greatest fact among those before the tick; false: none. */
-bool simlog_fact(const struct simlog *log, uint64_t tick, uint64_t *fact);
-
-/*
- * Writes to path what the disk may hold after a cut just before `tick`: all writes made durable by a FLUSH that had
- * ended, and of the others started by then a subset by seed, torn at 512 bytes. Seed 0: none of them; 1: all.
- */
-void simlog_cut(struct simlog *log, uint64_t tick, uint64_t seed, const char *path);

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The simulated disk's device side: slots for transfers under way, each an event that fires when its delay is over.
+ * Contents are a private mapping of the image. start is called with the queue's lock held, which guards the slots;
+ * events fire with interrupts masked, and on the one hart of the host build that is the same.
+ */
+#include "tests/host/simdisk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arch/clock.h"
+#include "arch/host/host.h"
+#include "arch/irq.h"
+#include "arch/page.h"
+#include "tests/host/simlog.h"
+
+#define SLOTS 32
+#define DELAY_MIN 20000	 // ns
+#define DELAY_MAX 400000 // ns
+
+enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_POSTED, SLOT_SPENT }; // spent: ended by polling before its event fired
+
+struct slot {
+	struct host_event event;
+	enum slot_state state;
+	struct blk_request *req;
+	uint64_t started; // tick
+	bool fail, torn;
+	uint8_t *early; // data of a write, taken at its start
+};
+
+static struct {
+	struct simdisk config;
+	struct blkdev dev;
+	uint8_t *contents;
+	struct slot slots[SLOTS];
+	uint64_t tick, random;
+	bool hold;
+	FILE *record;
+
+	struct simdisk_fault fault;
+	uint64_t fault_seen, fault_fired;
+	uint64_t ended[4]; // by enum blk_op
+} sim;
+
+static uint64_t sim_random(void)
+{
+	sim.random ^= sim.random << 13;
+	sim.random ^= sim.random >> 7;
+	sim.random ^= sim.random << 17;
+	return sim.random;
+}
+
+static bool fault_due(const struct simdisk_fault *fault, enum blk_op op)
+{
+	if (!(fault->ops & 1u << op))
+		return false;
+	sim.fault_seen++;
+	if (sim.fault_seen < fault->from || sim.fault_seen - fault->from >= fault->count)
+		return false;
+	sim.fault_fired++;
+	return true;
+}
+
+/* Requests as the file system submits them; the block layer does not try these again. */
+static int fail_request(struct blkdev *dev, const struct blk_request *req)
+{
+	(void)dev;
+	return fault_due(&sim.fault, req->op) ? -EIO : 0;
+}
+
+static void record_put(const struct simlog_entry *entry, const void *data)
+{
+	if (!sim.record)
+		return;
+	if (fwrite(entry, sizeof(*entry), 1, sim.record) != 1 ||
+	    (entry->sectors && fwrite(data, SECTOR_SIZE, entry->sectors, sim.record) != entry->sectors) ||
+	    fflush(sim.record) != 0)
+		host_die("recording");
+}
+
+static void gather(const struct blk_request *req, uint8_t *to)
+{
+	for (uint32_t i = 0; i < req->segment_count; to += req->segments[i++].len)
+		memcpy(to, pa_to_va(req->segments[i].pa), req->segments[i].len);
+}
+
+static void scatter(const struct blk_request *req, const uint8_t *from)
+{
+	for (uint32_t i = 0; i < req->segment_count; from += req->segments[i++].len)
+		memcpy(pa_to_va(req->segments[i].pa), from, req->segments[i].len);
+}
+
+static void write_carry_out(struct slot *slot)
+{
+	const struct blk_request *req = slot->req;
+	uint32_t sectors = slot->fail ? (slot->torn ? req->sectors / 2 : 0) : req->sectors;
+	uint8_t *data = slot->early ? slot->early : malloc((size_t)req->sectors * SECTOR_SIZE);
+
+	if (!data)
+		host_die("malloc");
+	if (!slot->early)
+		gather(req, data);
+	memcpy(sim.contents + req->sector * SECTOR_SIZE, data, (size_t)sectors * SECTOR_SIZE);
+	record_put(&(struct simlog_entry){.kind = SIMLOG_WRITE,
+					  .started = slot->started,
+					  .ended = sim.tick,
+					  .sector = req->sector,
+					  .sectors = sectors},
+		   data);
+	free(data);
+	slot->early = NULL;
+}
+
+static void flush_carry_out(const struct slot *slot)
+{
+	if (!slot->fail && !sim.config.drop_flush)
+		record_put(&(struct simlog_entry){.kind = SIMLOG_FLUSH, .started = slot->started, .ended = sim.tick},
+			   NULL);
+}
+
+static void slot_carry_out(struct slot *slot)
+{
+	struct blk_request *req = slot->req;
+
+	slot->state = slot->state == SLOT_POSTED ? SLOT_SPENT : SLOT_FREE;
+	sim.tick++;
+	if (req->op == BLK_READ && !slot->fail)
+		scatter(req, sim.contents + req->sector * SECTOR_SIZE);
+	else if (req->op == BLK_WRITE)
+		write_carry_out(slot);
+	else if (req->op == BLK_FLUSH)
+		flush_carry_out(slot);
+	sim.ended[req->op]++;
+	blk_complete(&sim.dev, req, slot->fail ? -EIO : 0);
+}
+
+static void slot_fire(struct host_event *event)
+{
+	struct slot *slot = container_of(event, struct slot, event);
+	bool spent = slot->state == SLOT_SPENT;
+
+	slot->state = SLOT_FREE;
+	if (!spent)
+		slot_carry_out(slot);
+}
+
+static nsec_t delay(void)
+{
+	return sim.config.seed ? DELAY_MIN + sim_random() % (DELAY_MAX - DELAY_MIN) : DELAY_MIN;
+}
+
+static void slot_post(struct slot *slot)
+{
+	slot->state = SLOT_POSTED;
+	slot->event.fire = slot_fire;
+	host_event_post(&slot->event, clock_now() + delay());
+}
+
+static struct slot *slot_take(void)
+{
+	struct slot *found = NULL;
+	uint32_t busy = 0;
+
+	for (size_t i = 0; i < SLOTS; i++) {
+		if (sim.slots[i].state == SLOT_FREE)
+			found = &sim.slots[i];
+		else
+			busy++;
+	}
+	return busy < sim.config.queue_depth ? found : NULL;
+}
+
+static int sim_start(struct blkdev *dev, struct blk_request *req)
+{
+	struct slot *slot = slot_take();
+
+	(void)dev;
+	if (!slot)
+		return -EAGAIN;
+	*slot = (struct slot){.req = req, .started = ++sim.tick};
+	slot->fail = sim.fault.device && fault_due(&sim.fault, req->op);
+	slot->torn = slot->fail && sim.fault.torn;
+	if (req->op == BLK_WRITE && sim.config.seed && sim_random() % 2) {
+		slot->early = malloc((size_t)req->sectors * SECTOR_SIZE);
+		if (!slot->early)
+			host_die("malloc");
+		gather(req, slot->early);
+	}
+	if (sim.hold)
+		slot->state = SLOT_HELD;
+	else
+		slot_post(slot);
+	return 0;
+}
+
+static void sim_poll(struct blkdev *dev)
+{
+	unsigned long flags = irq_save();
+
+	(void)dev;
+	for (size_t i = 0; i < SLOTS; i++)
+		if (sim.slots[i].state == SLOT_POSTED)
+			slot_carry_out(&sim.slots[i]);
+	irq_restore(flags);
+}
+
+static int sim_reset(struct blkdev *dev)
+{
+	unsigned long flags = irq_save();
+
+	(void)dev;
+	sim.hold = false;
+	for (size_t i = 0; i < SLOTS; i++) {
+		if (sim.slots[i].state != SLOT_POSTED && sim.slots[i].state != SLOT_HELD)
+			continue;
+		sim.slots[i].fail = true;
+		slot_carry_out(&sim.slots[i]);
+	}
+	irq_restore(flags);
+	return 0;
+}
+
+static const struct blkdev_ops sim_ops = {.start = sim_start, .poll = sim_poll, .reset = sim_reset};
+
+void simdisk_fail(const struct simdisk_fault *fault)
+{
+	sim.fault = *fault;
+	sim.fault_seen = sim.fault_fired = 0;
+	blk_fault_hook = fault->ops && !fault->device ? fail_request : NULL;
+}
+
+uint64_t simdisk_fired(void)
+{
+	return sim.fault_fired;
+}
+
+uint64_t simdisk_count(unsigned ops)
+{
+	uint64_t count = 0;
+
+	for (unsigned op = 0; op < array_size(sim.ended); op++)
+		count += ops & 1u << op ? sim.ended[op] : 0;
+	return count;
+}
+
+void simdisk_hold(bool hold)
+{
+	unsigned long flags = irq_save();
+
+	sim.hold = hold;
+	for (size_t i = 0; i < SLOTS; i++)
+		if (!hold && sim.slots[i].state == SLOT_HELD)
+			slot_post(&sim.slots[i]);
+	irq_restore(flags);
+}
+
+void simdisk_peek(sector_t sector, void *buf, size_t sectors)
+{
+	memcpy(buf, sim.contents + sector * SECTOR_SIZE, sectors * SECTOR_SIZE);
+}
+
+void simdisk_poke(sector_t sector, const void *buf, size_t sectors)
+{
+	memcpy(sim.contents + sector * SECTOR_SIZE, buf, sectors * SECTOR_SIZE);
+}
+
+void simdisk_save(const char *path)
+{
+	FILE *f = fopen(path, "wb");
+
+	if (!f || fwrite(sim.contents, SECTOR_SIZE, sim.dev.sectors, f) != sim.dev.sectors || fclose(f) != 0)
+		host_die(path);
+}
+
+void simdisk_mark(uint64_t fact)
+{
+	unsigned long flags = irq_save();
+
+	sim.tick++;
+	record_put(&(struct simlog_entry){.kind = SIMLOG_MARK, .started = sim.tick, .ended = sim.tick, .sector = fact},
+		   NULL);
+	irq_restore(flags);
+}
+
+static void contents_map(void)
+{
+	int fd = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (sim.config.image) {
+		struct stat st;
+
+		fd = open(sim.config.image, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) < 0)
+			host_die(sim.config.image);
+		flags = MAP_PRIVATE;
+		sim.config.sectors = (sector_t)st.st_size / SECTOR_SIZE;
+	}
+	sim.contents =
+	    mmap(NULL, sim.config.sectors * SECTOR_SIZE, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
+	if (sim.contents == MAP_FAILED)
+		host_die("the disk's contents");
+	if (fd >= 0 && close(fd) < 0)
+		host_die(sim.config.image);
+}
+
+struct blkdev *simdisk_start(const struct simdisk *config)
+{
+	int err;
+
+	sim.config = *config;
+	if (!sim.config.queue_depth)
+		sim.config.queue_depth = 8;
+	sim.random = config->seed * 0x9e3779b97f4a7c15u + 1;
+	contents_map();
+	if (config->record) {
+		sim.record = fopen(config->record, "wb");
+		if (!sim.record)
+			host_die(config->record);
+	}
+	sim.dev = (struct blkdev){.name = "sim0",
+				  .sectors = sim.config.sectors,
+				  .read_only = config->read_only,
+				  .has_flush = !config->no_flush,
+				  .max_segments = config->max_segments ? config->max_segments : 16,
+				  .max_sectors = config->max_sectors ? config->max_sectors : 1024,
+				  .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
+				  .ops = &sim_ops};
+	err = blkdev_register(&sim.dev);
+	if (err) {
+		errno = -err;
+		host_die("registering the simulated disk");
+	}
+	return &sim.dev;
+}
