@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright the cairn authors
+"""Calls SCons, one at a time, and knows where results are."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+
+from tools import apps
+from tools.ui import Failure, say
+
+BUILD = os.path.join(apps.ROOT, "build")
+
+
+def load(what):
+    try:
+        return apps.load(what)
+    except apps.AppError as error:
+        raise Failure(str(error), "./cairn run NAME takes a name under apps/, a folder with .c files, or a .c file.") from error
+
+
+def kernel(app):
+    return os.path.join(BUILD, "riscv", app.output + ".bin")
+
+
+def host_program(app):
+    return os.path.join(BUILD, "host", app.output)
+
+
+def logread():
+    return os.path.join(BUILD, "host", "logread")
+
+
+@contextlib.contextmanager
+def lock():
+    """SCons's database takes one build at a time."""
+    try:
+        os.makedirs(BUILD, exist_ok=True)
+        file = open(os.path.join(BUILD, ".lock"), "w", encoding="ascii")
+    except OSError as error:
+        raise Failure(f"cannot write to {BUILD}: {error.strerror}",
+                      "If an earlier run was root's: sudo ./cairn clean, or sudo chown -R $USER build.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another build in this folder")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def scons(targets):
+    if not shutil.which("scons"):
+        raise Failure("scons is not installed", "Run ./cairn setup.")
+    words = ["scons", "-Q", "-s" if not targets else "-Q", f"-j{min(os.cpu_count() or 1, 8)}", *targets]
+    with lock():
+        # stderr too: standard output belongs to the application
+        result = subprocess.run(words, cwd=apps.ROOT, stdin=subprocess.DEVNULL, stdout=2, check=False)
+    if result.returncode:
+        raise Failure(f"the build failed ({' '.join(words)})",
+                      "The first error above is the one to mend; `scons verbose=yes` shows whole commands, ./cairn doctor the tools.")
+
+
+def target(app):
+    """SCons's words for the board's image of an application."""
+    path = os.path.relpath(kernel(app), apps.ROOT)
+    return [path] if app.inside else [f"app={app.sources[0] if len(app.sources) == 1 else app.folder}", path]
+
+
+def build(app, board="virt"):
+    say(f"building {app.name}")
+    if board == "host":
+        scons([os.path.relpath(host_program(app), apps.ROOT)] + ([] if app.inside else [f"app={app.folder}"]))
+        return host_program(app)
+    scons(target(app))
+    return kernel(app)
+
+
+def build_tests():
+    scons(["apps", "guest-tests", "host-tests", "logread"])
+
+
+def clean():
+    try:
+        shutil.rmtree(BUILD, ignore_errors=False)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Failure(f"cannot remove {BUILD}: {error.strerror}", "If an earlier run was root's: sudo ./cairn clean.") from error
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(apps.ROOT, ".sconsign.dblite"))

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright the cairn authors
+"""The commands of ./cairn: options in, a function of another module called, an exit status out."""
+
+import argparse
+import glob
+import os
+import sys
+import textwrap
+
+from tools import apps, build, doctor, image, launcher, log, packages, qemu, serialline, testrun
+from tools.ui import Failure, report, say
+
+LAST_CARD = os.path.join(build.BUILD, "card.img")
+DEFAULT_APP = "logger"
+
+COMMON_STATUS = "exit status: 0 done; 1 failed, with what to do about it; 2 wrong usage."
+RUN_STATUS = """exit status: the application's, & 255. Beside it, each with a line that tells it apart:
+  124  time-out (--timeout)
+  125  launcher error: failed build or set-up, QEMU trouble, machine ended from the keyboard
+  134  kernel panic
+  139  application fault (wild pointer, stack overflow)
+  2    wrong usage"""
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="./cairn", description="Builds, runs and tests cairn.",
+                                  epilog="./cairn COMMAND --help says more; ./cairn help lists topics.")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name, run, text, status=COMMON_STATUS, **options):
+        added = commands.add_parser(name, help=text, description=text, epilog=status,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        added.set_defaults(run=run)
+        return added
+
+    setup = command("setup", run_setup, "install the Debian packages cairn needs")
+    setup.add_argument("--dry-run", action="store_true", help="print the apt-get command only")
+    make = command("build", run_build, "build one application, or all of them")
+    make.add_argument("app", nargs="?", metavar="APP", help="name under apps/, folder with .c files, or .c file")
+    command("clean", run_clean, "remove everything that was built, cards under build/ included")
+    command("doctor", run_doctor, "show what is installed and what is missing",
+            "exit status: 0 nothing missing; 1 something is; 2 wrong usage.")
+    add_run(command)
+    add_test(command)
+    card = command("image", run_image, "make a card image")
+    card.add_argument("app", nargs="?", metavar="APP", help="application whose kernel image goes to the boot partition")
+    card.add_argument("--image", metavar="FILE", default=LAST_CARD, help="where (default: build/card.img)")
+    add_card_options(card)
+    card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
+    reader = command("log", run_log, "print the records of a card's log",
+                     "exit status: 0 all records good; 1 the log is damaged or cannot be read; 2 wrong usage.")
+    reader.add_argument("image", nargs="?", metavar="IMAGE", default=LAST_CARD, help="card image (default: the last run's)")
+    form = reader.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a record")
+    form.add_argument("--csv", action="store_true", help="comma-separated values with a header")
+    line = command("console", run_console, "talk to a board on a serial line", RUN_STATUS)
+    line.add_argument("tty", metavar="TTY", help="serial device, such as /dev/ttyUSB0")
+    line.add_argument("--baud", type=int, default=115200, help="bits per second (default: 115200)")
+    line.add_argument("--timeout", type=positive, metavar="SECONDS", help="leave after this time with status 124")
+    topic = command("help", run_help, "explain a command or a topic", "exit status: 0; 1 no such topic; 2 wrong usage.")
+    topic.add_argument("topic", nargs="?", metavar="TOPIC")
+    return top
+
+
+def add_card_options(command):
+    command.add_argument("--size", metavar="SIZE", type=size, default=size("256M"), help="of a new card (default: 256M)")
+    command.add_argument("--files", metavar="DIR", action="append", default=[],
+                         help="its contents go to a new card's root; may be repeated")
+    command.add_argument("--block-size", type=int, choices=(1024, 2048, 4096), default=4096,
+                         help="of a new card's ext2, bytes (default: 4096)")
+
+
+def add_run(command):
+    run = command("run", run_run, "run an application (default: logger)", RUN_STATUS,
+                  usage="./cairn run [APP] [options] [-- ARGV...]")
+    run.add_argument("app", nargs="?", metavar="APP", default=DEFAULT_APP,
+                     help="name under apps/, folder with .c files and perhaps an app.toml, or .c file")
+    run.add_argument("--board", choices=("virt", "host"), default="virt",
+                     help="virt: QEMU's machine; host: a process of this machine with sanitizers (default: virt)")
+    run.add_argument("--image", metavar="FILE", help="the card; made if missing, reused if there "
+                     "(default: a new one, kept as build/card.img until the next run)")
+    add_card_options(run)
+    run.add_argument("--memory", metavar="SIZE", type=memory, default="128M", help="32M to 16G (default: 128M)")
+    run.add_argument("--smp", metavar="N", type=int, default=1, help="harts (default: 1)")
+    run.add_argument("--timeout", type=positive, metavar="SECONDS", help="end the machine after this time")
+    run.add_argument("--console", choices=("virtio", "serial"), default="virtio",
+                     help="virtio: a fast port of QEMU's; serial: the line a real board has (default: virtio)")
+    run.add_argument("--quiet", action="store_true", help="no kernel messages but warnings and errors")
+    run.add_argument("--gdb", action="store_true", help=f"wait for a debugger on port {qemu.GDB_PORT}")
+    run.add_argument("--append", metavar="ARGS", default="", help="more boot arguments")
+    run.add_argument("--qemu-arg", metavar="ARG", action="append", default=[], help="one more word for QEMU; repeat as needed")
+    run.add_argument("--read-only", action="store_true", help="a write-protected card")
+    run.add_argument("--drive", metavar="SPEC", help="QEMU's -drive options for the card, in place of --image "
+                     "(fault injection, recording)")
+    run.add_argument("--firmware", action="store_true", help="show what the firmware prints")
+    run.add_argument("--no-build", action="store_true", help="take what was built before")
+    run.set_defaults(argv=[])
+
+
+def add_test(command):
+    test = command("test", run_test, "run the tests",
+                   "exit status: 0 all passed; 1 some failed; 2 wrong usage.\nThe last line is `N passed, N failed, N skipped`.")
+    test.add_argument("-k", metavar="PATTERN", dest="pattern", help="only tests whose suite/name contains PATTERN "
+                      "(words, `and`, `or`, `not`)")
+    test.add_argument("--list", action="store_true", help="list the tests and run none")
+    effort = test.add_mutually_exclusive_group()
+    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="at most 3 minutes")
+    effort.add_argument("--long", dest="effort", action="store_const", const="long", help="everything, without bounds")
+    test.set_defaults(effort="default")
+
+
+def checked(function):
+    def convert(text):
+        try:
+            return function(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+size = checked(image.parse_size)
+memory = checked(qemu.check_memory)
+
+
+@checked
+def positive(text):
+    value = float(text)
+    if not value > 0:
+        raise ValueError(f"{text}: more than 0 is needed")
+    return value
+
+
+def run_setup(options):
+    if not packages.setup(dry_run=options.dry_run):
+        say("nothing is missing")
+    return 0
+
+
+def ready(with_tests=False):
+    """The packages, and from here on not root if sudo was used."""
+    packages.setup(with_tests)
+    packages.drop_root()
+
+
+def run_build(options):
+    ready()
+    if options.app:
+        print(apps.relative(build.build(build.load(options.app))))
+    else:
+        build.scons([])
+    return 0
+
+
+def run_clean(_options):
+    packages.drop_root()
+    build.clean()
+    return 0
+
+
+def run_doctor(_options):
+    return doctor.doctor()
+
+
+def run_run(options):
+    launcher.open_missing_streams()
+    app = load_or_launcher_error(options)
+    card = options.image or LAST_CARD
+    if not options.drive and (options.image is None or not os.path.exists(card)):
+        say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
+        kernel = build.kernel(app) if options.board == "virt" else None
+        image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size)
+    mode = "term" if launcher.has_terminal() else "stream"
+    if options.board == "host":
+        arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv)
+        return launcher.run_host(build.host_program(app), card, options.memory, arguments, options.timeout)
+    arguments = qemu.boot_arguments(options.console, mode, options.quiet, options.append, options.argv)
+    drive = options.drive or qemu.file_drive(card, options.read_only)
+    machine = qemu.Machine(build.kernel(app), drive, options.memory, options.smp, arguments, options.console, options.gdb,
+                           options.qemu_arg)
+    return launcher.run_machine(machine, options.timeout, options.firmware)
+
+
+def load_or_launcher_error(options):
+    """Packages and build; what fails here is the launcher's status, not the application's."""
+    try:
+        ready()
+        app = build.load(options.app)
+        if not options.no_build:
+            build.build(app, options.board)
+        return app
+    except Failure as failure:
+        failure.status = launcher.STATUS_LAUNCHER
+        raise
+
+
+def run_test(options):
+    ready(with_tests=True)
+    return testrun.run(options.pattern, options.list, options.effort)
+
+
+def run_image(options):
+    ready()
+    if os.path.exists(options.image) and options.image != LAST_CARD and not options.force:
+        raise Failure(f"{options.image} exists", "--force replaces it; its data is lost then.")
+    files, kernel = options.files, None
+    if options.app:
+        app = build.load(options.app)
+        kernel = build.build(app)
+        files = [*app.files, *files]
+    image.make(options.image, options.size, files, kernel, options.block_size)
+    say(f"made {apps.relative(os.path.abspath(options.image))}, {options.size >> 20} MiB")
+    return 0
+
+
+def run_log(options):
+    ready()
+    if not os.path.exists(options.image):
+        raise Failure(f"{options.image} does not exist", "./cairn run makes a card; --image FILE keeps it at FILE.")
+    build.scons(["logread"])
+    return log.read(options.image, ["--json"] if options.json else ["--csv"] if options.csv else [])
+
+
+def run_console(options):
+    return serialline.talk(options.tty, options.baud, options.timeout)
+
+
+def topics():
+    return {os.path.basename(f)[: -len(".md")]: f for f in sorted(glob.glob(os.path.join(apps.ROOT, "docs", "*.md")))}
+
+
+def run_help(options):
+    top = parser()
+    if not options.topic:
+        top.print_help()
+        print(f"\ntopics: {', '.join(['readme', *topics()])}")
+        return 0
+    page = {"readme": os.path.join(apps.ROOT, "README.md"), **topics()}.get(options.topic)
+    if page:
+        with open(page, encoding="utf-8") as file:
+            print(file.read(), end="")
+        return 0
+    if options.topic in top._subparsers._group_actions[0].choices:
+        return main([options.topic, "--help"])
+    raise Failure(f"no topic {options.topic}", f"Topics: readme, {', '.join(topics())}, and every command.")
+
+
+def main(arguments):
+    argv = []
+    if arguments[:1] == ["run"] and "--" in arguments:
+        at = arguments.index("--")
+        arguments, argv = arguments[:at], arguments[at + 1 :]
+    try:
+        options = parser().parse_args(arguments)
+        if argv:
+            options.argv = argv
+        return options.run(options)
+    except Failure as failure:
+        report(failure)
+        return launcher.STATUS_LAUNCHER if arguments[:1] == ["run"] and failure.status == 1 else failure.status
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read our output has gone
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 2

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright the cairn authors
+"""QEMU's `virt` machine: its command line and its process. Knows nothing of consoles beyond their sockets."""
+
+import ctypes
+import os
+import re
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass, field
+
+from tools.ui import Failure
+
+PROGRAM = "qemu-system-riscv64"
+BOOTARGS_MAX = 4095  # kernel/bootargs.h, less the NUL
+PR_SET_PDEATHSIG = 1
+GDB_PORT = 1234
+
+
+@dataclass
+class Machine:
+    kernel: str
+    drive: str  # QEMU's -drive options for the card, without if= and id=
+    memory: str = "128M"
+    harts: int = 1
+    bootargs: str = ""
+    console: str = "virtio"  # virtio | serial
+    gdb: bool = False
+    extra: list = field(default_factory=list)
+
+
+def file_drive(path, read_only=False):
+    return f"file={path.replace(',', ',,')},format=raw" + (",readonly=on" if read_only else "")
+
+
+def check_memory(text):
+    if not re.fullmatch(r"[1-9][0-9]*[MG]", text):
+        raise ValueError(f"{text}: a size such as 128M or 2G")
+    return text
+
+
+def escape_argument(argument):
+    """For the boot arguments: spaces, %, and what is no printable ASCII as %XX; the empty word as %00."""
+    data = os.fsencode(argument)
+    if not data:
+        return "%00"
+    return "".join(chr(c) if 0x21 <= c <= 0x7E and c != 0x25 else f"%{c:02X}" for c in data)
+
+
+def boot_arguments(console, mode, quiet=False, append="", argv=()):
+    words = [f"console={'hvc0' if console == 'virtio' else 'ttyS0'}", f"cairn.console={mode}"]
+    words += ["quiet"] if quiet else []
+    words += append.split()
+    if argv:
+        words += ["--", *map(escape_argument, argv)]
+    line = " ".join(words)
+    if len(line) > BOOTARGS_MAX:
+        raise Failure(f"the boot arguments are {len(line)} bytes long; the board takes {BOOTARGS_MAX}",
+                      "Pass fewer or shorter arguments after --, or put them in a file on the card (image --files).", 125)
+    return line
+
+
+def command(machine, serial_fd, virtio_fd):
+    """virtio_fd: None when the serial port is the console."""
+    words = [PROGRAM, "-M", "virt", "-m", machine.memory, "-smp", str(machine.harts), "-nodefaults", "-display", "none",
+             "-no-reboot", "-bios", "default", "-kernel", machine.kernel, "-append", machine.bootargs,
+             "-drive", f"if=none,id=card,{machine.drive}", "-device", "virtio-blk-device,drive=card",
+             "-chardev", f"socket,id=c0,fd={serial_fd}", "-serial", "chardev:c0"]
+    if virtio_fd is not None:
+        words += ["-device", "virtio-serial-device", "-chardev", f"socket,id=c1,fd={virtio_fd}",
+                  "-device", "virtconsole,chardev=c1"]
+    if machine.gdb:
+        words += ["-gdb", f"tcp::{GDB_PORT}", "-S"]
+    return words + machine.extra
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setpgid(0, 0)  # the terminal's signals are for the launcher
+
+
+class Qemu:
+    """A running machine. `console` is the descriptor that speaks the protocol, `early` the serial port if that is
+    another one, `errors` QEMU's own messages."""
+
+    def __init__(self, machine):
+        serial, serial_far = socket.socketpair()
+        virtio, virtio_far = socket.socketpair() if machine.console == "virtio" else (None, None)
+        far = [s for s in (serial_far, virtio_far) if s]
+        words = command(machine, serial_far.fileno(), virtio_far.fileno() if virtio_far else None)
+        try:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                            stderr=subprocess.PIPE, pass_fds=[s.fileno() for s in far],
+                                            preexec_fn=die_with_parent)
+        except FileNotFoundError as error:
+            raise Failure(f"{PROGRAM} is not installed", "Run ./cairn setup.", 125) from error
+        for s in far:
+            s.close()
+        self.sockets = [s for s in (serial, virtio) if s]
+        self.console = (virtio or serial).fileno()
+        self.early = serial.fileno() if virtio else None
+        self.errors = self.process.stderr.fileno()
+
+    def wait(self, seconds):
+        """True once it has ended by itself."""
+        try:
+            self.process.wait(seconds)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+
+    def end(self):
+        """Ends it, by its process id, if it still runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            if not self.wait(3):
+                self.process.kill()
+                self.process.wait()
+
+    def close(self):
+        self.end()
+        for s in self.sockets:
+            s.close()
+        self.process.stderr.close()
