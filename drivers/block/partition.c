@@ -14,10 +14,9 @@
 
 #include "arch/page.h"
 #include "drivers/block/partition.h"
-#include "drivers/block/queue.h"
+#include "drivers/wired.h"
 #include "kernel/log.h"
 #include "lib/crc32.h"
-#include "mm/frame.h"
 
 #define PARTITIONS_MAX 128
 #define LOGICAL_MAX 60 // links followed in a chain of logical partitions
@@ -77,7 +76,7 @@ static struct blkdev *scan_add(struct scan *s, uint32_t number, uint64_t lba, ui
 		return NULL;
 	}
 	if (!s->parts)
-		s->parts = blk_pool_alloc(PARTITIONS_MAX * sizeof(*s->parts));
+		s->parts = wired_alloc(PARTITIONS_MAX * sizeof(*s->parts));
 	if (!s->parts || s->count == PARTITIONS_MAX) {
 		log_error("%s: no room for partition %u", name, (unsigned)number);
 		return NULL;

@@ -21,13 +21,12 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "arch/clock.h"
 #include "drivers/block/queue.h"
+#include "drivers/wired.h"
 #include "kernel/log.h"
 #include "kernel/time.h"
-#include "mm/frame.h"
 
 #define BLK_DEPTH 16 // I/Os of one device: more wait, and may merge
 #define BLK_BATCH 16
@@ -44,17 +43,9 @@ struct blk_io {
 
 static const char *const op_names[] = {"read", "write", "flush", "discard"};
 
-void *blk_pool_alloc(size_t bytes)
-{
-	size_t frames = (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	struct page *page = frame_alloc_contig(frames, PAGE_SIZE);
-
-	return page ? memset(page_va(page), 0, frames << PAGE_SHIFT) : NULL;
-}
-
 int blk_queue_init(struct blkdev *dev)
 {
-	struct blk_io *pool = blk_pool_alloc(BLK_DEPTH * sizeof(*pool));
+	struct blk_io *pool = wired_alloc(BLK_DEPTH * sizeof(*pool));
 
 	if (!pool)
 		return -ENOMEM;

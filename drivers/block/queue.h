@@ -14,5 +14,3 @@ void blk_queue_add(struct blkdev *dev, struct blk_request *req);
 void blk_request_end(struct blk_request *req, int error);
 /* Polls, then resets, a device that keeps a request for too long. True if anything is under way or waiting. */
 bool blk_queue_check(struct blkdev *dev, nsec_t now);
-/* Zeroed memory for good, whole frames. NULL: none. */
-void *blk_pool_alloc(size_t bytes);
