@@ -20,7 +20,7 @@ from tools import console
 from tools.ui import say
 
 QUIT_KEY = b"\x1c"  # Ctrl-\
-DRAIN_SECONDS = 5.0  # from the exit frame to the end of the line
+DRAIN_SECONDS = 5.0  # from the exit frame to the end of the line; a serial line does not end
 CHUNK = 65536
 KERNEL_LINE = re.compile(rb"^\[ *\d+\.\d+\]")
 PLAIN_EXIT = re.compile(rb"^\[cairn\] exit (\d+)\s*$")
@@ -251,7 +251,7 @@ class Session:
             {"out": self.out.write, "early": self.early.feed}.get(event.channel, self.err.write)(event.data)
         elif isinstance(event, console.Exit):
             self.exit = event
-            self.exit_deadline = time.monotonic() + DRAIN_SECONDS
+            self.exit_deadline = time.monotonic() + (0 if self.attach else DRAIN_SECONDS)
         elif isinstance(event, console.Damaged):
             say(f"damaged frame from the board: {event.what!r}; going on")
         else:

@@ -81,9 +81,19 @@ def read_results(status):
         name = f"{case.get('classname', '').removeprefix('tests.').replace('.', '/', 1)}::{case.get('name')}"
         seconds[name.split("/")[0].split("::")[0]] += float(case.get("time") or 0)
         outcomes = {child.tag for child in case}
+        inner = [(p.get("name"), p.get("value")) for p in case.iter("property")]
+        for outcome, inner_name in inner:
+            counts[outcome] += 1
+            if outcome == "failed":
+                failed.append(f"{name}: {inner_name}")
+            elif outcome == "skipped":
+                skipped.append((name, inner_name))
         if outcomes & {"failure", "error"}:
-            counts["failed"] += 1
-            failed.append(name)
+            if not any(outcome == "failed" for outcome, _ in inner):
+                counts["failed"] += 1
+                failed.append(name)
+        elif inner:
+            continue
         elif "skipped" in outcomes:
             counts["skipped"] += 1
             skipped.append((name, (case.find("skipped").get("message") or "no reason given").strip()))

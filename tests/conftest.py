@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright the cairn authors
+"""pytest's side of `./cairn test`: how much to run, and C programs as tests.
+
+- --effort quick|default|long; tests marked `default` or `long` are left out below that. C programs find the word in
+  CAIRN_TEST_EFFORT.
+- tests/host/test_*.c: one item each, run from build/host; tests/guest/test_*.c: the same on QEMU. Both print TAP; the
+  cases become properties of the item, which tools/testrun.py counts one by one.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+EFFORTS = ("quick", "default", "long")
+SECONDS = {"quick": 60, "default": 240, "long": 3600}  # for one program
+TAP_LINE = re.compile(r"^(not )?ok\b(?: +\d+)?(?: +-)? *(.*?)(?: *# *(SKIP|TODO)\b *(.*))?$", re.IGNORECASE)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--effort", choices=EFFORTS, default="default", help="how much to run")
+
+
+def pytest_configure(config):
+    for effort in EFFORTS[1:]:
+        config.addinivalue_line("markers", f"{effort}: not run with less effort than this")
+    os.environ["CAIRN_TEST_EFFORT"] = config.getoption("--effort")
+
+
+def pytest_collection_modifyitems(config, items):
+    level = EFFORTS.index(config.getoption("--effort"))
+    left_out = [item for item in items
+                if any(item.get_closest_marker(effort) for effort in EFFORTS[level + 1:])]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def effort(request):
+    return request.config.getoption("--effort")
+
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".c" and file_path.name.startswith("test_"):
+        kind = {"host": HostProgram, "guest": GuestProgram}.get(file_path.parent.name)
+        if kind:
+            return ProgramFile.from_parent(parent, path=file_path, kind=kind)
+    return None
+
+
+class ProgramFile(pytest.File):
+    def __init__(self, *, kind, **arguments):
+        super().__init__(**arguments)
+        self.kind = kind
+
+    def collect(self):
+        yield self.kind.from_parent(self, name=self.path.stem)
+
+
+class ProgramFailure(Exception):
+    pass
+
+
+class Program(pytest.Item):
+    """One C test program. run_program gives its status and its output."""
+
+    def runtest(self):
+        try:
+            status, output, errors = self.run_program(SECONDS[self.config.getoption("--effort")])
+        except subprocess.TimeoutExpired as late:
+            raise ProgramFailure(f"no end within {late.timeout} s\n{text_of(late.stdout)}{text_of(late.stderr)}") from late
+        cases = parse_tap(output)
+        self.user_properties += cases
+        failed = [case for outcome, case in cases if outcome == "failed"]
+        planned = re.search(r"^1\.\.(\d+)", output, re.MULTILINE)
+        if status or failed or not cases or (planned and int(planned[1]) != len(cases)):
+            raise ProgramFailure(f"status {status}, failed: {failed or 'none named'}, cases seen: {len(cases)}"
+                                 f" of {planned[1] if planned else '?'}\n{output}{errors}"[-20000:])
+
+    def repr_failure(self, excinfo):
+        if isinstance(excinfo.value, ProgramFailure):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self):
+        return self.path, None, self.name
+
+
+def text_of(output):
+    return (output or b"").decode(errors="replace")
+
+
+def parse_tap(output):
+    cases = []
+    for line in output.splitlines():
+        match = TAP_LINE.match(line.strip())
+        if match:
+            failed, name, directive, reason = match.groups()
+            if directive and directive.upper() == "SKIP":
+                cases.append(("skipped", f"{name}: {reason or 'no reason given'}"))
+            else:
+                cases.append(("failed" if failed else "passed", name))
+    return cases
+
+
+class HostProgram(Program):
+    def run_program(self, seconds):
+        program = os.path.join(ROOT, "build/host/tests/host", self.name)
+        environment = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP", "UBSAN_OPTIONS": "print_stacktrace=1"}
+        result = subprocess.run([program], capture_output=True, timeout=seconds, cwd=ROOT, env=environment, check=False,
+                                stdin=subprocess.DEVNULL)
+        return result.returncode, text_of(result.stdout), text_of(result.stderr)
+
+
+class GuestProgram(Program):
+    def run_program(self, seconds):
+        card = os.path.join(ROOT, "build/test", f"{self.name}.img")
+        os.makedirs(os.path.dirname(card), exist_ok=True)
+        if os.path.exists(card):
+            os.unlink(card)
+        words = [os.path.join(ROOT, "cairn"), "run", str(self.path), "--no-build", "--image", card, "--timeout", str(seconds),
+                 "--", self.config.getoption("--effort")]
+        result = subprocess.run(words, capture_output=True, timeout=seconds + 60, cwd=ROOT, check=False,
+                                stdin=subprocess.DEVNULL)
+        from tools import image
+
+        checked = subprocess.run(["/sbin/e2fsck", "-fn", image.ext2_device(card)], capture_output=True, check=False)
+        if checked.returncode:
+            raise ProgramFailure(f"e2fsck -fn: {text_of(checked.stdout)}\n{text_of(result.stderr)[-4000:]}")
+        os.unlink(card)
+        return result.returncode, text_of(result.stdout), text_of(result.stderr)
