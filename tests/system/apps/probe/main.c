@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What the system tests ask the machine to do, one verb a run: `probe VERB [ARGUMENT]`. Reports on standard output,
+ * complaints on standard error; status 1 when something that should have worked did not.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE 4096
+
+static int fail(const char *what)
+{
+	fprintf(stderr, "probe: %s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+/* Its arguments, each on a line with its length. */
+static int show_args(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		printf("%zu:%s\n", strlen(argv[i]), argv[i]);
+	return 0;
+}
+
+static int copy_input(void)
+{
+	static char buf[3000];
+	ssize_t n;
+
+	while ((n = read(0, buf, sizeof(buf))) > 0) {
+		for (ssize_t done = 0; done < n;) {
+			ssize_t w = write(1, buf + done, (size_t)(n - done));
+
+			if (w < 0)
+				return fail("write");
+			done += w;
+		}
+	}
+	return n < 0 ? fail("read") : 0;
+}
+
+/* Lines from stdio, as an interactive program has it. */
+static int talk(void)
+{
+	char line[200];
+
+	printf("tty %d\n", isatty(0));
+	while (fgets(line, sizeof(line), stdin))
+		printf("<%s>\n", strtok(line, "\n") ? line : "");
+	puts("end");
+	return 0;
+}
+
+_Noreturn static void hang(void)
+{
+	puts("hanging");
+	fflush(stdout);
+	for (;;)
+		sleep(1);
+}
+
+/* /kept, with the text in it, on the card for good. */
+static int keep(const char *text)
+{
+	int fd = open("/kept", O_CREAT | O_WRONLY | O_TRUNC, 0644);
+
+	if (fd < 0)
+		return fail("open /kept");
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd))
+		return fail("write /kept");
+	return close(fd) ? fail("close /kept") : 0;
+}
+
+static volatile int frames_left = INT_MAX; // volatile: the compiler must not see that this is a loop
+
+static int overflow_stack(volatile char *above)
+{
+	volatile char frame[1024];
+
+	frame[0] = above ? above[0] : 1;
+	return frames_left-- ? overflow_stack(frame) + frame[0] : 0;
+}
+
+/* Ends badly after having stored something that must survive. how: null, wild, kernel, stack, constant, exec. */
+static int die(const char *how)
+{
+	static const char constant[] = "constant";
+	static const char data[PAGE];
+
+	if (keep("before the fault\n"))
+		return 1;
+	if (!strcmp(how, "stack"))
+		return overflow_stack(NULL);
+	if (!strcmp(how, "exec"))
+		return ((int (*)(void))(uintptr_t)data)();
+	uintptr_t to = !strcmp(how, "null")	  ? 0
+		       : !strcmp(how, "wild")	  ? 0x123456789000
+		       : !strcmp(how, "constant") ? (uintptr_t)constant
+						  : 0xffffffbffffff000;
+	*(volatile char *)to = 1;
+	return 1;
+}
+
+/* Writes /full until the card is full: "full ERRNO BYTES", then that what is there reads back. */
+static int fill(void)
+{
+	static char block[65536], back[65536];
+	int fd = open("/full", O_CREAT | O_RDWR | O_TRUNC, 0644);
+	off_t size = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fail("open /full");
+	for (;; size += n) {
+		memset(block, (int)(size / (ssize_t)sizeof(block)), sizeof(block));
+		n = write(fd, block, sizeof(block));
+		if (n <= 0)
+			break;
+	}
+	printf("full %d %lld\n", errno, (long long)size);
+	if (fsync(fd))
+		return fail("fsync");
+	for (off_t at = 0; at < size; at += n) {
+		memset(block, (int)(at / (ssize_t)sizeof(block)), sizeof(block));
+		n = pread(fd, back, sizeof(back), at);
+		if (n <= 0 || memcmp(block, back, (size_t)n))
+			return fail("read back");
+	}
+	return close(fd) ? fail("close") : 0;
+}
+
+/* The 64-bit number that word w of page p holds. */
+static uint64_t pattern(uint64_t p, uint64_t w)
+{
+	return (p * 0x9e3779b97f4a7c15) ^ (w << 20) ^ p;
+}
+
+static int check_map(const uint64_t *map, size_t pages, size_t step)
+{
+	for (size_t p = 0; p < pages; p += step)
+		for (size_t w = 0; w < PAGE / 8; w += 73)
+			if (map[p * (PAGE / 8) + w] != pattern(p, w)) {
+				printf("page %zu word %zu is %llx\n", p, w,
+				       (unsigned long long)map[p * (PAGE / 8) + w]);
+				return 1;
+			}
+	return 0;
+}
+
+/* Maps a file of so many MiB, fills it through the mapping, and reads it back by both roads. */
+static int big(size_t mib)
+{
+	size_t size = mib << 20, pages = size / PAGE;
+	int fd = open("/big", O_CREAT | O_RDWR | O_TRUNC, 0644);
+
+	if (fd < 0)
+		return fail("open /big");
+	int error = posix_fallocate(fd, 0, (off_t)size);
+
+	if (error) {
+		errno = error;
+		return fail("posix_fallocate");
+	}
+	uint64_t *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return fail("mmap");
+	for (size_t p = 0; p < pages; p++)
+		for (size_t w = 0; w < PAGE / 8; w++)
+			map[p * (PAGE / 8) + w] = pattern(p, w);
+	if (msync(map, size, MS_SYNC))
+		return fail("msync");
+	if (check_map(map, pages, 1) || check_map(map, pages, 977))
+		return 1;
+	for (size_t p = 0; p < pages; p += 1021) {
+		uint64_t words[PAGE / 8];
+
+		if (pread(fd, words, PAGE, (off_t)(p * PAGE)) != PAGE)
+			return fail("pread");
+		if (words[5] != pattern(p, 5) || words[511] != pattern(p, 511)) {
+			printf("read: page %zu differs\n", p);
+			return 1;
+		}
+	}
+	if (munmap(map, size) || close(fd))
+		return fail("munmap");
+	printf("big %zu MiB good\n", mib);
+	return 0;
+}
+
+/* Opens, writes in steps with fsync, and says how each call ended: "step N ERRNO". */
+static int steps(int count)
+{
+	static char block[65536];
+	int fd = open("/steps", O_CREAT | O_RDWR, 0644);
+
+	if (fd < 0) {
+		printf("open %d\n", errno);
+		return 1;
+	}
+	for (int i = 0; i < count; i++) {
+		memset(block, 'a' + i % 26, sizeof(block));
+		ssize_t n = write(fd, block, sizeof(block));
+
+		printf("step %d %d\n", i, n < 0 ? errno : fsync(fd) ? errno : 0);
+	}
+	return close(fd) ? fail("close") : 0;
+}
+
+/* Reads a file to the end: "read ERRNO BYTES". */
+static int read_file(const char *path)
+{
+	static char buf[65536];
+	int fd = open(path, O_RDONLY);
+	long long total = 0;
+	ssize_t n;
+
+	if (fd < 0) {
+		printf("open %d\n", errno);
+		return 1;
+	}
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		total += n;
+	printf("read %d %lld\n", n < 0 ? errno : 0, total);
+	return close(fd) ? fail("close") : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "", *argument = argc > 2 ? argv[2] : "";
+
+	if (!strcmp(verb, "args"))
+		return show_args(argc - 2, argv + 2);
+	if (!strcmp(verb, "status"))
+		return atoi(argument);
+	if (!strcmp(verb, "cat"))
+		return copy_input();
+	if (!strcmp(verb, "talk"))
+		return talk();
+	if (!strcmp(verb, "hang"))
+		hang();
+	if (!strcmp(verb, "keep"))
+		return keep(argument);
+	if (!strcmp(verb, "die"))
+		return die(argument);
+	if (!strcmp(verb, "fill"))
+		return fill();
+	if (!strcmp(verb, "big"))
+		return big((size_t)atoi(argument));
+	if (!strcmp(verb, "steps"))
+		return steps(atoi(argument));
+	if (!strcmp(verb, "read"))
+		return read_file(argument);
+	fprintf(stderr, "probe: no verb %s\n", verb);
+	return 2;
+}
