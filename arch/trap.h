@@ -39,6 +39,15 @@ void trap_timer(void);
  */
 _Noreturn void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error);
 
+/*
+ * A trap that only a mistake explains: of the kernel's own (a fault in its half of the address space, or one taken with
+ * interrupts masked), or a stack run over into its guard page. Any context. kernel/panic.c.
+ */
+_Noreturn void trap_kernel(const struct trap_frame *tf, unsigned cause, vaddr_t va);
+
+/* On the way out of a trap, interrupts masked: lets another thread run if one is due. kernel/sched.c. */
+void sched_preempt(void);
+
 /* Where a trap frame was: for reports. */
 vaddr_t trap_frame_pc(const struct trap_frame *tf);
 vaddr_t trap_frame_sp(const struct trap_frame *tf);

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The image's first bytes: the RISC-V Linux boot image header, which is also the first instruction, and the way from
+ * a loader's hand (a0 hart id, a1 device tree, MMU off, any place aligned to 4 KiB) into the high half. Until satp is
+ * written everything is reached relative to the program counter, so symbols mean physical places.
+ */
+#include "arch/riscv/asm.h"
+
+	.section .text.start, "ax"
+	.option norvc
+	.globl _start
+_start:
+	j	entry
+	nop
+	.dword	0x200000		// wanted distance from the start of RAM
+	.dword	image_size		// with bss and boot tables
+	.dword	0			// flags: little endian
+	.word	2			// header version 0.2
+	.word	0
+	.dword	0
+	.ascii	"RISCV\0\0\0"
+	.ascii	"RSC\x05"
+	.word	0
+
+	.option rvc
+entry:
+	csrw	sie, zero
+	csrci	sstatus, SSTATUS_SIE
+	mv	s0, a0
+	mv	s1, a1
+	rdtime	s2
+	.option push
+	.option norelax
+	lla	gp, __global_pointer$
+	.option pop
+
+	lla	t0, image_bss
+	lla	t1, image_pool
+0:	sd	zero, 0(t0)
+	addi	t0, t0, 8
+	bltu	t0, t1, 0b
+
+	lla	sp, boot_stack_top
+	lla	a0, _start
+	mv	a1, s1
+	call	map_boot		// a0: value for satp
+
+	/* The low half maps nothing, so the fetch after the switch faults, and the fault lands in the high half. */
+	lla	t0, high_address
+	ld	t0, 0(t0)
+	csrw	stvec, t0
+	sfence.vma
+	csrw	satp, a0
+	sfence.vma
+	unimp
+
+	.balign	4
+high:
+	.option push
+	.option norelax
+	lla	gp, __global_pointer$
+	.option pop
+	lla	t0, trap_entry
+	csrw	stvec, t0
+	lla	sp, boot_stack_top
+	lla	tp, boot_hart
+	csrw	sscratch, tp
+	li	t0, SSTATUS_FS
+	csrc	sstatus, t0
+	li	t0, SSTATUS_FS_INITIAL
+	csrs	sstatus, t0
+	mv	fp, zero
+	mv	ra, zero
+	mv	a0, s0
+	mv	a1, s2
+	call	hart_boot
+	mv	tp, a0			// the boot flow's thread-local storage
+	mv	a0, s1
+	call	board_main
+	unimp
+
+	.section .rodata.high_address, "a"
+	.balign	8
+high_address:
+	.dword	high
+
+	.section .bss.boot_stack, "aw", @nobits
+	.balign	16
+	.space	32768
+boot_stack_top:

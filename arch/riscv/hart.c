@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* This hart's record, found through sscratch, and the stacks that traps of the boot flow use. */
+
+#include "arch/hart.h"
+
+#include <stddef.h>
+
+#include "arch/irq.h"
+#include "arch/riscv/riscv.h"
+
+#define BOOT_KSTACK_SIZE (16 * 1024)
+
+_Static_assert(offsetof(struct hart, kstack_base) == HART_KSTACK_BASE, "asm.h");
+_Static_assert(offsetof(struct hart, kstack_top) == HART_KSTACK_TOP, "asm.h");
+_Static_assert(offsetof(struct hart, emergency_top) == HART_EMERGENCY_TOP, "asm.h");
+_Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "asm.h");
+
+/* The first hart's. entry.S has its boot stack. */
+struct hart boot_hart;
+static _Alignas(16) uint8_t boot_kstack[BOOT_KSTACK_SIZE];
+static _Alignas(16) uint8_t boot_emergency[EMERGENCY_STACK_SIZE];
+
+struct hart *hart_self(void)
+{
+	struct hart *hart;
+
+	__asm__ volatile("csrr %0, sscratch" : "=r"(hart));
+	return hart;
+}
+
+/* Two steps, hart and then its thread: masked, so that the thread cannot go on elsewhere between them. */
+struct thread *thread_self(void)
+{
+	unsigned long flags = irq_save();
+	struct thread *self = hart_self()->current;
+
+	irq_restore(flags);
+	return self;
+}
+
+/* Called by entry.S once the high half is there; returns the boot flow's thread pointer. */
+void *hart_boot(uint64_t id, uint64_t time)
+{
+	boot_hart.id = id;
+	boot_hart.kstack_base = (vaddr_t)boot_kstack;
+	boot_hart.kstack_top = (vaddr_t)boot_kstack + sizeof(boot_kstack);
+	boot_hart.emergency_top = (vaddr_t)boot_emergency + sizeof(boot_emergency);
+	clock_set_boot(time);
+	return tls_boot();
+}
+
+void hart_init(void)
+{
+	csr_write(sie, SIE_TIMER | SIE_EXTERNAL | SIE_SOFT);
+}

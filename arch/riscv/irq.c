@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Masking of interrupts by sstatus.SIE, and waiting for one. */
+
+#include "arch/irq.h"
+
+#include "arch/riscv/riscv.h"
+
+unsigned long irq_save(void)
+{
+	unsigned long status;
+
+	__asm__ volatile("csrrci %0, sstatus, %1" : "=r"(status) : "i"(SSTATUS_SIE) : "memory");
+	return status & SSTATUS_SIE;
+}
+
+void irq_restore(unsigned long flags)
+{
+	csr_set(sstatus, flags);
+}
+
+bool irq_enabled(void)
+{
+	return csr_read(sstatus) & SSTATUS_SIE;
+}
+
+void irq_enable(void)
+{
+	csr_set(sstatus, SSTATUS_SIE);
+}
+
+void irq_wait(void)
+{
+	/* Ends when an interrupt that sie lets through is pending, masked by sstatus or not. */
+	__asm__ volatile("wfi" ::: "memory");
+}

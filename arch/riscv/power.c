@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* The end: semihosting if asked for, then the firmware's reset extension, its legacy call, or a parked hart. */
+
+#include "arch/power.h"
+
+#include "arch/irq.h"
+#include "arch/riscv/riscv.h"
+#include "arch/upcall.h"
+
+static bool use_semihosting;
+
+void power_init(bool semihosting)
+{
+	use_semihosting = semihosting;
+}
+
+/* SYS_EXIT_EXTENDED. The three instructions are a pattern that the emulator looks for, uncompressed, on one page. */
+static void semihosting_exit(int status)
+{
+	volatile uint64_t block[2] = {0x20026, (uint64_t)status};
+	register unsigned long a0 __asm__("a0") = 0x20;
+	register volatile uint64_t *a1 __asm__("a1") = block;
+
+	__asm__ volatile(".option push\n.option norvc\n.balign 16\n"
+			 "slli zero, zero, 0x1f\nebreak\nsrai zero, zero, 7\n.option pop"
+			 : "+r"(a0)
+			 : "r"(a1)
+			 : "memory");
+}
+
+void power_off(int status)
+{
+	(void)irq_save();
+	if (use_semihosting)
+		semihosting_exit(status);
+	if (sbi_probe(SBI_SRST))
+		(void)sbi_call(SBI_SRST, 0, 0, 0);
+	(void)sbi_call(SBI_SHUTDOWN, 0, 0, 0);
+	upcall_print("power: the firmware cannot turn this board off: power may be removed now");
+	for (;;)
+		irq_wait();
+}

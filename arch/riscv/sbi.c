@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Calls to the firmware. Nothing is assumed of it: each extension is asked for before it is used. Never sleeps. */
+
+#include "arch/riscv/riscv.h"
+
+struct sbi_result sbi_call(unsigned long extension, unsigned long function, unsigned long arg0, unsigned long arg1)
+{
+	register unsigned long a0 __asm__("a0") = arg0;
+	register unsigned long a1 __asm__("a1") = arg1;
+	register unsigned long a2 __asm__("a2") = 0;
+	register unsigned long a6 __asm__("a6") = function;
+	register unsigned long a7 __asm__("a7") = extension;
+
+	__asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a6), "r"(a7) : "memory");
+	return (struct sbi_result){(long)a0, (long)a1};
+}
+
+bool sbi_probe(unsigned long extension)
+{
+	struct sbi_result r = sbi_call(SBI_BASE, 3, extension, 0);
+
+	return r.error == 0 && r.value != 0;
+}
+
+void sbi_console_write(const char *text, size_t len)
+{
+	static int has_dbcn = -1;
+
+	if (has_dbcn < 0)
+		has_dbcn = sbi_probe(SBI_DBCN);
+	for (size_t i = 0; i < len; i++)
+		(void)(has_dbcn ? sbi_call(SBI_DBCN, 2, (uint8_t)text[i], 0)
+				: sbi_call(SBI_PUTCHAR, 0, (uint8_t)text[i], 0));
+}

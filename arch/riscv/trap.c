@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What each trap is, and who serves it. An interrupt is served with interrupts masked. A page fault in the half of the
+ * address space that mmap hands out is a call of the thread: interrupts on, may sleep. Everything runs on the thread's
+ * kernel stack, so either may end in another thread's turn.
+ */
+
+#include "arch/trap.h"
+
+#include <stddef.h>
+
+#include "arch/riscv/riscv.h"
+
+_Static_assert(offsetof(struct trap_frame, status) == TRAP_STATUS, "asm.h");
+_Static_assert(offsetof(struct trap_frame, cause) == TRAP_CAUSE, "asm.h");
+_Static_assert(offsetof(struct trap_frame, value) == TRAP_VALUE, "asm.h");
+_Static_assert(offsetof(struct trap_frame, fcsr) == TRAP_FCSR, "asm.h");
+_Static_assert(offsetof(struct trap_frame, ft) == TRAP_FT, "asm.h");
+_Static_assert(offsetof(struct trap_frame, fa) == TRAP_FA, "asm.h");
+_Static_assert(offsetof(struct trap_frame, record) == TRAP_RECORD, "asm.h");
+_Static_assert(sizeof(struct trap_frame) == TRAP_SIZE, "asm.h");
+
+#define CAUSE_INTERRUPT (1ul << 63)
+
+enum interrupt { INTERRUPT_SOFT = 1, INTERRUPT_TIMER = 5, INTERRUPT_EXTERNAL = 9 };
+enum cause { CAUSE_FETCH_PAGE = 12, CAUSE_LOAD_PAGE = 13, CAUSE_STORE_PAGE = 15 };
+
+/* A row of uaccess.S: in [from, to) a fault that is not served goes on at fixup; serve 0: none is. */
+struct fault_row {
+	uint64_t from, to, fixup, serve;
+};
+extern const struct fault_row fault_rows[], fault_rows_end[];
+
+static const struct fault_row *fault_row_of(vaddr_t pc)
+{
+	for (const struct fault_row *row = fault_rows; row < fault_rows_end; row++) {
+		if (pc >= row->from && pc < row->to)
+			return row;
+	}
+	return NULL;
+}
+
+static void interrupt(enum interrupt number)
+{
+	struct hart *hart = hart_self();
+
+	hart->irq_depth++;
+	switch (number) {
+	case INTERRUPT_SOFT:
+		csr_clear(sip, SIE_SOFT);
+		break;
+	case INTERRUPT_TIMER:
+		trap_timer();
+		break;
+	case INTERRUPT_EXTERNAL:
+		trap_irq();
+		break;
+	}
+	hart->irq_depth--;
+}
+
+static enum fault_result serve_page_fault(const struct trap_frame *tf, int *error)
+{
+	enum fault_access access = tf->cause == CAUSE_LOAD_PAGE	   ? FAULT_READ
+				   : tf->cause == CAUSE_STORE_PAGE ? FAULT_WRITE
+								   : FAULT_EXEC;
+	enum fault_result result;
+
+	csr_set(sstatus, SSTATUS_SIE);
+	result = trap_page_fault(tf->value, access, error);
+	csr_clear(sstatus, SSTATUS_SIE);
+	return result;
+}
+
+static void exception(struct trap_frame *tf)
+{
+	const struct fault_row *row = fault_row_of(tf->x[0]);
+	bool page_fault =
+	    tf->cause == CAUSE_FETCH_PAGE || tf->cause == CAUSE_LOAD_PAGE || tf->cause == CAUSE_STORE_PAGE;
+	bool unmasked = tf->status & SSTATUS_SPIE;
+	enum fault_result result = FAULT_OK;
+	int error = 0;
+
+	if (page_fault && tf->value < LINEAR_BASE && unmasked && (!row || row->serve)) {
+		result = serve_page_fault(tf, &error);
+		if (result == FAULT_OK)
+			return;
+	}
+	if (row) {
+		tf->x[0] = row->fixup;
+		return;
+	}
+	if (!unmasked || (page_fault && tf->value >= LINEAR_BASE))
+		trap_kernel(tf, (unsigned)tf->cause, tf->value);
+	csr_set(sstatus, SSTATUS_SIE);
+	trap_fatal(tf, (unsigned)tf->cause, tf->value, result, error);
+}
+
+void trap_handle(struct trap_frame *tf)
+{
+	struct hart *hart = hart_self();
+
+	if ((vaddr_t)tf < hart->kstack_base || (vaddr_t)tf >= hart->kstack_top)
+		trap_kernel(tf, (unsigned)tf->cause, tf->value); // on the emergency stack
+	if (tf->cause & CAUSE_INTERRUPT)
+		interrupt((enum interrupt)(tf->cause & ~CAUSE_INTERRUPT));
+	else
+		exception(tf);
+
+	hart = hart_self(); // a fault that slept may have moved
+	if (hart->need_resched && hart->irq_depth == 0 && (tf->status & SSTATUS_SPIE))
+		sched_preempt();
+}
+
+vaddr_t trap_frame_pc(const struct trap_frame *tf)
+{
+	return tf->x[0];
+}
+
+vaddr_t trap_frame_sp(const struct trap_frame *tf)
+{
+	return tf->x[2];
+}
+
+vaddr_t trap_frame_fp(const struct trap_frame *tf)
+{
+	return tf->x[8];
+}

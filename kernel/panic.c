@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The end by our own mistake. Reports to the log's sink without its lock, tells the console the status, turns the
+ * machine off. A second panic while the first reports ends at once. Any context, never returns, never sleeps.
+ */
+
+#include "kernel/panic.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "arch/hart.h"
+#include "arch/irq.h"
+#include "arch/page.h"
+#include "arch/power.h"
+#include "arch/upcall.h"
+#include "kernel/log.h"
+#include "kernel/thread.h"
+
+static void (*panic_exit)(int status, char kind);
+static atomic_bool panicking;
+
+void panic_set_exit(void (*exit)(int status, char kind))
+{
+	panic_exit = exit;
+}
+
+void upcall_print(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_at_v(LOG_ERROR, format, ap);
+	va_end(ap);
+}
+
+/* Interrupts masked, the log without its lock; whoever panics while panicking has nothing more to say. */
+static void report_begin(void)
+{
+	(void)irq_save();
+	if (atomic_exchange(&panicking, true))
+		power_off(EXIT_PANIC);
+	log_emergency();
+}
+
+static _Noreturn void report_end(int status, char kind)
+{
+	const struct thread *self = thread_self();
+
+	if (self)
+		log_error("in thread %s (%u)", self->name, self->id);
+	if (panic_exit)
+		panic_exit(status, kind);
+	power_off(status);
+}
+
+void panic(const char *format, ...)
+{
+	va_list ap;
+
+	report_begin();
+	log_error("panic:");
+	va_start(ap, format);
+	log_at_v(LOG_ERROR, format, ap);
+	va_end(ap);
+	backtrace_here();
+	report_end(EXIT_PANIC, 'p');
+}
+
+void panic_trap(const struct trap_frame *tf, const char *format, ...)
+{
+	va_list ap;
+
+	report_begin();
+	log_error("panic:");
+	va_start(ap, format);
+	log_at_v(LOG_ERROR, format, ap);
+	va_end(ap);
+	trap_frame_print(tf);
+	report_end(EXIT_PANIC, 'p');
+}
+
+static bool in_guard(vaddr_t va, vaddr_t stack_base)
+{
+	return stack_base && va < stack_base && stack_base - va <= PAGE_SIZE;
+}
+
+void trap_kernel(const struct trap_frame *tf, unsigned cause, vaddr_t va)
+{
+	const struct thread *self = thread_self();
+	vaddr_t sp = trap_frame_sp(tf);
+
+	if (self && in_guard(va, self->stack_base)) {
+		if (thread_may_sleep()) {
+			log_error("stack overflow in thread %s: its stack ends at %#lx", self->name, self->stack_base);
+			irq_enable();
+			trap_fatal(tf, cause, va, FAULT_MAPERR, 0);
+		}
+		report_begin();
+		log_error("stack overflow in thread %s: its stack ends at %#lx", self->name, self->stack_base);
+		trap_frame_print(tf);
+		report_end(EXIT_FAULT, 'f');
+	}
+	if (self && sp < self->kstack_base + PAGE_SIZE && sp >= self->kstack_base - PAGE_SIZE)
+		panic_trap(tf, "kernel stack overflow in thread %s: its stack ends at %#lx", self->name,
+			   self->kstack_base);
+	panic_trap(tf, "trap in the kernel, cause %u, at address %#lx", cause, va);
+}
+
+/* assert() of the C library. */
+void __assert_func(const char *file, int line, const char *function, const char *expression);
+void __assert_func(const char *file, int line, const char *function, const char *expression)
+{
+	panic("%s:%d: %s: assertion failed: %s", file, line, function, expression);
+}

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Reader of the flattened device tree. fdt_open walks the whole blob once and checks every bound; the rest relies on
+ * that and only bounds what it was not shown: numbers inside properties. Works in place, takes no lock, never sleeps.
+ */
+
+#include "lib/fdt.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FDT_MAGIC 0xd00dfeedu
+#define FDT_HEADER_SIZE 40u
+#define FDT_VERSION 17u
+#define FDT_CELLS_MAX 2u // of an address or a size that we can hold
+
+enum fdt_token { FDT_BEGIN_NODE = 1, FDT_END_NODE = 2, FDT_PROP = 3, FDT_NOP = 4, FDT_END = 9 };
+
+enum fdt_header {
+	HDR_MAGIC = 0,
+	HDR_TOTAL_SIZE = 4,
+	HDR_STRUCT_OFF = 8,
+	HDR_STRINGS_OFF = 12,
+	HDR_RSVMAP_OFF = 16,
+	HDR_VERSION = 20,
+	HDR_LAST_COMPATIBLE = 24,
+	HDR_STRINGS_SIZE = 32,
+	HDR_STRUCT_SIZE = 36,
+};
+
+static uint32_t get32(const void *p)
+{
+	const uint8_t *b = p;
+
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static uint64_t get64(const void *p)
+{
+	return (uint64_t)get32(p) << 32 | get32((const uint8_t *)p + 4);
+}
+
+/* ---- checking ---- */
+uint32_t fdt_total_size(const void *blob)
+{
+	return get32(blob) == FDT_MAGIC ? get32((const uint8_t *)blob + HDR_TOTAL_SIZE) : 0;
+}
+
+static bool range_inside(uint64_t off, uint64_t len, uint64_t size)
+{
+	return off <= size && len <= size - off;
+}
+
+static const uint8_t *struct_at(const struct fdt *fdt, uint32_t off)
+{
+	return fdt->blob + fdt->struct_off + off;
+}
+
+/* Length of the string at p with its NUL, 0 if it does not end within max bytes. */
+static uint32_t string_size(const uint8_t *p, uint32_t max)
+{
+	const uint8_t *end = memchr(p, 0, max);
+
+	return end ? (uint32_t)(end - p) + 1 : 0;
+}
+
+/* Checks the token at off; *next is where the following one is. Its value, or -EINVAL. */
+static int token_check(const struct fdt *fdt, uint32_t off, uint32_t *next)
+{
+	uint64_t end = (uint64_t)off + 4;
+	uint32_t token, name, len;
+
+	if (end > fdt->struct_size)
+		return -EINVAL;
+	token = get32(struct_at(fdt, off));
+	switch (token) {
+	case FDT_BEGIN_NODE:
+		len = string_size(struct_at(fdt, (uint32_t)end), fdt->struct_size - (uint32_t)end);
+		if (len == 0)
+			return -EINVAL;
+		end += len;
+		break;
+	case FDT_PROP:
+		if (!range_inside(end, 8, fdt->struct_size))
+			return -EINVAL;
+		len = get32(struct_at(fdt, off + 4));
+		name = get32(struct_at(fdt, off + 8));
+		end += 8;
+		if (!range_inside(end, len, fdt->struct_size) || name >= fdt->strings_size ||
+		    string_size(fdt->blob + fdt->strings_off + name, fdt->strings_size - name) == 0)
+			return -EINVAL;
+		end += len;
+		break;
+	case FDT_END_NODE:
+	case FDT_NOP:
+	case FDT_END:
+		break;
+	default:
+		return -EINVAL;
+	}
+	end = align_up(end, (uint64_t)4);
+	if (end > fdt->struct_size)
+		return -EINVAL;
+	*next = (uint32_t)end;
+	return (int)token;
+}
+
+/* One root node, nodes properly nested, properties before the children of their node. */
+static int struct_check(const struct fdt *fdt)
+{
+	uint32_t off = 0, roots = 0;
+	int depth = 0;
+	bool children_seen = false;
+
+	for (;;) {
+		int token = token_check(fdt, off, &off);
+
+		switch (token) {
+		case FDT_BEGIN_NODE:
+			if (depth == 0 && roots++ > 0)
+				return -EINVAL;
+			if (++depth > FDT_DEPTH_MAX)
+				return -E2BIG;
+			children_seen = false;
+			break;
+		case FDT_END_NODE:
+			if (depth-- == 0)
+				return -EINVAL;
+			children_seen = true;
+			break;
+		case FDT_PROP:
+			if (depth == 0 || children_seen)
+				return -EINVAL;
+			break;
+		case FDT_NOP:
+			break;
+		case FDT_END:
+			return depth == 0 && roots == 1 ? 0 : -EINVAL;
+		default:
+			return -EINVAL;
+		}
+	}
+}
+
+static int rsvmap_check(const struct fdt *fdt)
+{
+	for (uint64_t off = fdt->rsvmap_off; range_inside(off, 16, fdt->size); off += 16) {
+		if (get64(fdt->blob + off + 8) == 0)
+			return 0;
+	}
+	return -EINVAL;
+}
+
+int fdt_open(struct fdt *fdt, const void *blob, size_t max)
+{
+	const uint8_t *header = blob;
+	int err;
+
+	if (max < FDT_HEADER_SIZE || get32(header) != FDT_MAGIC)
+		return -EINVAL;
+	*fdt = (struct fdt){
+	    .blob = header,
+	    .size = get32(header + HDR_TOTAL_SIZE),
+	    .struct_off = get32(header + HDR_STRUCT_OFF),
+	    .struct_size = get32(header + HDR_STRUCT_SIZE),
+	    .strings_off = get32(header + HDR_STRINGS_OFF),
+	    .strings_size = get32(header + HDR_STRINGS_SIZE),
+	    .rsvmap_off = get32(header + HDR_RSVMAP_OFF),
+	};
+	if (fdt->size > max || fdt->size > INT32_MAX)
+		return -E2BIG;
+	if (fdt->size < FDT_HEADER_SIZE || get32(header + HDR_VERSION) < FDT_VERSION ||
+	    get32(header + HDR_LAST_COMPATIBLE) > FDT_VERSION)
+		return -EINVAL;
+	if (fdt->struct_off % 4 || !range_inside(fdt->struct_off, fdt->struct_size, fdt->size) ||
+	    !range_inside(fdt->strings_off, fdt->strings_size, fdt->size))
+		return -EINVAL;
+	err = struct_check(fdt);
+	return err ? err : rsvmap_check(fdt);
+}
+
+/* ---- walking ---- */
+/* A token of a checked blob, and where the next one is. */
+static enum fdt_token token_at(const struct fdt *fdt, uint32_t off, uint32_t *next)
+{
+	const uint8_t *p = struct_at(fdt, off);
+	enum fdt_token token = get32(p);
+	uint32_t len = 4;
+
+	if (token == FDT_BEGIN_NODE)
+		len += (uint32_t)strlen((const char *)p + 4) + 1;
+	else if (token == FDT_PROP)
+		len += 8 + get32(p + 4);
+	*next = align_up(off + len, 4u);
+	return token;
+}
+
+fdt_node_t fdt_root(const struct fdt *fdt)
+{
+	uint32_t off = 0, next;
+
+	while (token_at(fdt, off, &next) == FDT_NOP)
+		off = next;
+	return (fdt_node_t)off;
+}
+
+fdt_node_t fdt_next(const struct fdt *fdt, fdt_node_t node, int *depth)
+{
+	uint32_t off, next;
+
+	(void)token_at(fdt, (uint32_t)node, &off);
+	for (;; off = next) {
+		switch (token_at(fdt, off, &next)) {
+		case FDT_BEGIN_NODE:
+			++*depth;
+			return (fdt_node_t)off;
+		case FDT_END_NODE:
+			--*depth;
+			break;
+		case FDT_END:
+			return -ENOENT;
+		default:
+			break;
+		}
+	}
+}
+
+fdt_node_t fdt_first_child(const struct fdt *fdt, fdt_node_t node)
+{
+	int depth = 0;
+	fdt_node_t next = fdt_next(fdt, node, &depth);
+
+	return next >= 0 && depth == 1 ? next : -ENOENT;
+}
+
+fdt_node_t fdt_next_sibling(const struct fdt *fdt, fdt_node_t node)
+{
+	int depth = 0;
+
+	do {
+		node = fdt_next(fdt, node, &depth);
+	} while (node >= 0 && depth > 0);
+	return node >= 0 && depth == 0 ? node : -ENOENT;
+}
+
+/* The nodes from the root to the node; their number, itself not counted. */
+static unsigned node_path(const struct fdt *fdt, fdt_node_t node, fdt_node_t path[FDT_DEPTH_MAX])
+{
+	fdt_node_t it = fdt_root(fdt);
+	int depth = 0;
+
+	while (it >= 0 && it < node) {
+		path[depth] = it;
+		it = fdt_next(fdt, it, &depth);
+	}
+	return it == node ? (unsigned)depth : 0;
+}
+
+fdt_node_t fdt_parent(const struct fdt *fdt, fdt_node_t node)
+{
+	fdt_node_t path[FDT_DEPTH_MAX];
+	unsigned depth = node_path(fdt, node, path);
+
+	return depth ? path[depth - 1] : -ENOENT;
+}
+
+static bool component_matches(const char *name, const char *component, size_t len)
+{
+	if (strncmp(name, component, len))
+		return false;
+	return name[len] == 0 || (name[len] == '@' && !memchr(component, '@', len));
+}
+
+static fdt_node_t child_by_component(const struct fdt *fdt, fdt_node_t parent, const char *component, size_t len)
+{
+	fdt_node_t child = fdt_first_child(fdt, parent);
+
+	while (child >= 0 && !component_matches(fdt_name(fdt, child), component, len))
+		child = fdt_next_sibling(fdt, child);
+	return child;
+}
+
+fdt_node_t fdt_by_path(const struct fdt *fdt, const char *path)
+{
+	fdt_node_t node = fdt_root(fdt);
+
+	if (*path != '/') {
+		node = child_by_component(fdt, node, "aliases", 7);
+		path = node >= 0 ? fdt_prop_string(fdt, node, path) : NULL;
+		if (!path || *path != '/') // an alias of an alias is none
+			return -ENOENT;
+		node = fdt_root(fdt);
+	}
+	while (node >= 0) {
+		size_t len;
+
+		path += strspn(path, "/");
+		len = strcspn(path, "/");
+		if (len == 0)
+			break;
+		node = child_by_component(fdt, node, path, len);
+		path += len;
+	}
+	return node;
+}
+
+fdt_node_t fdt_by_phandle(const struct fdt *fdt, uint32_t phandle)
+{
+	int depth = 0;
+	uint32_t value;
+
+	for (fdt_node_t node = fdt_root(fdt); node >= 0; node = fdt_next(fdt, node, &depth)) {
+		if (fdt_prop_u32(fdt, node, "phandle", 0, &value) && value == phandle)
+			return node;
+	}
+	return -ENOENT;
+}
+
+fdt_node_t fdt_by_compatible(const struct fdt *fdt, fdt_node_t after, const char *compatible)
+{
+	int depth = 0;
+	fdt_node_t node = after < 0 ? fdt_root(fdt) : fdt_next(fdt, after, &depth);
+
+	while (node >= 0 && !fdt_is_compatible(fdt, node, compatible))
+		node = fdt_next(fdt, node, &depth);
+	return node;
+}
+
+/* ---- properties ---- */
+const char *fdt_name(const struct fdt *fdt, fdt_node_t node)
+{
+	return (const char *)struct_at(fdt, (uint32_t)node) + 4;
+}
+
+const void *fdt_prop(const struct fdt *fdt, fdt_node_t node, const char *name, uint32_t *len)
+{
+	uint32_t off, next;
+	enum fdt_token token;
+
+	(void)token_at(fdt, (uint32_t)node, &off);
+	for (; (token = token_at(fdt, off, &next)) == FDT_PROP || token == FDT_NOP; off = next) {
+		const uint8_t *p = struct_at(fdt, off);
+
+		if (token == FDT_PROP && !strcmp((const char *)fdt->blob + fdt->strings_off + get32(p + 8), name)) {
+			*len = get32(p + 4);
+			return p + 12;
+		}
+	}
+	return NULL;
+}
+
+const char *fdt_prop_string(const struct fdt *fdt, fdt_node_t node, const char *name)
+{
+	uint32_t len;
+	const char *value = fdt_prop(fdt, node, name, &len);
+
+	return value && len > 0 && value[len - 1] == 0 ? value : NULL;
+}
+
+bool fdt_prop_u32(const struct fdt *fdt, fdt_node_t node, const char *name, unsigned i, uint32_t *value)
+{
+	uint32_t len;
+	const uint8_t *cells = fdt_prop(fdt, node, name, &len);
+
+	if (!cells || i >= len / 4)
+		return false;
+	*value = get32(cells + 4 * (size_t)i);
+	return true;
+}
+
+bool fdt_is_compatible(const struct fdt *fdt, fdt_node_t node, const char *compatible)
+{
+	uint32_t len;
+	const char *list = fdt_prop(fdt, node, "compatible", &len);
+
+	if (!list || len == 0 || list[len - 1])
+		return false;
+	for (const char *it = list; it < list + len; it += strlen(it) + 1) {
+		if (!strcmp(it, compatible))
+			return true;
+	}
+	return false;
+}
+
+bool fdt_is_enabled(const struct fdt *fdt, fdt_node_t node)
+{
+	uint32_t len;
+	const char *status;
+
+	if (!fdt_prop(fdt, node, "status", &len))
+		return true;
+	status = fdt_prop_string(fdt, node, "status");
+	return status && (!strcmp(status, "okay") || !strcmp(status, "ok"));
+}
+
+/* ---- addresses ---- */
+static uint32_t cells_of(const struct fdt *fdt, fdt_node_t node, const char *name, uint32_t absent)
+{
+	uint32_t value;
+
+	return fdt_prop_u32(fdt, node, name, 0, &value) ? value : absent;
+}
+
+static uint64_t get_cells(const uint8_t *p, uint32_t cells)
+{
+	return cells == 0 ? 0 : cells == 1 ? get32(p) : get64(p);
+}
+
+/* Turns an address on the bus below a bridge into one on the bus around it. */
+static int translate(const struct fdt *fdt, fdt_node_t bus, uint32_t parent_cells, paddr_t *pa, uint64_t size)
+{
+	uint32_t cells = cells_of(fdt, bus, "#address-cells", 2);
+	uint32_t size_cells = cells_of(fdt, bus, "#size-cells", 1);
+	uint32_t len, row;
+	const uint8_t *ranges = fdt_prop(fdt, bus, "ranges", &len);
+
+	if (!ranges || cells > FDT_CELLS_MAX || size_cells > FDT_CELLS_MAX || parent_cells > FDT_CELLS_MAX)
+		return -EINVAL;
+	if (len == 0)
+		return 0;
+	row = 4 * (cells + parent_cells + size_cells);
+	for (; row && len >= row; len -= row, ranges += row) {
+		uint64_t from = get_cells(ranges, cells);
+		uint64_t to = get_cells(ranges + 4 * cells, parent_cells);
+		uint64_t span = get_cells(ranges + 4 * (cells + parent_cells), size_cells);
+
+		if (*pa >= from && range_inside(*pa - from, size, span)) {
+			*pa = to + (*pa - from);
+			return *pa >= to ? 0 : -EINVAL;
+		}
+	}
+	return -EINVAL;
+}
+
+int fdt_reg(const struct fdt *fdt, fdt_node_t node, unsigned i, paddr_t *pa, uint64_t *len)
+{
+	fdt_node_t path[FDT_DEPTH_MAX];
+	unsigned depth = node_path(fdt, node, path);
+	uint32_t cells, size_cells, prop_len;
+	const uint8_t *reg = fdt_prop(fdt, node, "reg", &prop_len);
+	int err;
+
+	if (!reg || depth == 0)
+		return -ENOENT;
+	cells = cells_of(fdt, path[depth - 1], "#address-cells", 2);
+	size_cells = cells_of(fdt, path[depth - 1], "#size-cells", 1);
+	if (cells == 0 || cells > FDT_CELLS_MAX || size_cells > FDT_CELLS_MAX)
+		return -EINVAL;
+	if (i >= prop_len / (4 * (cells + size_cells)))
+		return -ENOENT;
+	reg += 4 * (size_t)i * (cells + size_cells);
+	*pa = get_cells(reg, cells);
+	*len = get_cells(reg + 4 * cells, size_cells);
+	if (*len > UINT64_MAX - *pa)
+		return -EINVAL;
+	for (unsigned d = depth - 1; d > 0; d--) {
+		err = translate(fdt, path[d], cells_of(fdt, path[d - 1], "#address-cells", 2), pa, *len);
+		if (err)
+			return err;
+	}
+	return *len > UINT64_MAX - *pa ? -EINVAL : 0;
+}
+
+/* ---- interrupts ---- */
+static int irq_extended(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq)
+{
+	unsigned at = 0;
+
+	for (;; i--) {
+		uint32_t cells;
+		fdt_node_t controller;
+
+		if (!fdt_prop_u32(fdt, node, "interrupts-extended", at, parent))
+			return -ENOENT;
+		controller = fdt_by_phandle(fdt, *parent);
+		if (controller < 0 || !fdt_prop_u32(fdt, controller, "#interrupt-cells", 0, &cells) || cells > 16)
+			return -EINVAL;
+		if (i == 0)
+			return cells == 1 && fdt_prop_u32(fdt, node, "interrupts-extended", at + 1, irq) ? 0 : -EINVAL;
+		at += 1 + cells;
+	}
+}
+
+int fdt_irq(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq)
+{
+	fdt_node_t path[FDT_DEPTH_MAX], controller;
+	unsigned depth;
+	uint32_t len, cells;
+
+	if (fdt_prop(fdt, node, "interrupts-extended", &len))
+		return irq_extended(fdt, node, i, parent, irq);
+	if (!fdt_prop_u32(fdt, node, "interrupts", i, irq))
+		return -ENOENT;
+	depth = node_path(fdt, node, path);
+	while (!fdt_prop_u32(fdt, node, "interrupt-parent", 0, parent)) {
+		if (depth == 0)
+			return -EINVAL;
+		node = path[--depth];
+	}
+	controller = fdt_by_phandle(fdt, *parent);
+	if (controller < 0 || !fdt_prop_u32(fdt, controller, "#interrupt-cells", 0, &cells) || cells != 1)
+		return -EINVAL;
+	return 0;
+}
+
+int fdt_reservation(const struct fdt *fdt, unsigned i, paddr_t *pa, uint64_t *len)
+{
+	const uint8_t *row = fdt->blob + fdt->rsvmap_off;
+
+	for (;; row += 16, i--) {
+		*pa = get64(row);
+		*len = get64(row + 8);
+		if (*len == 0)
+			return -ENOENT;
+		if (i == 0)
+			return *len > UINT64_MAX - *pa ? -EINVAL : 0;
+	}
+}
