@@ -35,6 +35,7 @@ struct host_event {
 	struct host_event *next;
 };
 void host_event_post(struct host_event *event, nsec_t due);
+void host_event_cancel(struct host_event *event); // it is posted
 
 /* Real time: calls ready once, in interrupt context, when fd has input or has ended. One at a time. */
 void host_watch_fd(int fd, void (*ready)(void));
@@ -44,6 +45,9 @@ void host_watch_fd(int fd, void (*ready)(void));
  * or true to try the access again. Set only by tests.
  */
 extern bool (*host_fault_hook)(vaddr_t va, enum fault_access access, enum fault_result result, int error);
+
+/* Called before the process aborts since every thread waits and nothing can wake one: says who waits. NULL: none. */
+extern void (*host_stuck_hook)(void);
 
 /* Pages of the mapping window that the host shows now, and the greatest number at once. */
 size_t host_pages_shown(void);

@@ -16,10 +16,11 @@
 #include "arch/host/host.h"
 #include "arch/irq.h"
 #include "arch/trap.h"
-#include "kernel/thread.h"
 
 #define NEVER UINT64_MAX
 #define VIRTUAL_STEP 200 // ns that a look at virtual time takes
+
+void (*host_stuck_hook)(void);
 
 static struct hart hart;
 static bool unmasked;
@@ -84,6 +85,15 @@ void host_event_post(struct host_event *event, nsec_t due)
 	event->due = due;
 	event->next = *at;
 	*at = event;
+}
+
+void host_event_cancel(struct host_event *event)
+{
+	struct host_event **at = &events;
+
+	while (*at != event)
+		at = &(*at)->next;
+	*at = event->next;
 }
 
 void host_watch_fd(int fd, void (*ready)(void))
@@ -183,7 +193,8 @@ bool irq_enabled(void)
 /* Nothing can ever happen again: a lost wake-up, or a deadlock. */
 static _Noreturn void report_stuck(void)
 {
-	threads_print();
+	if (host_stuck_hook)
+		host_stuck_hook();
 	errno = EDEADLK;
 	host_die("every thread waits and no interrupt is due");
 }

@@ -120,8 +120,8 @@ static void page_hide(vaddr_t va, uint64_t *e)
 {
 	if (!(*e & PTE_SHOWN))
 		return;
-	if (mmap((void *)va, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) ==
-	    MAP_FAILED)
+	if (mmap((void *)align_down(va, PAGE_SIZE), PAGE_SIZE, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		host_die("hiding a page");
 	*e &= ~(uint64_t)PTE_SHOWN;
 	shown_count--;
@@ -153,7 +153,7 @@ static void page_show(vaddr_t va, uint64_t *e)
 		return;
 	if (shown_count == HOST_PAGES_SHOWN_MAX)
 		hide_another();
-	if (mmap((void *)va, PAGE_SIZE, host_prot(*e), MAP_SHARED | MAP_FIXED, host_memfd,
+	if (mmap((void *)align_down(va, PAGE_SIZE), PAGE_SIZE, host_prot(*e), MAP_SHARED | MAP_FIXED, host_memfd,
 		 (off_t)pte_pa((pte_t){*e})) == MAP_FAILED)
 		host_die("showing a page");
 	*e |= PTE_SHOWN;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "arch/trap.h"
-#include "kernel/log.h"
+#include "arch/upcall.h"
 
 /* The sanitizers' run-time can name static functions too; it may be absent. */
 void __sanitizer_symbolize_pc(void *pc, const char *format, char *out, size_t size) __attribute__((weak));
@@ -38,9 +38,10 @@ void trap_frame_print(const struct trap_frame *tf)
 	};
 
 	for (size_t i = 0; i + 2 < array_size(regs); i += 3)
-		log_error("  %s %016llx  %s %016llx  %s %016llx", regs[i].name, tf->uc->uc_mcontext.gregs[regs[i].reg],
-			  regs[i + 1].name, tf->uc->uc_mcontext.gregs[regs[i + 1].reg], regs[i + 2].name,
-			  tf->uc->uc_mcontext.gregs[regs[i + 2].reg]);
+		upcall_print("  %s %016llx  %s %016llx  %s %016llx", regs[i].name,
+			     tf->uc->uc_mcontext.gregs[regs[i].reg], regs[i + 1].name,
+			     tf->uc->uc_mcontext.gregs[regs[i + 1].reg], regs[i + 2].name,
+			     tf->uc->uc_mcontext.gregs[regs[i + 2].reg]);
 	backtrace_print(trap_frame_pc(tf), trap_frame_fp(tf));
 }
 
@@ -51,11 +52,11 @@ static void frame_print(vaddr_t pc)
 
 	if (__sanitizer_symbolize_pc) {
 		__sanitizer_symbolize_pc((void *)pc, "%f %s:%l", text, sizeof(text));
-		log_error("  %016lx %s", pc, text);
+		upcall_print("  %016lx %s", pc, text);
 	} else if (dladdr((void *)pc, &info) && info.dli_fname) {
-		log_error("  %016lx %s+0x%lx", pc, info.dli_fname, pc - (vaddr_t)info.dli_fbase);
+		upcall_print("  %016lx %s+0x%lx", pc, info.dli_fname, pc - (vaddr_t)info.dli_fbase);
 	} else {
-		log_error("  %016lx", pc);
+		upcall_print("  %016lx", pc);
 	}
 }
 

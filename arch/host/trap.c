@@ -19,7 +19,6 @@
 #include "arch/page.h"
 #include "arch/trap.h"
 #include "arch/uaccess.h"
-#include "kernel/panic.h"
 
 bool (*host_fault_hook)(vaddr_t va, enum fault_access access, enum fault_result result, int error);
 
@@ -98,7 +97,7 @@ static void fault_serve(struct trap_frame *tf, vaddr_t va, vaddr_t pc)
 		if (host_page_permits(va, access))
 			return;
 		if (!may_fault())
-			panic_trap(tf, "page fault at 0x%lx where none may happen", va);
+			trap_kernel(tf, SIGSEGV, va);
 		result = trap_page_fault(va, access, &error);
 		if (result == FAULT_OK)
 			return;
@@ -110,7 +109,7 @@ static void fault_serve(struct trap_frame *tf, vaddr_t va, vaddr_t pc)
 	if (host_fault_hook && host_fault_hook(va, access, result, error))
 		return;
 	if (!may_fault())
-		panic_trap(tf, "access to 0x%lx", va);
+		trap_kernel(tf, SIGSEGV, va);
 	trap_fatal(tf, SIGSEGV, va, result, error);
 }
 

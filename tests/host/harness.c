@@ -118,6 +118,7 @@ static _Noreturn void run_child(void (*body)(void *arg), void *arg)
 	log_set_sink(log_write);
 	host_preempt_seed(config.seed, config.preempt_in ? config.preempt_in : 8);
 	host_fault_hook = on_unserved_fault;
+	host_stuck_hook = threads_print;
 	frame_init(&range, 1);
 	sched_init();
 	irq_enable();

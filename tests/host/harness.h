@@ -26,6 +26,7 @@
 
 #include <cmocka.h>
 
+#include "arch/trap.h"
 #include "lib/types.h"
 #include "tests/host/simdisk.h"
 

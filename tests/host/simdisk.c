@@ -27,7 +27,7 @@
 #define DELAY_MIN 20000	 // ns
 #define DELAY_MAX 400000 // ns
 
-enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_POSTED, SLOT_SPENT }; // spent: ended by polling before its event fired
+enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_POSTED };
 
 struct slot {
 	struct host_event event;
@@ -132,7 +132,7 @@ static void slot_carry_out(struct slot *slot)
 {
 	struct blk_request *req = slot->req;
 
-	slot->state = slot->state == SLOT_POSTED ? SLOT_SPENT : SLOT_FREE;
+	slot->state = SLOT_FREE;
 	sim.tick++;
 	if (req->op == BLK_READ && !slot->fail)
 		scatter(req, sim.contents + req->sector * SECTOR_SIZE);
@@ -146,12 +146,7 @@ static void slot_carry_out(struct slot *slot)
 
 static void slot_fire(struct host_event *event)
 {
-	struct slot *slot = container_of(event, struct slot, event);
-	bool spent = slot->state == SLOT_SPENT;
-
-	slot->state = SLOT_FREE;
-	if (!spent)
-		slot_carry_out(slot);
+	slot_carry_out(container_of(event, struct slot, event));
 }
 
 static nsec_t delay(void)
@@ -203,6 +198,14 @@ static int sim_start(struct blkdev *dev, struct blk_request *req)
 	return 0;
 }
 
+/* Ends a transfer now. */
+static void slot_end(struct slot *slot)
+{
+	if (slot->state == SLOT_POSTED)
+		host_event_cancel(&slot->event);
+	slot_carry_out(slot);
+}
+
 static void sim_poll(struct blkdev *dev)
 {
 	unsigned long flags = irq_save();
@@ -210,7 +213,7 @@ static void sim_poll(struct blkdev *dev)
 	(void)dev;
 	for (size_t i = 0; i < SLOTS; i++)
 		if (sim.slots[i].state == SLOT_POSTED)
-			slot_carry_out(&sim.slots[i]);
+			slot_end(&sim.slots[i]);
 	irq_restore(flags);
 }
 
@@ -221,10 +224,10 @@ static int sim_reset(struct blkdev *dev)
 	(void)dev;
 	sim.hold = false;
 	for (size_t i = 0; i < SLOTS; i++) {
-		if (sim.slots[i].state != SLOT_POSTED && sim.slots[i].state != SLOT_HELD)
+		if (sim.slots[i].state == SLOT_FREE)
 			continue;
 		sim.slots[i].fail = true;
-		slot_carry_out(&sim.slots[i]);
+		slot_end(&sim.slots[i]);
 	}
 	irq_restore(flags);
 	return 0;

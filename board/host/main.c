@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * An application as a Linux process: what board/main.c does on a board, with an image file for a card and the process's
+ * streams for a console. The application's main is compiled under another name (posix/host_names.h).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/host/host.h"
+#include "arch/irq.h"
+#include "arch/page.h"
+#include "board/host/board.h"
+#include "board/root.h"
+#include "drivers/block/blkdev.h"
+#include "drivers/console.h"
+#include "fs/fs.h"
+#include "kernel/bootargs.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/thread.h"
+#include "mm/frame.h"
+#include "mm/map.h"
+#include "mm/pcache.h"
+
+#define MAIN_STACK_SIZE (1024 * 1024) // the sanitizers' frames are large
+#define STATUS_USAGE 125	      // the launcher's own errors: README.md
+#define MEMORY_DEFAULT (128ul << 20)
+
+int cairn_app_main(int argc, char **argv);
+_Noreturn void cairn_exit(int status); // posix/process.c
+
+struct options {
+	const char *card, *bootargs;
+	size_t memory;
+};
+
+static _Noreturn void usage(const char *program)
+{
+	fprintf(stderr, "usage: %s --card IMAGE [--memory SIZE[K|M|G]] [--append \"BOOT ARGUMENTS\"]\n", program);
+	exit(STATUS_USAGE);
+}
+
+/* 0: not a size. */
+static size_t parse_size(const char *text)
+{
+	static const char units[] = "KMG";
+	char *end;
+	size_t n = strtoul(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+
+	if (end == text || (*end && (!unit || end[1])))
+		return 0;
+	return unit ? n << (10 * (unit - units + 1)) : n;
+}
+
+static void parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {{"card", required_argument, NULL, 'c'},
+					      {"image", required_argument, NULL, 'c'},
+					      {"memory", required_argument, NULL, 'm'},
+					      {"append", required_argument, NULL, 'a'},
+					      {0}};
+	int c;
+
+	*options = (struct options){.bootargs = "", .memory = MEMORY_DEFAULT};
+	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
+		if (c == 'c')
+			options->card = optarg;
+		else if (c == 'm')
+			options->memory = parse_size(optarg);
+		else if (c == 'a')
+			options->bootargs = optarg;
+		else
+			usage(argv[0]);
+	}
+	if (optind != argc || !options->card || !options->memory)
+		usage(argv[0]);
+}
+
+/* Everything up to the application; false after a message. */
+static bool start_rooms(const struct options *options)
+{
+	struct blkdev *card;
+
+	if (pcache_init() || map_init() || fs_init() || fs_add_chardev(console_chardev())) {
+		log_error("memory of %zu MiB is too small: choose more with --memory", options->memory >> 20);
+		return false;
+	}
+	return !host_card_open(options->card, &card) && !root_mount() && !fs_open_std();
+}
+
+static void *main_thread(void *arg)
+{
+	int argc;
+	char **argv;
+
+	bootargs_argv(arg, &argc, &argv);
+	host_stdio_init();
+	console_ready();
+	cairn_exit(cairn_app_main(argc, argv));
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct mem_range range;
+	struct thread *thread;
+	char value[8];
+	int err;
+
+	parse_options(argc, argv, &options);
+	err = host_memory_init(options.memory / PAGE_SIZE, &range.start, &range.end);
+	if (err) {
+		fprintf(stderr, "%s: memory of %zu MiB: %s\n", argv[0], options.memory >> 20, strerror(-err));
+		return STATUS_USAGE;
+	}
+	host_clock_real();
+	host_stuck_hook = threads_print;
+	bootargs_set(options.bootargs, strlen(options.bootargs));
+	if (bootargs_get("quiet", value, sizeof(value)) >= 0)
+		log_set_level(LOG_WARNING);
+	frame_init(&range, 1);
+	sched_init();
+	irq_enable();
+	if (console_init() || !start_rooms(&options))
+		return EXIT_PANIC;
+	if (thread_create("main", MAIN_STACK_SIZE, main_thread, argv[0], &thread) || thread_detach(thread)) {
+		log_error("no memory for the application's stack: choose more with --memory");
+		return EXIT_PANIC;
+	}
+	for (;;) // the boot flow has nothing left to do
+		thread_sleep_until(UINT64_MAX);
+}
