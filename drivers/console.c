@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The console, docs/console.md. All that goes out passes through one ring, put there in whole frames under the lock,
+ * and leaves by the transport's interrupt; so nothing interleaves, and nobody who prints waits with interrupts masked.
+ * The last KEEP bytes of the ring are for kernel lines; when these run out, and at the end, it is emptied by polling.
+ *
+ * console.lock guards all. It nests inside the log's lock (console_sink) and around the transport's; nothing under
+ * these two logs. Read, write and drain sleep. The sink and console_exit give up waiting for the lock, which
+ * code that panicked may hold, and go on without it.
+ */
+#include "drivers/console.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "arch/clock.h"
+#include "drivers/tty.h"
+#include "kernel/bootargs.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "lib/ring.h"
+
+#define DLE 0x10
+#define PORTS_MAX 8
+#define OUT_SIZE 16384u
+#define KEEP 4096u	// of the ring, for kernel lines
+#define KEEP_ECHO 2048u // ... that echo leaves too
+#define CHUNK 2048u	// written, or read, at one go with interrupts masked
+#define FRAME_MAX 8u	// longest command, of ours
+#define LOCK_PATIENCE NSEC_PER_SEC
+
+enum mode { MODE_RAW, MODE_TERM, MODE_STREAM };
+enum parser { PARSER_DATA, PARSER_DLE, PARSER_ATTACH };
+
+static long console_read(struct chardev *dev, void *buf, size_t len);
+static long console_write(struct chardev *dev, const void *buf, size_t len, int channel);
+static int console_drain(struct chardev *dev);
+
+static struct chardev chardev = {
+    .name = "console", .read = console_read, .write = console_write, .drain = console_drain};
+
+static struct {
+	/* Constant after console_init. */
+	struct console_port *ports[PORTS_MAX];
+	unsigned port_count;
+	struct console_port *port; // NULL: none yet
+
+	struct spinlock lock; // guards all below
+	enum mode mode;
+	bool ready, ended;
+
+	struct ring out;
+	char channel;	 // of the last data that went out: O, E, K
+	bool line_begun; // raw mode: the terminal's cursor is not in the first column
+	struct waitq writers;
+
+	enum parser parser;
+	uint32_t credit; // granted, and not yet used
+	struct tty tty;
+	struct waitq readers;
+
+	bool interrupted; // not yet handed on
+	void (*interrupt)(void);
+	uint64_t errors, reported; // input bytes lost or damaged; of these, how many the log tells of
+	struct waitq events;	   // the console's own thread
+
+	uint8_t out_data[OUT_SIZE];
+} console = {
+    .lock = SPINLOCK_INIT("console"),
+    .channel = 'O',
+    .writers = WAITQ_INIT(console.writers),
+    .readers = WAITQ_INIT(console.readers),
+    .events = WAITQ_INIT(console.events),
+};
+
+/* ---- output; the lock is held ---- */
+
+static bool framed(void)
+{
+	return console.mode != MODE_RAW;
+}
+
+/* Gives the transport what it takes. */
+static void out_pump(void)
+{
+	const uint8_t *data;
+	uint32_t len;
+
+	while ((len = ring_peek(&console.out, &data))) {
+		size_t sent = console.port->write(console.port, data, len);
+
+		ring_drop(&console.out, (uint32_t)sent);
+		if (sent < len)
+			break;
+	}
+	if (ring_used(&console.out) <= OUT_SIZE / 2)
+		waitq_wake_all(&console.writers);
+}
+
+static void out_poll(void)
+{
+	const uint8_t *data;
+	uint32_t len;
+
+	while ((len = ring_peek(&console.out, &data))) {
+		console.port->write_polled(console.port, data, len);
+		ring_drop(&console.out, len);
+	}
+	waitq_wake_all(&console.writers);
+}
+
+/* A command, which must find room. */
+static void out_command(const char *text)
+{
+	ring_put(&console.out, DLE);
+	while (*text)
+		ring_put(&console.out, (uint8_t)*text++);
+}
+
+/* Data on a channel, as much as leaves `keep` bytes of the ring free; returns how much. */
+static size_t out_data(char channel, const void *data, size_t len, uint32_t keep)
+{
+	const uint8_t *p = data;
+	size_t n = 0;
+
+	if (ring_room(&console.out) < keep + FRAME_MAX)
+		return 0;
+	if (framed() && len && channel != console.channel)
+		out_command((const char[]){channel, '\0'});
+	if (len)
+		console.channel = channel;
+	while (n < len && ring_room(&console.out) >= keep + 2) {
+		if (framed() && p[n] == DLE)
+			ring_put(&console.out, DLE);
+		ring_put(&console.out, p[n++]);
+	}
+	if (n)
+		console.line_begun = p[n - 1] != '\n';
+	return n;
+}
+
+static void out_echo(const char *text, size_t len)
+{
+	if (console.mode == MODE_RAW && len && text[len - 1] == '\n') {
+		out_data('O', text, len - 1, KEEP_ECHO);
+		out_data('O', "\r\n", 2, KEEP_ECHO);
+	} else {
+		out_data('O', text, len, KEEP_ECHO);
+	}
+}
+
+/* ---- credit ---- */
+
+static void credit_grant(bool first)
+{
+	uint32_t more = tty_room(&console.tty);
+	char text[FRAME_MAX];
+
+	more -= min_of(more, console.credit);
+	if (!framed() || !console.ready || ring_room(&console.out) < 2 * FRAME_MAX)
+		return;
+	if (!first && more < TTY_BYTES / 4 && (console.credit || !more))
+		return;
+	snprintf(text, sizeof(text), "%s%04x", first ? "R1" : "C", (unsigned)more);
+	out_command(text);
+	console.credit += more;
+}
+
+/* ---- input; the lock is held ---- */
+
+static void console_attach(enum mode mode)
+{
+	console.mode = mode;
+	chardev.is_tty = mode != MODE_STREAM;
+	tty_set_canonical(&console.tty, chardev.is_tty);
+	if (ring_room(&console.out) < 4 * FRAME_MAX)
+		out_poll();
+	console.credit = 0;
+	credit_grant(true);
+	out_command("O");
+	console.channel = 'O';
+}
+
+static void input_interrupt(void)
+{
+	console.interrupted = true;
+	waitq_wake_all(&console.events);
+}
+
+static void input_data(uint8_t byte)
+{
+	if (console.credit)
+		console.credit--;
+	if (tty_input(&console.tty, byte))
+		input_interrupt();
+}
+
+static void input_damage(unsigned count)
+{
+	console.errors += count;
+	tty_damage(&console.tty);
+	waitq_wake_all(&console.events);
+}
+
+static void input_command(uint8_t byte)
+{
+	if (byte == 'A')
+		console.parser = PARSER_ATTACH;
+	else if (byte == DLE && framed())
+		input_data(byte);
+	else if (byte == 'Z' && framed())
+		tty_end(&console.tty);
+	else if (byte == 'I' && framed()) {
+		tty_interrupt(&console.tty);
+		input_interrupt();
+	} else if (framed()) {
+		input_damage(1);
+	} else { // a terminal on the wire knows no frames
+		input_data(DLE);
+		if (byte == DLE)
+			console.parser = PARSER_DLE;
+		else
+			input_data(byte);
+	}
+}
+
+static void input_byte(uint8_t byte)
+{
+	enum parser parser = console.parser;
+
+	console.parser = PARSER_DATA;
+	if (parser == PARSER_DLE) {
+		input_command(byte);
+	} else if (parser == PARSER_ATTACH && (byte == 's' || byte == 't')) {
+		console_attach(byte == 's' ? MODE_STREAM : MODE_TERM);
+	} else if (parser == PARSER_ATTACH && framed()) {
+		input_damage(1);
+	} else {
+		if (parser == PARSER_ATTACH) {
+			input_data(DLE);
+			input_data('A');
+		}
+		if (byte == DLE)
+			console.parser = PARSER_DLE;
+		else
+			input_data(byte);
+	}
+}
+
+void console_receive(struct console_port *port, const uint8_t *buf, size_t len, unsigned errors)
+{
+	unsigned long flags = spin_lock(&console.lock);
+
+	if (port == console.port && !console.ended) {
+		if (errors) {
+			console.parser = PARSER_DATA;
+			input_damage(errors);
+		}
+		for (size_t i = 0; i < len; i++)
+			input_byte(buf[i]);
+		credit_grant(false); // what was erased has made room
+		out_pump();
+		waitq_wake_all(&console.readers);
+	}
+	spin_unlock(&console.lock, flags);
+}
+
+void console_port_room(struct console_port *port)
+{
+	unsigned long flags = spin_lock(&console.lock);
+
+	if (port == console.port) {
+		credit_grant(false);
+		out_pump();
+	}
+	spin_unlock(&console.lock, flags);
+}
+
+/* ---- the device ---- */
+
+static long console_read(struct chardev *dev, void *buf, size_t len)
+{
+	unsigned long flags = spin_lock(&console.lock);
+	long n;
+
+	(void)dev;
+	while ((n = tty_read(&console.tty, buf, min_of(len, (size_t)CHUNK))) == -EAGAIN)
+		waitq_wait(&console.readers, &console.lock, &flags);
+	credit_grant(false);
+	if (console.port)
+		out_pump();
+	spin_unlock(&console.lock, flags);
+	return n;
+}
+
+static long console_write(struct chardev *dev, const void *buf, size_t len, int channel)
+{
+	size_t done = 0;
+
+	(void)dev;
+	while (done < len) {
+		size_t want = min_of(len - done, (size_t)CHUNK), n = 0;
+		unsigned long flags = spin_lock(&console.lock);
+
+		while (!console.ended && console.port &&
+		       !(n = out_data(channel == 2 ? 'E' : 'O', (const char *)buf + done, want, KEEP)))
+			waitq_wait(&console.writers, &console.lock, &flags);
+		if (n)
+			out_pump();
+		spin_unlock(&console.lock, flags);
+		if (!n)
+			return -EIO;
+		done += n;
+	}
+	return (long)len;
+}
+
+static int console_drain(struct chardev *dev)
+{
+	unsigned long flags = spin_lock(&console.lock);
+
+	(void)dev;
+	while (!console.ended && ring_used(&console.out))
+		waitq_wait(&console.writers, &console.lock, &flags);
+	spin_unlock(&console.lock, flags);
+	return 0;
+}
+
+struct chardev *console_chardev(void)
+{
+	return &chardev;
+}
+
+/* ---- kernel messages and the end ---- */
+
+static bool console_lock_patiently(unsigned long *flags)
+{
+	nsec_t deadline = clock_now() + LOCK_PATIENCE;
+
+	while (!spin_trylock(&console.lock, flags))
+		if (clock_now() > deadline)
+			return false;
+	return true;
+}
+
+static void console_sink(const char *text, size_t len)
+{
+	unsigned long flags = 0;
+	bool locked = console_lock_patiently(&flags);
+
+	len = min_of(len, (size_t)KEEP_ECHO / 2);
+	if (!console.ended) {
+		if (ring_room(&console.out) < 2 * len + 2 * FRAME_MAX)
+			out_poll();
+		if (!framed() && console.line_begun)
+			out_data('K', "\n", 1, 0);
+		out_data('K', text, len, 0);
+		out_pump();
+	}
+	if (locked)
+		spin_unlock(&console.lock, flags);
+}
+
+void console_exit(int status, char kind)
+{
+	unsigned long flags = 0;
+	bool locked = console_lock_patiently(&flags);
+	char text[32];
+
+	if (console.port && !console.ended) {
+		out_poll();
+		if (framed())
+			snprintf(text, sizeof(text), "%cX%02x%c", DLE, status & 0xff, kind);
+		else
+			snprintf(text, sizeof(text), "%s[cairn] exit %d\n", console.line_begun ? "\n" : "",
+				 status & 0xff);
+		console.port->write_polled(console.port, text, strlen(text));
+	}
+	console.ended = true;
+	waitq_wake_all(&console.writers);
+	if (locked)
+		spin_unlock(&console.lock, flags);
+}
+
+/* ---- start ---- */
+
+int console_register(struct console_port *port)
+{
+	if (console.port_count == PORTS_MAX)
+		return -ENOSPC;
+	console.ports[console.port_count++] = port;
+	return 0;
+}
+
+void console_set_interrupt(void (*interrupt)(void))
+{
+	unsigned long flags = spin_lock(&console.lock);
+
+	console.interrupt = interrupt;
+	spin_unlock(&console.lock, flags);
+}
+
+/* What input makes due but an interrupt cannot do. */
+static void *console_main(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		unsigned long flags = spin_lock(&console.lock);
+
+		while (!console.interrupted && console.errors == console.reported)
+			waitq_wait(&console.events, &console.lock, &flags);
+		void (*interrupt)(void) = console.interrupted ? console.interrupt : NULL;
+		uint64_t errors = console.errors - console.reported;
+
+		console.interrupted = false;
+		console.reported = console.errors;
+		spin_unlock(&console.lock, flags);
+		if (errors)
+			log_warning("console: %llu input bytes were lost or damaged; the reader gets an error there",
+				    (unsigned long long)errors);
+		if (interrupt)
+			interrupt();
+	}
+	return NULL;
+}
+
+static struct console_port *port_choose(void)
+{
+	struct console_port *chosen = console.port_count ? console.ports[0] : NULL;
+	char name[32];
+	int len = bootargs_get("console", name, sizeof(name));
+
+	for (unsigned i = console.port_count; i-- > 0;)
+		if (console.ports[i]->preferred)
+			chosen = console.ports[i];
+	if (len < 0)
+		return chosen;
+	name[strcspn(name, ",")] = '\0'; // a speed may follow
+	for (unsigned i = 0; i < console.port_count; i++)
+		if (!strcmp(console.ports[i]->name, name))
+			return console.ports[i];
+	log_warning("console=%s: there is no such console, using %s", name, chosen ? chosen->name : "none");
+	return chosen;
+}
+
+static enum mode mode_choose(void)
+{
+	static const char *const names[] = {[MODE_RAW] = "raw", [MODE_TERM] = "term", [MODE_STREAM] = "stream"};
+	char name[16];
+	int len = bootargs_get("cairn.console", name, sizeof(name));
+
+	for (unsigned i = 0; len >= 0 && i < array_size(names); i++)
+		if (!strcmp(name, names[i]))
+			return (enum mode)i;
+	if (len != -ENOENT)
+		log_warning("cairn.console: the mode must be raw, term or stream; using raw");
+	return MODE_RAW;
+}
+
+int console_init(void)
+{
+	struct thread *thread;
+	int error;
+
+	ring_init(&console.out, console.out_data, OUT_SIZE);
+	console.mode = mode_choose();
+	chardev.is_tty = console.mode != MODE_STREAM;
+	tty_init(&console.tty, chardev.is_tty, out_echo);
+	console.port = port_choose();
+	if (!console.port)
+		return -ENODEV;
+	error = thread_create("console", THREAD_STACK_SIZE, console_main, NULL, &thread);
+	if (error)
+		return error;
+	panic_set_exit(console_exit);
+	log_set_sink(console_sink);
+	return 0;
+}
+
+void console_ready(void)
+{
+	unsigned long flags = spin_lock(&console.lock);
+
+	console.ready = true;
+	credit_grant(true);
+	out_pump();
+	spin_unlock(&console.lock, flags);
+	console.port->start(console.port);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What the application will read from the console: bytes as they came, or lines edited on the way (canonical), with
+ * marks between them where input ended or was damaged. Calls are made under the console's lock; none sleeps.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+#define TTY_SIZE 32768u			 // places, a power of two
+#define TTY_MARKS 64u			 // of those, kept for marks
+#define TTY_BYTES (TTY_SIZE - TTY_MARKS) // that are granted as credit
+
+struct tty {
+	bool canonical;
+	void (*echo)(const char *text, size_t len);
+
+	uint16_t items[TTY_SIZE]; // a byte, or a mark
+	uint32_t in;		  // free-running: where the next item goes,
+	uint32_t ready;		  // up to where it may be read (the line being typed lies behind),
+	uint32_t out;		  // where it is read
+	bool literal;		  // Ctrl-V was typed
+	bool damage_due;	  // a mark that has found no place yet
+	bool ended;		  // nothing comes after
+};
+
+void tty_init(struct tty *tty, bool canonical, void (*echo)(const char *text, size_t len));
+
+/* From now on canonical or not; the line being typed is handed over. */
+void tty_set_canonical(struct tty *tty, bool canonical);
+
+/* A received byte. True: the user asks for an interrupt (Ctrl-C). Without room it is lost, and marked as damage. */
+bool tty_input(struct tty *tty, uint8_t byte);
+/* Drops the line being typed. */
+void tty_interrupt(struct tty *tty);
+/* Bytes were lost or damaged here: one read fails with -EIO at this place. */
+void tty_damage(struct tty *tty);
+/* Input ends here for good. */
+void tty_end(struct tty *tty);
+
+/* Bytes that may still come without being lost. */
+uint32_t tty_room(const struct tty *tty);
+
+/* Bytes up to the next mark (canonical: or end of line); 0: end of input; -EIO: damage; -EAGAIN: nothing yet. */
+long tty_read(struct tty *tty, uint8_t *buf, size_t len);
