@@ -9,7 +9,7 @@
 #include "kernel/panic.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #include "arch/hart.h"
 #include "arch/irq.h"
@@ -20,7 +20,7 @@
 #include "kernel/thread.h"
 
 static void (*panic_exit)(int status, char kind);
-static atomic_bool panicking;
+static atomic_flag panicking = ATOMIC_FLAG_INIT;
 
 void panic_set_exit(void (*exit)(int status, char kind))
 {
@@ -36,11 +36,19 @@ void upcall_print(const char *format, ...)
 	va_end(ap);
 }
 
+static void say(const char *format, va_list ap)
+{
+	char text[256];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	log_error("panic: %s", text);
+}
+
 /* Interrupts masked, the log without its lock; whoever panics while panicking has nothing more to say. */
 static void report_begin(void)
 {
 	(void)irq_save();
-	if (atomic_exchange(&panicking, true))
+	if (atomic_flag_test_and_set(&panicking))
 		power_off(EXIT_PANIC);
 	log_emergency();
 }
@@ -61,9 +69,8 @@ void panic(const char *format, ...)
 	va_list ap;
 
 	report_begin();
-	log_error("panic:");
 	va_start(ap, format);
-	log_at_v(LOG_ERROR, format, ap);
+	say(format, ap);
 	va_end(ap);
 	backtrace_here();
 	report_end(EXIT_PANIC, 'p');
@@ -74,9 +81,8 @@ void panic_trap(const struct trap_frame *tf, const char *format, ...)
 	va_list ap;
 
 	report_begin();
-	log_error("panic:");
 	va_start(ap, format);
-	log_at_v(LOG_ERROR, format, ap);
+	say(format, ap);
 	va_end(ap);
 	trap_frame_print(tf);
 	report_end(EXIT_PANIC, 'p');

@@ -19,7 +19,7 @@ _Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "asm.h");
 
 /* The first hart's. entry.S has its boot stack. */
 struct hart boot_hart;
-static _Alignas(16) uint8_t boot_kstack[BOOT_KSTACK_SIZE];
+static _Alignas(PAGE_SIZE) uint8_t boot_kstack[BOOT_KSTACK_SIZE];
 static _Alignas(16) uint8_t boot_emergency[EMERGENCY_STACK_SIZE];
 
 struct hart *hart_self(void)

@@ -85,26 +85,30 @@ static void frame_print(unsigned depth, vaddr_t pc, bool is_return)
 		upcall_print("  #%-2u 0x%016" PRIxPTR, depth, pc);
 }
 
-/* ra: the register, for a function that has not stored it; 0: not known. */
+/* ra: the register, for functions that have not stored it; 0: not known. */
 static void chain_print(vaddr_t pc, vaddr_t fp, vaddr_t ra)
 {
 	bool is_return = false;
 
 	for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
-		uint64_t caller = 0, caller_fp = 0;
+		uint64_t caller = ra, caller_fp = fp;
 
 		frame_print(depth, pc, is_return);
-		if (fp % 8 || !uaccess_peek64((void *)(fp - 8), &caller) ||
-		    !uaccess_peek64((void *)(fp - 16), &caller_fp))
-			return;
-		if (depth == 0 && ra && !in_text(caller)) { // a leaf keeps only the frame pointer
-			caller_fp = caller;
-			caller = ra;
+		/* A jump into nowhere has made no frame. */
+		if (in_text(pc) || !ra) {
+			if (fp % 8 || !uaccess_peek64((void *)(fp - 8), &caller) ||
+			    !uaccess_peek64((void *)(fp - 16), &caller_fp))
+				return;
+			if (ra && !in_text(caller)) { // a leaf keeps only the frame pointer
+				caller_fp = caller;
+				caller = ra;
+			}
 		}
-		if (!caller || caller_fp == fp)
+		if (!caller || (caller_fp == fp && !ra))
 			return;
 		pc = caller;
 		fp = caller_fp;
+		ra = 0;
 		is_return = true;
 	}
 }

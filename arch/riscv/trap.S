@@ -36,14 +36,18 @@ trap_entry:
 	ld	t0, HART_KSTACK_BASE(tp)
 	sub	t1, sp, t0		// room left if we are on the kernel stack
 	ld	t0, HART_KSTACK_TOP(tp)
-	bgtu	sp, t0, to_kstack
+	bgtu	sp, t0, elsewhere
 	li	t0, TRAP_SIZE + KSTACK_RESERVE
 	bge	t1, t0, have_stack
 	li	t0, -4096
-	blt	t1, t0, to_kstack
+	blt	t1, t0, elsewhere
 	ld	sp, HART_EMERGENCY_TOP(tp)
 	j	have_stack
-to_kstack:
+elsewhere:
+	ld	t0, HART_EMERGENCY_TOP(tp)
+	sub	t0, t0, sp
+	li	t1, EMERGENCY_STACK_SIZE
+	bltu	t0, t1, have_stack	// a look-up by the report itself
 	ld	sp, HART_KSTACK_TOP(tp)
 have_stack:
 	andi	sp, sp, -16

@@ -74,9 +74,8 @@ static enum fault_result serve_page_fault(const struct trap_frame *tf, int *erro
 	return result;
 }
 
-static void exception(struct trap_frame *tf)
+static void exception(struct trap_frame *tf, const struct fault_row *row)
 {
-	const struct fault_row *row = fault_row_of(tf->x[0]);
 	bool page_fault =
 	    tf->cause == CAUSE_FETCH_PAGE || tf->cause == CAUSE_LOAD_PAGE || tf->cause == CAUSE_STORE_PAGE;
 	bool unmasked = tf->status & SSTATUS_SPIE;
@@ -101,13 +100,16 @@ static void exception(struct trap_frame *tf)
 void trap_handle(struct trap_frame *tf)
 {
 	struct hart *hart = hart_self();
+	bool is_interrupt = tf->cause & CAUSE_INTERRUPT;
+	const struct fault_row *row = is_interrupt ? NULL : fault_row_of(tf->x[0]);
 
-	if ((vaddr_t)tf < hart->kstack_base || (vaddr_t)tf >= hart->kstack_top)
-		trap_kernel(tf, (unsigned)tf->cause, tf->value); // on the emergency stack
-	if (tf->cause & CAUSE_INTERRUPT)
+	/* On the emergency stack nothing goes on but the report's own look-ups. */
+	if (((vaddr_t)tf < hart->kstack_base || (vaddr_t)tf >= hart->kstack_top) && !(row && !row->serve))
+		trap_kernel(tf, (unsigned)tf->cause, tf->value);
+	if (is_interrupt)
 		interrupt((enum interrupt)(tf->cause & ~CAUSE_INTERRUPT));
 	else
-		exception(tf);
+		exception(tf, row);
 
 	hart = hart_self(); // a fault that slept may have moved
 	if (hart->need_resched && hart->irq_depth == 0 && (tf->status & SSTATUS_SPIE))

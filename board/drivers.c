@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* The drivers of the board's image, in the order in which they are probed: interrupts, a console, disks. */
+
+#include "drivers/driver.h"
+
+extern const struct driver plic_driver, ns16550_driver, virtio_mmio_driver;
+
+const struct driver *const board_drivers[] = {
+    &plic_driver,
+    &ns16550_driver,
+    &virtio_mmio_driver,
+    NULL,
+};

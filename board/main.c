@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Start-up, in the order in which things depend on each other, from the first C code in the high half to the
+ * application's main. The boot flow is a thread from sched_init on, and the first to find nothing to do.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/irq.h"
+#include "arch/power.h"
+#include "arch/riscv/riscv.h"
+#include "board/memory.h"
+#include "board/root.h"
+#include "drivers/console.h"
+#include "drivers/driver.h"
+#include "fs/fs.h"
+#include "kernel/bootargs.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/thread.h"
+#include "mm/map.h"
+
+#define MAIN_STACK_SIZE (256 * 1024)
+#define EXIT_NO_START 1
+#define FDT_SIZE_MAX (128 * 1024)
+
+int main(int argc, char **argv);
+void __libc_init_array(void);
+
+static struct fdt tree;
+
+/* What has been said names the trouble. */
+static _Noreturn void start_failed(void)
+{
+	console_exit(EXIT_NO_START, 'e');
+	power_off(EXIT_NO_START);
+}
+
+/* Keeps the tree: copied behind the image, since it may lie in memory that is not ours. */
+static int tree_keep(paddr_t fdt_pa)
+{
+	const void *blob = pa_to_va(fdt_pa);
+	uint32_t size = fdt_pa && fdt_pa % 8 == 0 && fdt_pa < LINEAR_SIZE ? fdt_total_size(blob) : 0;
+	void *copy;
+
+	if (size == 0) {
+		log_error("no device tree at %#lx: the boot loader must pass its address in a1 (booti does)", fdt_pa);
+		return -ENOENT;
+	}
+	if (size > FDT_SIZE_MAX) {
+		log_error("the device tree at %#lx is larger than %d KiB", fdt_pa, FDT_SIZE_MAX / 1024);
+		return -E2BIG;
+	}
+	copy = map_boot_take((size + PAGE_SIZE - 1) / PAGE_SIZE);
+	memcpy(copy, blob, size);
+	if (fdt_open(&tree, copy, size)) {
+		log_error("the device tree at %#lx is damaged", fdt_pa);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void read_bootargs(void)
+{
+	fdt_node_t chosen = fdt_by_path(&tree, "/chosen");
+	const char *line = chosen >= 0 ? fdt_prop_string(&tree, chosen, "bootargs") : NULL;
+	char value[8];
+
+	if (line)
+		bootargs_set(line, strlen(line));
+	if (bootargs_get("quiet", value, sizeof(value)) != -ENOENT)
+		log_set_level(LOG_WARNING);
+	power_init(bootargs_get("cairn.semihosting", value, sizeof(value)) != -ENOENT);
+}
+
+static void *application(void *arg)
+{
+	char name[32];
+	char **argv;
+	int argc;
+
+	(void)arg;
+	if (bootargs_get("cairn.app", name, sizeof(name)) <= 0)
+		strcpy(name, "application");
+	bootargs_argv(name, &argc, &argv);
+	__libc_init_array();
+	exit(main(argc, argv));
+}
+
+/* From here on there are frames, and the boot flow may become a thread. */
+static void start_devices(void)
+{
+	sched_init();
+	hart_init();
+	irq_enable();
+	drivers_probe(&tree);
+	if (console_init())
+		log_error("no console: the device tree needs a ns16550 or virtio console, named by console= or "
+			  "stdout-path; the firmware's carries messages only");
+	panic_set_exit(console_exit);
+}
+
+static int start_files(void)
+{
+	int err = pcache_init();
+
+	if (!err)
+		err = map_init();
+	if (!err)
+		err = fs_init();
+	if (!err && console_chardev())
+		err = fs_add_chardev(console_chardev());
+	if (err) {
+		log_error("start: error %d: too little memory? 32 MiB are the least", -err);
+		return err;
+	}
+	err = root_mount();
+	if (!err)
+		err = fs_open_std();
+	return err;
+}
+
+void board_main(paddr_t fdt_pa)
+{
+	log_set_sink(sbi_console_write);
+	if (tree_keep(fdt_pa))
+		power_off(EXIT_NO_START);
+	read_bootargs();
+	if (clock_init(&tree)) {
+		log_error("the device tree lacks /cpus/timebase-frequency");
+		power_off(EXIT_NO_START);
+	}
+	pt_init();
+	if (memory_init(&tree))
+		power_off(EXIT_NO_START);
+	start_devices();
+	if (start_files())
+		start_failed();
+	console_ready();
+	if (thread_create("main", MAIN_STACK_SIZE, application, NULL, NULL)) {
+		log_error("no memory for the application's first thread");
+		start_failed();
+	}
+	thread_exit(NULL);
+}
