@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Directory streams over a descriptor. A stream is used by one thread at a time, as POSIX allows; its entry lies in the
+ * stream. May sleep.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/fs.h"
+#include "mm/kmalloc.h"
+#include "posix/result.h"
+
+struct __dirstream {
+	int fd;
+	struct dirent entry;
+};
+
+static DIR *dir_make(int fd, int *err)
+{
+	struct stat st;
+	DIR *dir;
+
+	*err = fs_fstat(fd, &st);
+	if (*err)
+		return NULL;
+	*err = -ENOTDIR;
+	if (!S_ISDIR(st.st_mode))
+		return NULL;
+	*err = -ENOMEM;
+	dir = kzalloc(sizeof(*dir));
+	if (dir)
+		dir->fd = fd;
+	return dir;
+}
+
+DIR *fdopendir(int fd)
+{
+	int err;
+	DIR *dir = dir_make(fd, &err);
+
+	if (!dir)
+		errno = -err;
+	return dir;
+}
+
+DIR *opendir(const char *path)
+{
+	int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
+	int err = fd;
+	DIR *dir = fd < 0 ? NULL : dir_make(fd, &err);
+
+	if (dir)
+		return dir;
+	if (fd >= 0)
+		(void)fs_close(fd); // the error to report is the earlier one
+	errno = -err;
+	return NULL;
+}
+
+struct dirent *readdir(DIR *dir)
+{
+	struct fs_dirent found;
+	int r = fs_readdir(dir->fd, &found);
+
+	if (r <= 0) {
+		if (r < 0)
+			errno = -r;
+		return NULL;
+	}
+	dir->entry.d_ino = found.ino;
+	dir->entry.d_type = found.type;
+	strcpy(dir->entry.d_name, found.name);
+	return &dir->entry;
+}
+
+void rewinddir(DIR *dir)
+{
+	/* POSIX gives it no way to fail; a bad descriptor is reported by the next readdir. */
+	(void)fs_rewinddir(dir->fd);
+}
+
+int dirfd(DIR *dir)
+{
+	return dir->fd;
+}
+
+int closedir(DIR *dir)
+{
+	int fd = dir->fd;
+
+	kfree(dir);
+	return (int)result_posix(fs_close(fd));
+}

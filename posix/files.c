@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * POSIX's file calls over fs/fs.h. Thin: what a call means is decided there. Structures for the application are filled
+ * on the stack and copied, so that a bad pointer is EFAULT. All may sleep.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "arch/uaccess.h"
+#include "fs/fs.h"
+#include "posix/result.h"
+
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	if (flags & O_CREAT) {
+		va_start(ap, flags);
+		mode = va_arg(ap, mode_t);
+		va_end(ap);
+	}
+	return (int)result_posix(fs_open(path, flags, mode));
+}
+
+int creat(const char *path, mode_t mode)
+{
+	return (int)result_posix(fs_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode));
+}
+
+int close(int fd)
+{
+	return (int)result_posix(fs_close(fd));
+}
+
+ssize_t read(int fd, void *buf, size_t n)
+{
+	return result_posix(fs_read(fd, buf, n));
+}
+
+ssize_t write(int fd, const void *buf, size_t n)
+{
+	return result_posix(fs_write(fd, buf, n));
+}
+
+ssize_t pread(int fd, void *buf, size_t n, off_t offset)
+{
+	return result_posix(fs_pread(fd, buf, n, offset));
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset)
+{
+	return result_posix(fs_pwrite(fd, buf, n, offset));
+}
+
+off_t lseek(int fd, off_t offset, int whence)
+{
+	return result_posix(fs_lseek(fd, offset, whence));
+}
+
+int ftruncate(int fd, off_t size)
+{
+	return (int)result_posix(fs_ftruncate(fd, size));
+}
+
+int truncate(const char *path, off_t size)
+{
+	int fd = fs_open(path, O_WRONLY, 0);
+	int err, close_err;
+
+	if (fd < 0)
+		return (int)result_posix(fd);
+	err = fs_ftruncate(fd, size);
+	close_err = fs_close(fd);
+	return (int)result_posix(err ? err : close_err);
+}
+
+int posix_fallocate(int fd, off_t offset, off_t len)
+{
+	return -fs_fallocate(fd, offset, len);
+}
+
+int fsync(int fd)
+{
+	return (int)result_posix(fs_fsync(fd, false));
+}
+
+int fdatasync(int fd)
+{
+	return (int)result_posix(fs_fsync(fd, true));
+}
+
+void sync(void)
+{
+	/* POSIX's sync cannot fail; what failed stays dirty and is reported to fsync. */
+	(void)fs_sync();
+}
+
+static int stat_out(int err, const struct stat *st, struct stat *out)
+{
+	if (!err && uaccess_copy(out, st, sizeof(*st)))
+		err = -EFAULT;
+	return (int)result_posix(err);
+}
+
+int stat(const char *restrict path, struct stat *restrict out)
+{
+	struct stat st;
+
+	return stat_out(fs_stat(path, &st, true), &st, out);
+}
+
+int lstat(const char *restrict path, struct stat *restrict out)
+{
+	struct stat st;
+
+	return stat_out(fs_stat(path, &st, false), &st, out);
+}
+
+int fstat(int fd, struct stat *out)
+{
+	struct stat st;
+
+	return stat_out(fs_fstat(fd, &st), &st, out);
+}
+
+int access(const char *path, int mode)
+{
+	struct stat st;
+	int err = fs_stat(path, &st, true);
+
+	if (!err && (mode & ~(R_OK | W_OK | X_OK)))
+		err = -EINVAL;
+	/* There is one user, who may all that anybody may do. */
+	if (!err && (mode & X_OK) && !S_ISDIR(st.st_mode) && !(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+		err = -EACCES;
+	return (int)result_posix(err);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	return (int)result_posix(fs_mkdir(path, mode));
+}
+
+int rmdir(const char *path)
+{
+	return (int)result_posix(fs_rmdir(path));
+}
+
+int unlink(const char *path)
+{
+	return (int)result_posix(fs_unlink(path));
+}
+
+int rename(const char *from, const char *to)
+{
+	return (int)result_posix(fs_rename(from, to));
+}
+
+int remove(const char *path)
+{
+	int err = fs_unlink(path);
+
+	if (err == -EISDIR || err == -EPERM)
+		err = fs_rmdir(path);
+	return (int)result_posix(err);
+}
+
+int isatty(int fd)
+{
+	int r = fs_isatty(fd);
+
+	if (r == 0)
+		errno = ENOTTY;
+	else if (r < 0)
+		errno = -r;
+	return r > 0;
+}
+
+int dup(int fd)
+{
+	return (int)result_posix(fs_dup(fd));
+}
+
+int dup2(int fd, int to)
+{
+	return (int)result_posix(fs_dup2(fd, to));
+}
+
+int fcntl(int fd, int command, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, command);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return (int)result_posix(fs_fcntl(fd, command, arg));
+}
+
+/* There is one directory to stand in: the root. */
+char *getcwd(char *buf, size_t size)
+{
+	if (size < 2) {
+		errno = size ? ERANGE : EINVAL;
+		return NULL;
+	}
+	return strcpy(buf, "/");
+}
+
+static int statvfs_out(int err, struct statvfs *out)
+{
+	struct statvfs st = {0};
+	struct fs_space space;
+
+	if (!err)
+		err = fs_space(&space);
+	if (err)
+		return (int)result_posix(err);
+	st.f_bsize = st.f_frsize = space.block_size;
+	st.f_blocks = space.blocks;
+	st.f_bfree = space.blocks_free;
+	st.f_bavail = space.blocks_avail;
+	st.f_files = space.inodes;
+	st.f_ffree = st.f_favail = space.inodes_free;
+	st.f_namemax = 255;
+	if (uaccess_copy(out, &st, sizeof(st)))
+		return (int)result_posix(-EFAULT);
+	return 0;
+}
+
+int statvfs(const char *restrict path, struct statvfs *restrict out)
+{
+	struct stat st;
+
+	return statvfs_out(fs_stat(path, &st, true), out);
+}
+
+int fstatvfs(int fd, struct statvfs *out)
+{
+	struct stat st;
+
+	return statvfs_out(fs_fstat(fd, &st), out);
+}

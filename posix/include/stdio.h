@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* picolibc's, and what it lacks. The streams are posix/picolibc/stdio.c's. */
+#pragma once
+
+#include_next <stdio.h>
+
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void flockfile(FILE *stream);
+int ftrylockfile(FILE *stream);
+void funlockfile(FILE *stream);
+int getc_unlocked(FILE *stream);
+int getchar_unlocked(void);
+int putc_unlocked(int c, FILE *stream);
+int putchar_unlocked(int c);
+
+ssize_t getdelim(char **__restrict line, size_t *__restrict size, int delimiter, FILE *__restrict stream);
+ssize_t getline(char **__restrict line, size_t *__restrict size, FILE *__restrict stream);
+int vdprintf(int fd, const char *__restrict format, va_list ap) __attribute__((format(printf, 2, 0)));
+int dprintf(int fd, const char *__restrict format, ...) __attribute__((format(printf, 2, 3)));
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* What picolibc's <dirent.h> wants from the system. */
+#pragma once
+
+#include <sys/types.h>
+
+#define DT_UNKNOWN 0
+#define DT_FIFO 1
+#define DT_CHR 2
+#define DT_DIR 4
+#define DT_BLK 6
+#define DT_REG 8
+#define DT_LNK 10
+#define DT_SOCK 12
+
+#define MAXNAMLEN 255
+
+typedef struct __dirstream DIR;
+
+struct dirent {
+	ino_t d_ino;
+	unsigned char d_type; // DT_*
+	char d_name[MAXNAMLEN + 1];
+};

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* picolibc's, and what it shows only to other systems. */
+#pragma once
+
+#include_next <sys/stat.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int lstat(const char *__restrict path, struct stat *__restrict buf);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The mapping calls: flags are checked here, a descriptor becomes a cache object, and mm/map.h does the rest. Error
+ * numbers are those of POSIX, and Linux's where POSIX leaves a choice. All may sleep.
+ */
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "fs/fs.h"
+#include "mm/map.h"
+#include "posix/result.h"
+
+#define FLAGS_KNOWN                                                                                                    \
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE |      \
+	 MAP_STACK)
+#define FLAGS_REFUSED (MAP_GROWSDOWN | MAP_HUGETLB) // known, and not to be had: an honest error
+
+_Static_assert((int)MAP_R == PROT_READ && (int)MAP_W == PROT_WRITE && (int)MAP_X == PROT_EXEC, "same bits");
+
+static bool prot_valid(int prot)
+{
+	return !(prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC));
+}
+
+static bool page_aligned(const void *addr)
+{
+	return ((vaddr_t)addr & PAGE_MASK) == 0;
+}
+
+static int request_check(void *addr, size_t len, int prot, int flags, off_t offset)
+{
+	int type = flags & MAP_TYPE;
+
+	if (len == 0 || offset < 0 || (offset & PAGE_MASK) || !prot_valid(prot))
+		return -EINVAL;
+	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if ((flags & FLAGS_REFUSED) || (type == MAP_SHARED_VALIDATE && (flags & ~FLAGS_KNOWN)))
+		return -EOPNOTSUPP;
+	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr))
+		return -EINVAL;
+	if (len > SIZE_MAX - PAGE_MASK)
+		return -ENOMEM;
+	if (len > (size_t)INT64_MAX - (size_t)offset)
+		return -EOVERFLOW;
+	return 0;
+}
+
+/* Takes the object behind fd into the request, with a reference, if the file was opened for it. */
+static int request_file(struct map_request *req, int fd, bool shared)
+{
+	bool readable, writable;
+	int err = fs_object(fd, &req->object, &readable, &writable);
+
+	if (err)
+		return err;
+	req->kind = shared ? MAP_KIND_SHARED : MAP_KIND_PRIVATE;
+	req->max_prot = MAP_R | MAP_X | (!shared || writable ? MAP_W : 0);
+	if (!readable || (req->prot & ~req->max_prot)) {
+		req->object->ops->ref(req->object, -1);
+		return -EACCES;
+	}
+	return 0;
+}
+
+void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	struct map_request req = {
+	    .addr = (vaddr_t)addr,
+	    .len = len,
+	    .prot = (enum map_prot)prot,
+	    .max_prot = MAP_R | MAP_W | MAP_X,
+	    .kind = MAP_KIND_ANON,
+	    .fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
+	    .noreplace = flags & MAP_FIXED_NOREPLACE,
+	    .populate = flags & MAP_POPULATE,
+	    .locked = flags & MAP_LOCKED,
+	    .noreserve = flags & MAP_NORESERVE,
+	};
+	vaddr_t at;
+	int err = request_check(addr, len, prot, flags, offset);
+
+	if (!err && !(flags & MAP_ANONYMOUS)) {
+		req.offset = (uint64_t)offset;
+		err = request_file(&req, fd, shared);
+	} else if (!err && shared) {
+		err = -EOPNOTSUPP; // without fork it would only be a private one that MADV_DONTNEED must not empty
+	}
+	if (err) {
+		errno = -err;
+		return MAP_FAILED;
+	}
+	err = map_create(&req, &at);
+	if (req.object)
+		req.object->ops->ref(req.object, -1);
+	if (err) {
+		errno = -err;
+		return MAP_FAILED;
+	}
+	return (void *)at;
+}
+
+int munmap(void *addr, size_t len)
+{
+	if (!page_aligned(addr) || len == 0 || len > SIZE_MAX - PAGE_MASK)
+		return (int)result_posix(-EINVAL);
+	return (int)result_posix(map_remove((vaddr_t)addr, len));
+}
+
+/* Common rules of the calls on a range: -EINVAL, or 0; *len rounded up, 0 means there is nothing to do. */
+static int range_check(const void *addr, size_t *len)
+{
+	if (!page_aligned(addr))
+		return -EINVAL;
+	if (*len > SIZE_MAX - PAGE_MASK)
+		return -ENOMEM;
+	*len = align_up(*len, PAGE_SIZE);
+	return (vaddr_t)addr + *len < (vaddr_t)addr ? -ENOMEM : 0;
+}
+
+int mprotect(void *addr, size_t len, int prot)
+{
+	int err = prot_valid(prot) ? range_check(addr, &len) : -EINVAL;
+
+	if (!err && len)
+		err = map_protect((vaddr_t)addr, len, (enum map_prot)prot);
+	return (int)result_posix(err);
+}
+
+int msync(void *addr, size_t len, int flags)
+{
+	int err = range_check(addr, &len);
+
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+		err = -EINVAL;
+	if (!err && len)
+		err = map_sync((vaddr_t)addr, len, flags & MS_SYNC);
+	return (int)result_posix(err);
+}
+
+/* mlock and munlock may start inside a page. */
+static int lock_range(const void *addr, size_t len, bool lock)
+{
+	vaddr_t from = align_down((vaddr_t)addr, PAGE_SIZE);
+	size_t whole = len + ((vaddr_t)addr - from);
+	int err = whole < len ? -ENOMEM : range_check((void *)from, &whole);
+
+	if (!err && whole)
+		err = map_lock(from, whole, lock);
+	return (int)result_posix(err);
+}
+
+int mlock(const void *addr, size_t len)
+{
+	return lock_range(addr, len, true);
+}
+
+int munlock(const void *addr, size_t len)
+{
+	return lock_range(addr, len, false);
+}
+
+static int advise(void *addr, size_t len, int advice)
+{
+	static const enum map_advice advices[] = {
+	    [MADV_NORMAL] = MAP_ADV_NORMAL,	    [MADV_RANDOM] = MAP_ADV_RANDOM,
+	    [MADV_SEQUENTIAL] = MAP_ADV_SEQUENTIAL, [MADV_WILLNEED] = MAP_ADV_WILLNEED,
+	    [MADV_DONTNEED] = MAP_ADV_DONTNEED,
+	};
+	int err = range_check(addr, &len);
+
+	if (advice < 0 || (size_t)advice >= array_size(advices))
+		return -EINVAL;
+	return err || !len ? err : map_advise((vaddr_t)addr, len, advices[advice]);
+}
+
+int madvise(void *addr, size_t len, int advice)
+{
+	return (int)result_posix(advise(addr, len, advice));
+}
+
+int posix_madvise(void *addr, size_t len, int advice)
+{
+	/* Unlike madvise's, POSIX's DONTNEED must not change contents: advice that is not taken. */
+	return advice == POSIX_MADV_DONTNEED ? 0 : -advise(addr, len, advice);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* The one process: how it ends, and what it may ask about itself. */
+
+#include "posix/process.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/page.h"
+#include "arch/power.h"
+#include "drivers/console.h"
+#include "fs/fs.h"
+#include "kernel/log.h"
+#include "kernel/thread.h"
+
+void process_end(int status, char kind, bool unmount)
+{
+	static atomic_bool ending;
+	int err = 0;
+
+	if (atomic_exchange(&ending, true)) {
+		/* A fault while unmounting would wait for itself: the one who cannot unmount does not wait. */
+		while (unmount)
+			thread_sleep_until(UINT64_MAX);
+	}
+	if (unmount)
+		err = fs_unmount_all();
+	else
+		log_error("the file system is left as it is: the thread holds a lock of the kernel");
+	if (err) {
+		log_error("unmounting failed: %s; run e2fsck on the card", strerror(-err));
+		if (status == 0)
+			status = 1;
+	}
+	console_exit(status & 0xff, kind);
+	power_off(status & 0xff);
+}
+
+void _exit(int status)
+{
+	process_end(status, 'e', true);
+}
+
+pid_t getpid(void)
+{
+	return 1;
+}
+
+int getpagesize(void)
+{
+	return PAGE_SIZE;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+#pragma once
+
+#include "lib/types.h"
+
+/*
+ * Ends the machine: unmounts (status 0 becomes 1 if that fails), tells the console the status and its kind ('e' exit,
+ * 'f' fault), turns the power off. unmount false: the thread holds a lock of the kernel, so nothing can be written.
+ * Only the first call counts; a second thread's waits for the end.
+ */
+_Noreturn void process_end(int status, char kind, bool unmount);
