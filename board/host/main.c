@@ -21,18 +21,17 @@
 #include "fs/fs.h"
 #include "kernel/bootargs.h"
 #include "kernel/log.h"
-#include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "mm/frame.h"
 #include "mm/map.h"
 #include "mm/pcache.h"
+#include "posix/process.h"
 
 #define MAIN_STACK_SIZE (1024 * 1024) // the sanitizers' frames are large
 #define STATUS_USAGE 125	      // the launcher's own errors: README.md
 #define MEMORY_DEFAULT (128ul << 20)
 
 int cairn_app_main(int argc, char **argv);
-_Noreturn void cairn_exit(int status); // posix/process.c
 
 struct options {
 	const char *card, *bootargs;
@@ -94,6 +93,14 @@ static bool start_rooms(const struct options *options)
 	return !host_card_open(options->card, &card) && !root_mount() && !fs_open_std();
 }
 
+/* The C library's exit ends here, after the application's own handlers, in the thread that called it. */
+static void end(int status, void *arg)
+{
+	(void)arg;
+	(void)fflush(NULL); // an error is the application's to look for, before
+	process_end(status, 'e', true);
+}
+
 static void *main_thread(void *arg)
 {
 	int argc;
@@ -101,8 +108,10 @@ static void *main_thread(void *arg)
 
 	bootargs_argv(arg, &argc, &argv);
 	host_stdio_init();
+	if (on_exit(end, NULL))
+		host_die("on_exit");
 	console_ready();
-	cairn_exit(cairn_app_main(argc, argv));
+	exit(cairn_app_main(argc, argv));
 }
 
 int main(int argc, char **argv)
@@ -128,10 +137,10 @@ int main(int argc, char **argv)
 	sched_init();
 	irq_enable();
 	if (console_init() || !start_rooms(&options))
-		return EXIT_PANIC;
+		return EXIT_FAILURE;
 	if (thread_create("main", MAIN_STACK_SIZE, main_thread, argv[0], &thread) || thread_detach(thread)) {
 		log_error("no memory for the application's stack: choose more with --memory");
-		return EXIT_PANIC;
+		return EXIT_FAILURE;
 	}
 	for (;;) // the boot flow has nothing left to do
 		thread_sleep_until(UINT64_MAX);

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The nth request to the disk fails, for every n until n is not reached, once for a single failure and once for a disk
+ * that fails from then on. What must hold: nobody crashes or waits for ever, an error is told and never becomes data,
+ * what was acknowledged is on the card, e2fsck can repair the rest.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/host/stack.h"
+
+#define DATA_LEN (300 * 1024 + 123)
+#define NEW_LEN (40 * PAGE_SIZE)
+#define N_MAX 2000
+
+#define ALL_OPS (1u << BLK_READ | 1u << BLK_WRITE | 1u << BLK_FLUSH)
+
+/* What a run tells its test. */
+struct outcome {
+	uint64_t from, count; // in: which requests fail
+	unsigned ops;	      // in
+	bool at_mount;	      // in: from before the mount, else after it
+	uint64_t fired;
+	bool synced;   // /new was acknowledged
+	bool stopped;  // the unmount was
+	unsigned told; // errors that calls returned
+};
+
+static struct outcome *outcome;
+
+static int tell(long err)
+{
+	outcome->told += err < 0;
+	return err < 0;
+}
+
+static void read_all(void)
+{
+	int fd = fs_open("/data", O_RDONLY, 0), error;
+	struct map_request req = {.len = DATA_LEN, .prot = MAP_R, .max_prot = MAP_R, .kind = MAP_KIND_SHARED};
+	bool readable, writable;
+	vaddr_t va;
+
+	if (tell(fd))
+		return;
+	assert_int_equal(fs_object(fd, &req.object, &readable, &writable), 0);
+	assert_int_equal(map_create(&req, &va), 0);
+	req.object->ops->ref(req.object, -1);
+	for (uint64_t at = 0; at < DATA_LEN; at += 1500) {
+		uint8_t value;
+		int result = harness_load((uint8_t *)va + at, &value, &error);
+
+		if (result == FAULT_OK) {
+			assert_int_equal(value, stack_byte(1, at));
+			continue;
+		}
+		assert_int_equal(result, FAULT_ADRERR);
+		assert_int_equal(error, EIO);
+		outcome->told++;
+	}
+	stack_unmap((uint8_t *)va, DATA_LEN);
+	tell(fs_close(fd));
+}
+
+/* Stores all it can; true if every store was served and msync said yes. */
+static bool write_new(int fd)
+{
+	struct map_request req = {
+	    .len = NEW_LEN, .prot = MAP_R | MAP_W, .max_prot = MAP_R | MAP_W, .kind = MAP_KIND_SHARED};
+	bool readable, writable, all = true;
+	uint8_t *p;
+	vaddr_t va;
+	int error;
+
+	assert_int_equal(fs_object(fd, &req.object, &readable, &writable), 0);
+	assert_int_equal(map_create(&req, &va), 0);
+	req.object->ops->ref(req.object, -1);
+	p = (uint8_t *)va;
+	for (uint64_t at = 0; at < NEW_LEN; at += PAGE_SIZE) {
+		if (harness_store(p + at, stack_byte(2, at), &error) != FAULT_OK) {
+			outcome->told++;
+			all = false;
+			continue;
+		}
+		stack_fill(p + at, 2, at, PAGE_SIZE);
+	}
+	if (tell(map_sync(va, NEW_LEN, true)))
+		all = false;
+	stack_unmap(p, NEW_LEN);
+	return all;
+}
+
+static void arm(void)
+{
+	simdisk_fail(&(struct simdisk_fault){.ops = outcome->ops, .from = outcome->from, .count = outcome->count});
+}
+
+static int start(void)
+{
+	struct blkdev *disk = harness_start_disk();
+
+	harness_start_mm();
+	assert_int_equal(fs_init(), 0);
+	if (outcome->at_mount)
+		arm();
+	int err = fs_mount_root(disk, false);
+
+	if (!outcome->at_mount)
+		arm();
+	return err;
+}
+
+static void body(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	if (!tell(start())) {
+		read_all();
+		tell(fs_mkdir("/dir", 0755));
+		fd = fs_open("/dir/new", O_RDWR | O_CREAT, 0644);
+		if (!tell(fd)) {
+			if (!tell(fs_fallocate(fd, 0, NEW_LEN)) && write_new(fd))
+				outcome->synced = !tell(fs_fsync(fd, false));
+			tell(fs_close(fd));
+		}
+		tell(fs_rename("/gone", "/still"));
+		tell(fs_unlink("/empty"));
+		(void)pcache_drop_clean();
+		read_all();
+		outcome->stopped = !tell(harness_stop());
+	}
+	outcome->fired = simdisk_fired();
+}
+
+static void check_new(const char *out)
+{
+	size_t len;
+	uint8_t *data = image_read(out, "/dir/new", &len);
+
+	if (!data || len != NEW_LEN || stack_differs(data, 2, 0, len) != len)
+		fail_msg("what fsync acknowledged is not on the card");
+	free(data);
+}
+
+static void check_data(const char *out)
+{
+	size_t len;
+	uint8_t *data = image_read(out, "/data", &len);
+
+	if (!data || len != DATA_LEN || stack_differs(data, 1, 0, len) != len)
+		fail_msg("a file that nobody wrote has changed");
+	free(data);
+}
+
+/* One run with n as given; false when nothing was left to fail. */
+static bool run(const struct harness *h, const char *what, uint64_t n)
+{
+	const char *out = h->disk.save;
+	int fsck;
+
+	outcome->from = n;
+	outcome->fired = outcome->told = 0;
+	outcome->synced = outcome->stopped = false;
+	print_message("%s, n = %llu\n", what, (unsigned long long)n);
+	harness_run(h, body, NULL);
+	fsck = image_e2fsck(out, "-n");
+	if (outcome->stopped && fsck != 0)
+		fail_msg("the unmount said yes, and e2fsck finds faults");
+	if (fsck != 0 && image_e2fsck(out, "-y") > 1)
+		fail_msg("e2fsck cannot repair the card");
+	if (outcome->synced)
+		check_new(out);
+	check_data(out);
+	if (!outcome->fired) {
+		assert_true(outcome->synced && outcome->stopped);
+		assert_int_equal(outcome->told, 0);
+	}
+	return outcome->fired != 0;
+}
+
+/* Every n, for one kind of request at one place; asserts that there were at least `least` to fail. */
+static void loop(unsigned block, size_t cache, unsigned ops, uint64_t count, bool at_mount, uint64_t least)
+{
+	char name[32], what[96];
+	uint64_t n = 1;
+
+	snprintf(name, sizeof(name), "errors-%u", block);
+	snprintf(what, sizeof(what), "block %u, cache %zu, ops %#x, %s%s", block, cache, ops,
+		 count == 1 ? "one failure" : "failing on", at_mount ? ", from the mount on" : "");
+	struct harness h = {
+	    .frames = cache ? 512 : 4096,
+	    .cache_pages = cache,
+	    .disk = {.image = stack_image(name, "4M", block, DATA_LEN), .save = image_path("errors-out")}};
+
+	if (!outcome)
+		outcome = harness_shared(sizeof(*outcome));
+	outcome->ops = ops;
+	outcome->count = count;
+	outcome->at_mount = at_mount;
+	while (run(&h, what, n)) {
+		n++;
+		assert_true(n < N_MAX);
+	}
+	if (n <= least)
+		fail_msg("%s: only %llu requests were there to fail", what, (unsigned long long)n - 1);
+}
+
+static void test_reads(void **state)
+{
+	(void)state;
+	loop(1024, 0, 1u << BLK_READ, 1, false, 4);
+	loop(4096, 32, 1u << BLK_READ, 1, false, 4);
+}
+
+static void test_reads_for_ever(void **state)
+{
+	(void)state;
+	loop(1024, 32, 1u << BLK_READ, UINT64_MAX, false, 4);
+}
+
+static void test_writes(void **state)
+{
+	(void)state;
+	loop(1024, 0, 1u << BLK_WRITE, 1, false, 4);
+	loop(4096, 32, 1u << BLK_WRITE, 1, false, 4);
+}
+
+static void test_writes_for_ever(void **state)
+{
+	(void)state;
+	loop(1024, 32, 1u << BLK_WRITE, UINT64_MAX, false, 4);
+}
+
+static void test_flushes(void **state)
+{
+	(void)state;
+	loop(1024, 0, 1u << BLK_FLUSH, 1, false, 1);
+	loop(1024, 0, 1u << BLK_FLUSH, UINT64_MAX, false, 1);
+}
+
+static void test_mount(void **state)
+{
+	(void)state;
+	loop(1024, 0, ALL_OPS, 1, true, 8);
+	loop(2048, 32, ALL_OPS, UINT64_MAX, true, 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reads),   cmocka_unit_test(test_reads_for_ever),
+	    cmocka_unit_test(test_writes),  cmocka_unit_test(test_writes_for_ever),
+	    cmocka_unit_test(test_flushes), cmocka_unit_test(test_mount),
+	};
+
+	return cmocka_run_group_tests_name("stack: the nth request fails", tests, NULL, NULL);
+}
