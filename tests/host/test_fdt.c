@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The device-tree reader against libfdt on two trees that dtc makes, and against thousands of damaged copies of them
+ * under the address sanitizer: each lies at the very end of its allocation.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libfdt.h>
+
+#include "lib/fdt.h"
+
+#define BLOB_MAX (64 * 1024)
+#define MUTATIONS 20000
+
+struct tree {
+	uint8_t blob[BLOB_MAX];
+	size_t size;
+	struct fdt fdt;
+};
+
+static struct tree trees[2];
+
+static int tree_load(struct tree *tree, const char *source)
+{
+	char command[256];
+	FILE *dtc;
+
+	snprintf(command, sizeof(command), "dtc -q -I dts -O dtb -o - tests/host/%s", source);
+	dtc = popen(command, "r");
+	if (!dtc)
+		return -1;
+	tree->size = fread(tree->blob, 1, sizeof(tree->blob), dtc);
+	return pclose(dtc) || fdt_open(&tree->fdt, tree->blob, tree->size);
+}
+
+static int load_all(void **state)
+{
+	(void)state;
+	return tree_load(&trees[0], "virt.dts") || tree_load(&trees[1], "odd.dts");
+}
+
+/* ---- against libfdt ---- */
+static void compare_properties(const struct tree *tree, fdt_node_t node, int theirs)
+{
+	int prop, their_len;
+	uint32_t len;
+
+	fdt_for_each_property_offset(prop, tree->blob, theirs)
+	{
+		const char *name;
+		const void *value = fdt_getprop_by_offset(tree->blob, prop, &name, &their_len);
+
+		assert_ptr_equal(fdt_prop(&tree->fdt, node, name, &len), value);
+		assert_int_equal(len, their_len);
+	}
+	assert_null(fdt_prop(&tree->fdt, node, "no-such-property", &len));
+}
+
+static void test_walk_like_libfdt(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct tree *tree = &trees[i];
+		int depth = 0, their_depth = 0, theirs = fdt_next_node(tree->blob, -1, &their_depth);
+		fdt_node_t node = fdt_root(&tree->fdt);
+		char path[256];
+		size_t count = 0;
+
+		for (their_depth = 0; theirs >= 0 && their_depth >= 0; count++) {
+			assert_int_equal(node, theirs);
+			assert_int_equal(depth, their_depth);
+			assert_string_equal(fdt_name(&tree->fdt, node), fdt_get_name(tree->blob, theirs, NULL));
+			assert_int_equal(fdt_get_path(tree->blob, theirs, path, sizeof(path)), 0);
+			assert_int_equal(fdt_by_path(&tree->fdt, path), theirs);
+			assert_int_equal(fdt_parent(&tree->fdt, node),
+					 depth ? fdt_parent_offset(tree->blob, theirs) : -ENOENT);
+			assert_int_equal(max_of(fdt_first_child(&tree->fdt, node), -1),
+					 max_of(fdt_first_subnode(tree->blob, theirs), -1));
+			if (depth)
+				assert_int_equal(max_of(fdt_next_sibling(&tree->fdt, node), -1),
+						 max_of(fdt_next_subnode(tree->blob, theirs), -1));
+			compare_properties(tree, node, theirs);
+			node = fdt_next(&tree->fdt, node, &depth);
+			theirs = fdt_next_node(tree->blob, theirs, &their_depth);
+		}
+		assert_int_equal(node, -ENOENT);
+		assert_true(count > 10);
+	}
+}
+
+static void test_find_like_libfdt(void **state)
+{
+	static const char *const compatible[] = {"virtio,mmio", "ns16550a", "riscv,plic0", "odd", "none"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t c = 0; c < array_size(compatible); c++) {
+			fdt_node_t node = -1;
+			int theirs = -1;
+
+			do {
+				node = fdt_by_compatible(&trees[i].fdt, node, compatible[c]);
+				theirs = fdt_node_offset_by_compatible(trees[i].blob, theirs, compatible[c]);
+				assert_int_equal(max_of(node, -1), max_of(theirs, -1));
+			} while (node >= 0);
+		}
+		for (uint32_t phandle = 1; phandle < 12; phandle++)
+			assert_int_equal(max_of(fdt_by_phandle(&trees[i].fdt, phandle), -1),
+					 max_of(fdt_node_offset_by_phandle(trees[i].blob, phandle), -1));
+	}
+}
+
+/* ---- what libfdt does not do ---- */
+static void assert_reg(const struct tree *tree, const char *path, unsigned i, int result, paddr_t pa, uint64_t len)
+{
+	paddr_t got_pa = 0;
+	uint64_t got_len = 0;
+
+	assert_int_equal(fdt_reg(&tree->fdt, fdt_by_path(&tree->fdt, path), i, &got_pa, &got_len), result);
+	if (result == 0) {
+		assert_int_equal(got_pa, pa);
+		assert_int_equal(got_len, len);
+	}
+}
+
+static void test_reg(void **state)
+{
+	(void)state;
+	assert_reg(&trees[0], "/memory", 0, 0, 0x80000000, 128 << 20);
+	assert_reg(&trees[0], "/memory", 1, -ENOENT, 0, 0);
+	assert_reg(&trees[0], "/soc/serial", 0, 0, 0x10000000, 0x100);
+	assert_reg(&trees[0], "/cpus/cpu@0", 0, -EINVAL, 0, 0); // a hart's number is no address
+	assert_reg(&trees[0], "/chosen", 0, -ENOENT, 0, 0);
+	assert_reg(&trees[0], "/", 0, -ENOENT, 0, 0);
+
+	assert_reg(&trees[1], "serial0", 0, 0, 0x40000100, 0x20);
+	assert_reg(&trees[1], "serial0", 1, 0, 0x1000008000, 0x100);
+	assert_reg(&trees[1], "serial0", 2, -EINVAL, 0, 0); // over the end of the bus's window
+	assert_reg(&trees[1], "serial0", 3, -EINVAL, 0, 0); // in no window
+	assert_reg(&trees[1], "serial0", 4, -ENOENT, 0, 0);
+	assert_reg(&trees[1], "/bridge/same/inner", 0, 0, 0x40000020, 0x10);
+	assert_reg(&trees[1], "/bridge/opaque/inner", 0, -EINVAL, 0, 0);
+	assert_reg(&trees[1], "/memory", 1, 0, 0x1040000000, 0x40000000);
+	assert_reg(&trees[1], "/memory", 2, -EINVAL, 0, 0); // wraps
+}
+
+static void test_irq(void **state)
+{
+	const struct fdt *virt = &trees[0].fdt, *odd = &trees[1].fdt;
+	fdt_node_t uart = fdt_by_path(odd, "serial0"), mixed = fdt_by_path(odd, "/bridge/bus/mixed");
+	uint32_t parent, irq, plic;
+
+	(void)state;
+	assert_int_equal(fdt_irq(virt, fdt_by_path(virt, "/soc/serial"), 0, &parent, &irq), 0);
+	assert_int_equal(irq, 10);
+	assert_int_equal(fdt_by_phandle(virt, parent), fdt_by_path(virt, "/soc/plic"));
+	/* The controller's own: machine and supervisor of hart 0, then of hart 1. */
+	assert_int_equal(fdt_irq(virt, fdt_by_path(virt, "/soc/plic"), 3, &parent, &irq), 0);
+	assert_int_equal(irq, 9);
+	assert_int_equal(fdt_parent(virt, fdt_by_phandle(virt, parent)), fdt_by_path(virt, "/cpus/cpu@1"));
+	assert_int_equal(fdt_irq(virt, fdt_by_path(virt, "/soc/plic"), 4, &parent, &irq), -ENOENT);
+
+	assert_true(fdt_prop_u32(odd, fdt_by_path(odd, "/plic"), "phandle", 0, &plic));
+	assert_int_equal(fdt_irq(odd, uart, 1, &parent, &irq), 0); // the parent is the root's
+	assert_int_equal(parent, plic);
+	assert_int_equal(irq, 11);
+	assert_int_equal(fdt_irq(odd, uart, 2, &parent, &irq), -ENOENT);
+	assert_int_equal(fdt_irq(odd, mixed, 0, &parent, &irq), -EINVAL); // two cells
+	assert_int_equal(fdt_irq(odd, mixed, 1, &parent, &irq), 0);
+	assert_int_equal(parent, plic);
+	assert_int_equal(irq, 9);
+	assert_int_equal(fdt_irq(odd, mixed, 2, &parent, &irq), -EINVAL); // no such controller
+	assert_int_equal(fdt_irq(odd, mixed, 3, &parent, &irq), -EINVAL);
+}
+
+static void test_strings_and_status(void **state)
+{
+	const struct fdt *odd = &trees[1].fdt;
+	fdt_node_t aliases = fdt_by_path(odd, "/aliases");
+
+	(void)state;
+	assert_true(fdt_is_compatible(odd, fdt_root(odd), "odd"));
+	assert_false(fdt_is_compatible(odd, fdt_root(odd), "od"));
+	assert_false(fdt_is_compatible(odd, aliases, "odd"));
+	assert_string_equal(fdt_prop_string(odd, aliases, "again"), "serial0");
+	assert_null(fdt_prop_string(odd, aliases, "broken")); // no NUL
+	assert_int_equal(fdt_by_path(odd, "again"), -ENOENT);
+	assert_int_equal(fdt_by_path(odd, "broken"), -ENOENT);
+	assert_int_equal(fdt_by_path(odd, "nobody"), -ENOENT);
+	assert_int_equal(fdt_by_path(odd, "/bridge@40000001"), -ENOENT);
+	assert_int_equal(fdt_by_path(odd, "/bridg"), -ENOENT);
+	assert_int_equal(fdt_by_path(odd, "/"), fdt_root(odd));
+	assert_true(fdt_is_enabled(odd, fdt_by_path(odd, "serial0")));
+	assert_true(fdt_is_enabled(odd, aliases));
+	assert_false(fdt_is_enabled(odd, fdt_by_path(odd, "/bridge/bus/mixed")));
+	assert_false(fdt_is_enabled(odd, fdt_by_path(odd, "/bridge/same/inner"))); // "ok" without its NUL
+}
+
+static void test_reservations(void **state)
+{
+	paddr_t pa;
+	uint64_t len;
+
+	(void)state;
+	assert_int_equal(fdt_reservation(&trees[0].fdt, 0, &pa, &len), -ENOENT);
+	assert_int_equal(fdt_reservation(&trees[1].fdt, 0, &pa, &len), 0);
+	assert_int_equal(pa, 0x80000000);
+	assert_int_equal(len, 0x40000);
+	assert_int_equal(fdt_reservation(&trees[1].fdt, 1, &pa, &len), 0);
+	assert_int_equal(pa, 0x9000000000);
+	assert_int_equal(fdt_reservation(&trees[1].fdt, 2, &pa, &len), -ENOENT);
+	assert_int_equal(fdt_reservation(&trees[1].fdt, 7, &pa, &len), -ENOENT);
+}
+
+/* ---- damage ---- */
+/* Asks everything that can be asked; the answers do not matter. */
+static void ask_everything(const struct fdt *fdt)
+{
+	static const char *const paths[] = {"/soc/serial@10000000", "serial0", "/chosen", "/bridge/bus/mixed", "a"};
+	int depth = 0;
+	paddr_t pa;
+	uint64_t len;
+	uint32_t parent, irq, prop_len;
+
+	for (size_t i = 0; i < array_size(paths); i++)
+		(void)fdt_by_path(fdt, paths[i]);
+	for (unsigned i = 0; fdt_reservation(fdt, i, &pa, &len) != -ENOENT; i++)
+		;
+	for (fdt_node_t node = fdt_root(fdt); node >= 0; node = fdt_next(fdt, node, &depth)) {
+		for (unsigned i = 0; i < 4; i++) {
+			(void)fdt_reg(fdt, node, i, &pa, &len);
+			(void)fdt_irq(fdt, node, i, &parent, &irq);
+		}
+		(void)strlen(fdt_name(fdt, node));
+		(void)fdt_parent(fdt, node);
+		(void)fdt_next_sibling(fdt, node);
+		(void)fdt_prop(fdt, node, "reg", &prop_len);
+		(void)fdt_prop_string(fdt, node, "stdout-path");
+		(void)fdt_is_compatible(fdt, node, "virtio,mmio");
+		(void)fdt_is_enabled(fdt, node);
+	}
+}
+
+/* Opens a copy that ends where its allocation ends. True if it was taken for a tree. */
+static bool try_blob(const uint8_t *blob, size_t size)
+{
+	uint8_t *copy = malloc(size);
+	struct fdt fdt;
+	bool opened;
+
+	memcpy(copy, blob, size);
+	opened = fdt_open(&fdt, copy, size) == 0;
+	if (opened)
+		ask_everything(&fdt);
+	free(copy);
+	return opened;
+}
+
+static void test_truncated(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t blob[BLOB_MAX];
+
+		for (size_t size = 1; size < trees[i].size; size++)
+			assert_false(try_blob(trees[i].blob, size));
+		assert_true(try_blob(trees[i].blob, trees[i].size));
+		/* The same with a header that tells of the shorter size. */
+		memcpy(blob, trees[i].blob, trees[i].size);
+		for (size_t size = 40; size < trees[i].size; size++) {
+			fdt_set_totalsize(blob, (uint32_t)size);
+			(void)try_blob(blob, size);
+		}
+	}
+}
+
+static void test_mutated(void **state)
+{
+	unsigned opened = 0, refused = 0;
+
+	(void)state;
+	srandom(1);
+	for (unsigned n = 0; n < MUTATIONS; n++) {
+		const struct tree *tree = &trees[n % 2];
+		uint8_t blob[BLOB_MAX];
+		long changes = 1 + random() % 8;
+
+		memcpy(blob, tree->blob, tree->size);
+		while (changes-- > 0) {
+			/* Every other one in the header or the first nodes, where there is most to break. */
+			size_t at = (size_t)random() % (random() % 2 ? tree->size : 256);
+
+			blob[at] = random() % 2 ? (uint8_t)random() : (uint8_t)(blob[at] ^ 1 << random() % 8);
+		}
+		*(try_blob(blob, tree->size) ? &opened : &refused) += 1;
+	}
+	/* Both kinds of damage were there. */
+	assert_true(opened > MUTATIONS / 20);
+	assert_true(refused > MUTATIONS / 20);
+}
+
+static void test_too_deep(void **state)
+{
+	char path[256] = "";
+	uint8_t blob[BLOB_MAX];
+	struct fdt fdt;
+	int node;
+
+	(void)state;
+	assert_int_equal(fdt_create_empty_tree(blob, sizeof(blob)), 0);
+	for (int depth = 1; depth <= FDT_DEPTH_MAX; depth++) {
+		node = fdt_path_offset(blob, depth == 1 ? "/" : path);
+		assert_true(fdt_add_subnode(blob, node, "n") >= 0);
+		strcat(path, "/n");
+		assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), depth < FDT_DEPTH_MAX ? 0 : -E2BIG);
+		if (depth < FDT_DEPTH_MAX)
+			ask_everything(&fdt);
+	}
+	assert_int_equal(fdt_open(&fdt, blob, 100), -E2BIG);
+	assert_int_equal(fdt_total_size(blob), sizeof(blob));
+	blob[0] = 0;
+	assert_int_equal(fdt_total_size(blob), 0);
+	assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_walk_like_libfdt),
+	    cmocka_unit_test(test_find_like_libfdt),
+	    cmocka_unit_test(test_reg),
+	    cmocka_unit_test(test_irq),
+	    cmocka_unit_test(test_strings_and_status),
+	    cmocka_unit_test(test_reservations),
+	    cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_mutated),
+	    cmocka_unit_test(test_too_deep),
+	};
+
+	return cmocka_run_group_tests(tests, load_all, NULL);
+}
