@@ -53,6 +53,11 @@ const struct harness *harness_config(void)
 	return &config;
 }
 
+struct blkdev *harness_start_disk(void)
+{
+	return simdisk_start(&config.disk);
+}
+
 static void log_write(const char *text, size_t len)
 {
 	size_t room = LOG_SIZE - 1 - run_log->len;

@@ -4,7 +4,6 @@
 /* Starting the rooms above the scheduler, inside a run. A room that does not start fails the run. */
 #include <string.h>
 
-#include "arch/upcall.h"
 #include "fs/fs.h"
 #include "mm/map.h"
 #include "mm/pcache.h"
@@ -16,11 +15,6 @@ void harness_start_mm(void)
 	assert_int_equal(map_init(), 0);
 	if (harness_config()->cache_pages)
 		pcache_limit(harness_config()->cache_pages);
-}
-
-struct blkdev *harness_start_disk(void)
-{
-	return simdisk_start(&harness_config()->disk);
 }
 
 void harness_start(void)
