@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Application memory for kernel code that must not fault while it copies, because it holds a lock that the fault path
+ * takes (an object's map_lock). user_pin faults the page in and pins its frame; the copy then goes through `kva`:
+ *
+ *	err = user_pin(src, n, false, &pin);	// may fault, may sleep: no map_lock held, no spinlock
+ *	if (err)
+ *		return err;
+ *	rwlock_lock_read(&obj->map_lock);
+ *	...					// memmove(page_va(page) + at, pin.kva, pin.len)
+ *	rwlock_unlock_read(&obj->map_lock);
+ *	user_unpin(&pin);			// no map_lock held
+ *
+ * Two pins may show the same frame. Kernel memory (stacks, heap, the image) is handed back as it is, all of it at once.
+ */
+#pragma once
+
+#include "mm/pcache.h"
+
+struct user_pin {
+	void *kva;  // where the bytes are; valid until user_unpin
+	size_t len; // how many of those asked for: up to the end of the page
+	bool write;
+	struct page *page;	      // NULL: nothing is pinned
+	struct pcache_object *object; // of a page-cache page, referenced; else NULL
+};
+
+/*
+ * len > 0. write: the caller stores through kva; a file's page is dirty from here on, and again when it is unpinned
+ * if it was written to the card meanwhile. 0, -EFAULT (not mapped, no right, I/O error behind it, no memory). Sleeps.
+ */
+int user_pin(const void *app, size_t len, bool write, struct user_pin *out);
+void user_unpin(struct user_pin *pin);
