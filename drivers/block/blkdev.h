@@ -100,7 +100,7 @@ struct blkdev {
 	struct spinlock lock;
 	struct blkdev_stats stats;
 	struct list_node waiting[3]; // requests by enum blk_op; reads and writes sorted by sector
-	struct list_node ready;	     // I/Os to hand to the driver first: offered in vain, or to be tried again
+	struct list_node ready;	     // I/Os to be tried again, which go first
 	struct list_node started;    // I/Os that the driver has
 	struct list_node free;	     // I/Os
 	unsigned in_flight;	     // length of started
@@ -109,6 +109,7 @@ struct blkdev {
 	sector_t head[2];	     // where the last read and write ended
 	bool flushing;		     // one FLUSH at a time: those that come meanwhile share the next
 	bool resetting;		     // nothing is started
+	bool stalled;		     // the driver has no room: nothing is started before something ends
 	bool dead;		     // reset failed: everything ends with -EIO
 	bool unflushed;		     // a write completed since the last FLUSH started
 	bool lost_writes;	     // a reset may have lost some of those: the next FLUSH must fail

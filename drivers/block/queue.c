@@ -6,8 +6,9 @@
  * either whole requests that lie one after another (merged), or a part of one request that is larger than the driver's
  * limits. So a driver sees one request, and every submitter gets the completion of its own.
  *
+ *	waiting <-> (no room with the driver)
  *	waiting -> started -> done
- *	              |  \-> ready (tried again, alone or as the same part) -> started
+ *	              \-> waiting or ready, to be tried again -> started
  *
  * Order: FLUSH first, and only one at a time, shared by all that wait for one; reads and writes take turns of BLK_BATCH
  * I/Os, each sweeping upwards over the device and starting over at the lowest sector, so that nothing starves.
@@ -37,6 +38,7 @@ struct blk_io {
 	struct blk_request req;	     // as the driver sees it; its node is on free, ready or started
 	struct list_node requests;   // whole requests that it carries out, or
 	struct blk_request *part_of; // the one that it carries out a part of
+	unsigned count;		     // of requests
 	nsec_t started;
 	struct blk_segment segments[BLK_SEGMENTS_MAX];
 };
@@ -161,6 +163,7 @@ static bool io_add_whole(const struct blkdev *dev, struct blk_io *io, struct blk
 	req->issued = req->sectors;
 	list_remove(&req->node);
 	list_push_back(&io->requests, &req->node);
+	io->count++;
 	return true;
 }
 
@@ -170,6 +173,7 @@ static struct blk_io *io_take_locked(struct blkdev *dev, enum blk_op op, sector_
 
 	assert(list_empty(&io->requests));
 	io->part_of = NULL;
+	io->count = 0;
 	io->req = (struct blk_request){.op = op, .sector = sector, .at = sector, .segments = io->segments};
 	list_init(&io->req.node);
 	return io;
@@ -183,7 +187,6 @@ static struct blk_io *io_build_flush_locked(struct blkdev *dev)
 	while ((node = list_pop_front(&dev->waiting[BLK_FLUSH])))
 		list_push_back(&io->requests, node);
 	dev->flushing = true;
-	dev->unflushed = false;
 	return io;
 }
 
@@ -210,7 +213,6 @@ static struct blk_io *io_build_locked(struct blkdev *dev, enum blk_op op)
 			if (req->issued || req->attempts || req->at != io->req.sector + io->req.sectors ||
 			    !io_add_whole(dev, io, req))
 				break;
-			dev->stats.merged++;
 		}
 	} else {
 		uint32_t taken = io_add(dev, io, req);
@@ -221,9 +223,7 @@ static struct blk_io *io_build_locked(struct blkdev *dev, enum blk_op op)
 		io->part_of = req;
 		if (req->issued == req->sectors)
 			list_remove(&req->node);
-		dev->stats.split++;
 	}
-	dev->head[op] = io->req.sector + io->req.sectors;
 	return io;
 }
 
@@ -231,7 +231,7 @@ static struct blk_io *io_next_locked(struct blkdev *dev)
 {
 	bool reads = !list_empty(&dev->waiting[BLK_READ]), writes = !list_empty(&dev->waiting[BLK_WRITE]);
 
-	if (dev->resetting)
+	if (dev->resetting || dev->stalled)
 		return NULL;
 	if (!list_empty(&dev->ready))
 		return io_of(request_of(list_pop_front(&dev->ready)));
@@ -251,7 +251,44 @@ static struct blk_io *io_next_locked(struct blkdev *dev)
 	return io_build_locked(dev, dev->direction);
 }
 
+/* The driver has no room. What was not tried before goes back to the queue, to merge with what comes meanwhile. */
+static void io_return_locked(struct blkdev *dev, struct blk_io *io)
+{
+	struct blk_request *part_of = io->part_of;
+	struct list_node *node;
+
+	dev->stalled = true;
+	if (io->req.attempts) {
+		list_push_front(&dev->ready, &io->req.node);
+		return;
+	}
+	while ((node = list_pop_front(&io->requests))) {
+		request_of(node)->issued = 0;
+		blk_insert_locked(dev, request_of(node));
+	}
+	if (part_of) {
+		if (part_of->issued == part_of->sectors)
+			blk_insert_locked(dev, part_of);
+		part_of->issued -= io->req.sectors;
+		part_of->parts--;
+	}
+	if (io->req.op == BLK_FLUSH)
+		dev->flushing = false;
+	list_push_front(&dev->free, &io->req.node);
+}
+
 /* ---- start and completion ---- */
+
+static void blk_started_locked(struct blkdev *dev, const struct blk_io *io)
+{
+	if (io->req.op == BLK_FLUSH) {
+		dev->unflushed = false;
+	} else if (!io->req.attempts) {
+		dev->head[io->req.op] = io->req.sector + io->req.sectors;
+		dev->stats.merged += io->count > 1 ? io->count - 1 : 0;
+		dev->stats.split += io->part_of != NULL;
+	}
+}
 
 /* Hands the driver all it takes. An I/O that it refused is returned, with the error. */
 static struct blk_io *blk_start_locked(struct blkdev *dev, int *error)
@@ -265,12 +302,13 @@ static struct blk_io *blk_start_locked(struct blkdev *dev, int *error)
 		*error = dev->dead ? -EIO : dev->ops->start(dev, &io->req);
 		if (*error == -EAGAIN && dev->in_flight > 1) {
 			list_remove(&io->req.node);
-			list_push_front(&dev->ready, &io->req.node);
 			dev->in_flight--;
+			io_return_locked(dev, io);
 			break;
 		}
 		if (*error)
 			return io;
+		blk_started_locked(dev, io);
 	}
 	return NULL;
 }
@@ -306,7 +344,7 @@ static bool io_retry_locked(struct blkdev *dev, struct blk_io *io, int error)
 	if (error != -EIO || dev->dead || io->req.op == BLK_FLUSH || ++io->req.attempts >= BLK_ATTEMPTS)
 		return false;
 	dev->stats.retries++;
-	if (io->part_of || io->requests.next == io->requests.prev) {
+	if (io->count <= 1) {
 		list_push_back(&dev->ready, &io->req.node);
 		return true;
 	}
@@ -366,6 +404,7 @@ static void io_finish(struct blkdev *dev, struct blk_io *io, int error)
 	assert(dev->in_flight > 0);
 	list_remove(&io->req.node);
 	dev->in_flight--;
+	dev->stalled = false;
 	bool again = io_retry_locked(dev, io, error), dead = dev->dead;
 
 	if (!again)
