@@ -7,7 +7,6 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arch/irq.h"
@@ -28,8 +27,10 @@
 #define EXIT_NO_START 1
 #define FDT_SIZE_MAX (128 * 1024)
 
+/* The application's, and the C library's around it. */
 int main(int argc, char **argv);
 void __libc_init_array(void);
+_Noreturn void exit(int status);
 
 static struct fdt tree;
 
