@@ -10,8 +10,10 @@
 extern "C" {
 #endif
 
+#ifndef O_DSYNC
 #define O_DSYNC O_SYNC
 #define O_RSYNC O_SYNC
+#endif
 
 int posix_fallocate(int fd, off_t offset, off_t len); // returns the error number
 

@@ -8,6 +8,12 @@
 
 #include <sys/types.h>
 
+/* Macros in later releases of picolibc. */
+#undef getc_unlocked
+#undef getchar_unlocked
+#undef putc_unlocked
+#undef putchar_unlocked
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -42,7 +42,7 @@ def include_faults(path, source):
     faults = []
     room = tree.room(path)
     in_arch = path.startswith("arch/")  # its headers include the machine's half as <arch_NAME.h>
-    for name in QUOTED.findall(source) if room not in ("apps", "tools") else []:
+    for name in QUOTED.findall(source) if room not in ("apps", "tools") and "/apps/" not in path else []:
         if path.startswith("posix/include/") and os.path.exists(os.path.join(tree.ROOT, "posix/include", name)):
             continue  # applications see these headers from their own root
         if not os.path.exists(os.path.join(tree.ROOT, name)):

@@ -13,6 +13,7 @@
 typedef unsigned long __dev_t;
 #define __machine_dev_t_defined
 typedef unsigned long __ino_t;
+typedef unsigned long __ino64_t; // named by later releases of picolibc
 #define __machine_ino_t_defined
 typedef unsigned int __uid_t;
 #define __machine_uid_t_defined
