@@ -26,7 +26,7 @@ def recording(*entries):
 
 
 def sectors(card):
-    return [card[at : at + 1] for at in range(0, len(card), 512)]
+    return [bytes(card[at : at + 1]) for at in range(0, len(card), 512)]
 
 
 def test_flushed_writes_always_arrive():
