@@ -165,8 +165,8 @@ class Session:
             text.finish()
 
     def firmware(self):
-        """Lines from before the kernel's first."""
-        return [line for text in self.texts for line in text.firmware]
+        """What came instead of a kernel's first line."""
+        return [line for text in self.texts if not text.kernel_seen for line in text.firmware]
 
     def run(self, timeout=None):
         deadline = time.monotonic() + timeout if timeout else None
