@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The pool of metadata blocks. Size: one sixty-fourth of RAM, at most BUFFERS_MAX, taken when a volume is mounted;
+ * nothing is allocated later. Who finds no free buffer waits for one to be put. That ends: a transaction dirties at
+ * most buffer_dirty_max of them, so BUFFERS_KEPT stay for those who only look, each of whom holds one and waits for
+ * nothing but the device while holding it.
+ *
+ * Lock: pool.lock guards the hash, the LRU and all states; it is never held across I/O. A failed read leaves nothing
+ * cached; a failed write leaves the buffer dirty.
+ */
+#include "fs/buffer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "arch/page.h"
+#include "kernel/wait.h"
+#include "mm/frame.h"
+
+#define HASH_SIZE 64
+
+static struct {
+	struct spinlock lock;
+	struct waitq waitq; // a buffer came free, or a transfer ended
+	struct list_node hash[HASH_SIZE];
+	struct list_node lru; // unreferenced and clean, oldest first; those without a block at the front
+	unsigned dirty;
+
+	/* Constant while open. */
+	struct buffer buffers[BUFFERS_MAX];
+	struct page *frames[BUFFERS_MAX];
+	unsigned count, frame_count, wanted;
+	uint32_t block_size;
+	struct blkdev *dev;
+} pool = {.lock = SPINLOCK_INIT("buffers"), .waitq = WAITQ_INIT(pool.waitq)};
+
+void buffer_cache_init(unsigned count)
+{
+	assert(count == 0 || (count >= BUFFERS_MIN && count <= BUFFERS_MAX));
+	pool.wanted = count;
+}
+
+static unsigned pool_size(uint32_t block_size)
+{
+	size_t by_ram = frame_total() / 64 * (PAGE_SIZE / block_size);
+
+	if (pool.wanted)
+		return pool.wanted;
+	return min_of(max_of(by_ram, (size_t)16), (size_t)BUFFERS_MAX);
+}
+
+int buffer_cache_open(struct blkdev *dev, uint32_t block_size)
+{
+	const unsigned per_frame = PAGE_SIZE / block_size;
+
+	assert(!pool.dev);
+	pool.count = pool_size(block_size);
+	pool.frame_count = 0;
+	pool.dirty = 0;
+	pool.block_size = block_size;
+	list_init(&pool.lru);
+	for (unsigned i = 0; i < HASH_SIZE; i++)
+		list_init(&pool.hash[i]);
+	for (unsigned i = 0; i < pool.count; i++) {
+		struct buffer *b = &pool.buffers[i];
+
+		if (i % per_frame == 0) {
+			struct page *frame = frame_alloc_normal();
+
+			if (!frame) {
+				buffer_cache_close();
+				return -ENOMEM;
+			}
+			pool.frames[pool.frame_count++] = frame;
+		}
+		*b = (struct buffer){.data = (char *)page_va(pool.frames[i / per_frame]) + i % per_frame * block_size,
+				     .dev = dev,
+				     .class = BUFFER_CLEAN};
+		list_init(&b->hash_node);
+		list_push_back(&pool.lru, &b->lru_node);
+	}
+	pool.dev = dev;
+	return 0;
+}
+
+void buffer_cache_close(void)
+{
+	for (unsigned i = 0; i < pool.frame_count; i++)
+		frame_free(pool.frames[i]);
+	pool.frame_count = 0;
+	pool.dev = NULL;
+}
+
+unsigned buffer_dirty_max(void)
+{
+	return pool.count - BUFFERS_KEPT;
+}
+
+unsigned buffer_dirty_count(void)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	unsigned dirty = pool.dirty;
+
+	spin_unlock(&pool.lock, flags);
+	return dirty;
+}
+
+static struct list_node *hash_of(fsblk_t block)
+{
+	return &pool.hash[block % HASH_SIZE];
+}
+
+static struct buffer *find_locked(fsblk_t block)
+{
+	list_for_each (hash_of(block), it) {
+		struct buffer *b = list_entry(it, struct buffer, hash_node);
+
+		if (b->block == block)
+			return b;
+	}
+	return NULL;
+}
+
+static void ref_locked(struct buffer *b)
+{
+	if (b->refs++ == 0)
+		list_remove(&b->lru_node);
+}
+
+/* Unreferenced, idle and clean buffers can be taken for another block. */
+static void settle_locked(struct buffer *b)
+{
+	if (b->refs || b->busy || b->class != BUFFER_CLEAN)
+		return;
+	list_remove(&b->lru_node);
+	if (b->forgotten || !b->valid) {
+		list_remove(&b->hash_node);
+		list_push_front(&pool.lru, &b->lru_node);
+	} else {
+		list_push_back(&pool.lru, &b->lru_node);
+	}
+	waitq_wake_all(&pool.waitq);
+}
+
+static void clean_locked(struct buffer *b)
+{
+	if (b->class == BUFFER_CLEAN)
+		return;
+	b->class = BUFFER_CLEAN;
+	pool.dirty--;
+	settle_locked(b);
+}
+
+static void transfer_done(struct blk_request *request)
+{
+	struct buffer *b = request->arg;
+	unsigned long flags = spin_lock(&pool.lock);
+
+	b->error = request->error;
+	b->busy = false;
+	if (request->op == BLK_READ) {
+		b->valid = request->error == 0;
+		if (!b->valid && !b->forgotten) {
+			b->forgotten = true;
+			list_remove(&b->hash_node);
+		}
+	}
+	settle_locked(b);
+	waitq_wake_all(&pool.waitq);
+	spin_unlock(&pool.lock, flags);
+}
+
+/* b is busy already. */
+static void transfer(struct buffer *b, enum blk_op op)
+{
+	const uint32_t sectors = pool.block_size / SECTOR_SIZE;
+
+	b->segment = (struct blk_segment){.pa = va_to_pa(b->data), .len = pool.block_size};
+	b->request = (struct blk_request){.op = op,
+					  .sector = (sector_t)b->block * sectors,
+					  .sectors = sectors,
+					  .segments = &b->segment,
+					  .segment_count = 1,
+					  .done = transfer_done,
+					  .arg = b};
+	blk_submit(b->dev, &b->request);
+}
+
+/* The referenced buffer of a block, as it is or new and neither valid nor busy. */
+static struct buffer *get_locked(fsblk_t block, unsigned long *flags)
+{
+	for (;;) {
+		struct buffer *b = find_locked(block);
+		struct list_node *oldest = list_first(&pool.lru);
+
+		if (b) {
+			ref_locked(b);
+			return b;
+		}
+		if (oldest) {
+			b = list_entry(oldest, struct buffer, lru_node);
+			ref_locked(b);
+			list_remove(&b->hash_node);
+			b->block = block;
+			b->valid = b->forgotten = false;
+			b->error = 0;
+			list_push_front(hash_of(block), &b->hash_node);
+			return b;
+		}
+		waitq_wait(&pool.waitq, &pool.lock, flags);
+	}
+}
+
+static void put_locked(struct buffer *b)
+{
+	assert(b->refs > 0);
+	b->refs--;
+	settle_locked(b);
+}
+
+int buffer_get(fsblk_t block, struct buffer **out)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	struct buffer *b = get_locked(block, &flags);
+	int err = 0;
+
+	if (!b->valid && !b->busy) {
+		b->busy = true;
+		spin_unlock(&pool.lock, flags);
+		transfer(b, BLK_READ);
+		flags = spin_lock(&pool.lock);
+	}
+	while (!b->valid && b->busy)
+		waitq_wait(&pool.waitq, &pool.lock, &flags);
+	if (!b->valid) {
+		err = b->error;
+		assert(err < 0);
+		put_locked(b);
+		b = NULL;
+	}
+	spin_unlock(&pool.lock, flags);
+	*out = b;
+	return err;
+}
+
+void buffer_get_zeroed(fsblk_t block, struct buffer **out)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	struct buffer *b = get_locked(block, &flags);
+
+	while (b->busy)
+		waitq_wait(&pool.waitq, &pool.lock, &flags);
+	if (b->forgotten) {
+		/* A read of stale contents failed meanwhile. */
+		b->forgotten = false;
+		list_push_front(hash_of(block), &b->hash_node);
+	}
+	memset(b->data, 0, pool.block_size);
+	b->valid = true;
+	spin_unlock(&pool.lock, flags);
+	*out = b;
+}
+
+void buffer_put(struct buffer *b)
+{
+	unsigned long flags;
+
+	if (!b)
+		return;
+	flags = spin_lock(&pool.lock);
+	put_locked(b);
+	spin_unlock(&pool.lock, flags);
+}
+
+void buffer_forget(fsblk_t block)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	struct buffer *b = find_locked(block);
+
+	if (b) {
+		b->forgotten = true;
+		list_remove(&b->hash_node);
+		clean_locked(b);
+		settle_locked(b);
+	}
+	spin_unlock(&pool.lock, flags);
+}
+
+void buffer_set_dirty(struct buffer *b, enum buffer_class class)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+
+	assert(b->refs && b->valid && !b->forgotten && class < BUFFER_CLEAN);
+	if (b->class == BUFFER_CLEAN) {
+		pool.dirty++;
+		b->class = class;
+		assert(pool.dirty <= buffer_dirty_max());
+	}
+	spin_unlock(&pool.lock, flags);
+}
+
+int buffer_write(enum buffer_class class, bool *any)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	int err = 0;
+
+	*any = false;
+	for (unsigned i = 0; i < pool.count; i++) {
+		struct buffer *b = &pool.buffers[i];
+
+		if (b->class != class)
+			continue;
+		*any = true;
+		assert(!b->busy);
+		b->busy = true;
+		spin_unlock(&pool.lock, flags);
+		transfer(b, BLK_WRITE);
+		flags = spin_lock(&pool.lock);
+	}
+	for (unsigned i = 0; i < pool.count; i++) {
+		struct buffer *b = &pool.buffers[i];
+
+		while (b->class == class && b->busy)
+			waitq_wait(&pool.waitq, &pool.lock, &flags);
+		if (b->class == class && !err)
+			err = b->error;
+	}
+	spin_unlock(&pool.lock, flags);
+	return err;
+}
+
+void buffer_clean(enum buffer_class class)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+
+	for (unsigned i = 0; i < pool.count; i++) {
+		if (pool.buffers[i].class == class)
+			clean_locked(&pool.buffers[i]);
+	}
+	spin_unlock(&pool.lock, flags);
+}

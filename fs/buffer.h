@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Metadata blocks in memory: a fixed pool, keyed by (device, block). File data never comes here. A buffer is got
+ * (referenced), used and put; a changed one stays until it is written and proved durable. Contents are changed only
+ * inside a transaction (fs/txn.h), of which there is one at a time.
+ */
+#pragma once
+
+#include "drivers/block/blkdev.h"
+#include "lib/types.h"
+
+#define BUFFERS_MAX 256
+#define BUFFERS_MIN 8
+/* Never dirty: what look-ups (which hold one at a time) need to go on while a transaction waits for its commit. */
+#define BUFFERS_KEPT 4
+
+/* What must be on the card before what: a class is written once the ones before it are durable. */
+enum buffer_class {
+	BUFFER_EARLY,	// bitmaps with what was allocated; new blocks that nothing points to yet
+	BUFFER_POINTER, // inodes and indirect blocks
+	BUFFER_NAME,	// directories
+	BUFFER_CLASSES,
+	BUFFER_CLEAN = BUFFER_CLASSES,
+};
+
+struct buffer {
+	void *data; // block_size bytes in the linear map
+	struct blkdev *dev;
+	fsblk_t block;
+
+	/* Guarded by the pool's lock. */
+	struct list_node hash_node, lru_node;
+	unsigned refs;
+	bool valid, busy; // busy: being read or written
+	bool forgotten;	  // out of the hash: goes back to the free ones with its last reference
+	int error;	  // of the transfer that just ended
+	enum buffer_class class;
+
+	struct blk_request request;
+	struct blk_segment segment;
+};
+
+/* Test hook: size of the pool from the next buffer_cache_open on, BUFFERS_MIN .. BUFFERS_MAX; 0: by the RAM there is.
+ */
+void buffer_cache_init(unsigned count);
+
+/* Takes the memory for one mounted device. 0, -ENOMEM. */
+int buffer_cache_open(struct blkdev *dev, uint32_t block_size);
+/* All references are gone; dirty contents are dropped. */
+void buffer_cache_close(void);
+
+/* How many may be dirty at once. */
+unsigned buffer_dirty_max(void);
+unsigned buffer_dirty_count(void);
+
+/* Reads the block unless it is here. 0, -EIO: nothing is cached then. Waits for a free buffer. */
+int buffer_get(fsblk_t block, struct buffer **out);
+/* The same for a block whose contents do not matter: zeros, not read. */
+void buffer_get_zeroed(fsblk_t block, struct buffer **out);
+void buffer_put(struct buffer *b); // NULL is fine
+
+/* The block was freed: its contents will never be written. */
+void buffer_forget(fsblk_t block);
+
+/* An early buffer stays early until it is clean. */
+void buffer_set_dirty(struct buffer *b, enum buffer_class class);
+
+/* Writes all dirty ones of a class and waits: the first error. They stay dirty until buffer_clean says otherwise. */
+int buffer_write(enum buffer_class class, bool *any);
+void buffer_clean(enum buffer_class class);
