@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * From block numbers of a file to blocks of the volume: twelve direct pointers in the inode, then trees of one, two and
+ * three levels of indirect blocks. Each pointer read from the card is checked before use (I8); an indirect block
+ * that cannot be read is an error, never a hole (I9).
+ *
+ * Look-ups hold bmap_lock, allocation the transaction and then bmap_lock (I2). A look-up holds one buffer at a time.
+ * Sleeps on metadata I/O; allocation also writes zeros.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "fs/ext2/ext2.h"
+
+struct walk {
+	unsigned depth;	   // pointers on the way: 1 .. 4
+	uint32_t index[4]; // the first in the inode
+	uint64_t below[4]; // blocks that one pointer of this level covers
+};
+
+static int walk_plan(const struct volume *vol, uint32_t lblk, struct walk *w)
+{
+	const uint64_t p = vol->pointers;
+	const uint64_t spans[4] = {1, p, p * p, p * p * p};
+	uint64_t rest = lblk;
+
+	if (rest < EXT2_DIRECT) {
+		*w = (struct walk){.depth = 1, .index = {lblk}, .below = {1}};
+		return 0;
+	}
+	rest -= EXT2_DIRECT;
+	for (unsigned level = 1; level <= 3; level++) {
+		if (rest >= spans[level]) {
+			rest -= spans[level];
+			continue;
+		}
+		w->depth = level + 1;
+		w->index[0] = EXT2_DIRECT + level - 1;
+		w->below[0] = spans[level];
+		for (unsigned i = 1; i <= level; i++) {
+			w->below[i] = spans[level - i];
+			w->index[i] = rest / spans[level - i];
+			rest %= spans[level - i];
+		}
+		return 0;
+	}
+	return -EFBIG;
+}
+
+/* Blocks from the one looked for to the end of what the pointer at `level` covers. */
+static uint64_t span_left(const struct walk *w, unsigned level)
+{
+	uint64_t passed = 0;
+
+	for (unsigned i = level + 1; i < w->depth; i++)
+		passed += w->index[i] * w->below[i];
+	return w->below[level] - passed;
+}
+
+static int check_pointer(struct inode *inode, fsblk_t block)
+{
+	if (ext2_block_valid(inode->vol, block))
+		return 0;
+	return ext2_damaged(inode->vol, "inode %u points to block %u, which cannot be its own", inode->ino, block);
+}
+
+static int bmap_locked(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run)
+{
+	const uint32_t *table = inode->block;
+	uint32_t limit = EXT2_DIRECT, at, n = 1;
+	struct buffer *b = NULL;
+	struct walk w;
+	int err = walk_plan(inode->vol, lblk, &w);
+
+	if (err)
+		return err;
+	for (unsigned level = 0; level + 1 < w.depth; level++) {
+		fsblk_t next = table[w.index[level]];
+
+		buffer_put(b);
+		b = NULL;
+		if (!next) {
+			*block = 0;
+			*run = min_of((uint64_t)max, span_left(&w, level));
+			return 0;
+		}
+		err = check_pointer(inode, next);
+		if (!err)
+			err = buffer_get(next, &b);
+		if (err)
+			return err;
+		table = b->data;
+		limit = inode->vol->pointers;
+	}
+	at = w.index[w.depth - 1];
+	*block = table[at];
+	while (n < max && at + n < limit && table[at + n] == (*block ? *block + n : 0))
+		n++;
+	for (uint32_t i = 0; *block && i < n && !err; i++)
+		err = check_pointer(inode, *block + i);
+	*run = n;
+	buffer_put(b);
+	return err;
+}
+
+int ext2_bmap(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run)
+{
+	int err;
+
+	mutex_lock(&inode->bmap_lock);
+	err = bmap_locked(inode, lblk, max, block, run);
+	mutex_unlock(&inode->bmap_lock);
+	return err;
+}
+
+/* ---- allocation: one indirect block, or one run of the file's own, in a transaction ---- */
+
+struct place {
+	uint32_t *slot;	  // the empty pointer
+	uint32_t left;	  // empty pointers from there, 1 .. max
+	bool leaf;	  // it points to the file's own block
+	struct buffer *b; // holding the slot, or NULL: in the inode
+	fsblk_t goal;
+};
+
+/* Finds the first empty pointer on the way. -EEXIST: none, *run says how far not. */
+static int find_place(struct inode *inode, uint32_t lblk, uint32_t max, struct place *place, uint32_t *run)
+{
+	uint32_t *table = inode->block;
+	uint32_t limit = EXT2_DIRECT, at, n = 1;
+	struct buffer *b = NULL;
+	struct walk w;
+	int err = walk_plan(inode->vol, lblk, &w);
+
+	if (err)
+		return err;
+	place->goal = inode->goal ? inode->goal : ext2_blocks_goal(inode->vol, inode->ino);
+	for (unsigned level = 0;; level++) {
+		fsblk_t next;
+
+		at = w.index[level];
+		next = table[at];
+		if (level + 1 == w.depth || !next) {
+			place->leaf = level + 1 == w.depth;
+			break;
+		}
+		buffer_put(b);
+		b = NULL;
+		err = check_pointer(inode, next);
+		if (!err)
+			err = buffer_get(next, &b);
+		if (err)
+			return err;
+		table = b->data;
+		limit = inode->vol->pointers;
+	}
+	if (table[at]) {
+		while (n < max && at + n < limit && table[at + n])
+			n++;
+		*run = n;
+		buffer_put(b);
+		return -EEXIST;
+	}
+	while (place->leaf && n < max && at + n < limit && !table[at + n])
+		n++;
+	if (place->leaf && at > 0 && table[at - 1])
+		place->goal = table[at - 1] + 1;
+	place->slot = &table[at];
+	place->left = place->leaf ? n : 1;
+	place->b = b;
+	return 0;
+}
+
+/* Contents of the new blocks. A directory's are metadata, as indirect blocks are. */
+static int fill_new(struct txn *t, struct inode *inode, const struct place *place, fsblk_t first, uint32_t count)
+{
+	struct buffer *b;
+
+	if (place->leaf && !S_ISDIR(inode->mode))
+		return ext2_blocks_zero(t->vol, first, count);
+	buffer_get_zeroed(first, &b);
+	txn_access(t, b);
+	if (place->leaf)
+		ext2_dir_init_block(t->vol, b->data);
+	txn_dirty(t, b, BUFFER_EARLY);
+	buffer_put(b);
+	return 0;
+}
+
+static int alloc_at(struct txn *t, struct inode *inode, uint32_t lblk, uint64_t size, struct place *place,
+		    uint32_t *count)
+{
+	struct volume *vol = t->vol;
+	const uint32_t want = S_ISDIR(inode->mode) ? 1 : place->left;
+	struct buffer *itable;
+	fsblk_t first;
+	int err = ext2_inode_begin(t, inode, &itable);
+
+	if (err)
+		return err;
+	err = ext2_blocks_alloc(t, place->goal, want, &first, count);
+	if (!err) {
+		err = fill_new(t, inode, place, first, *count);
+		if (err)
+			(void)ext2_blocks_release(t, first, *count); // its bitmap is at hand: cannot fail
+	}
+	if (err) {
+		buffer_put(itable);
+		return err;
+	}
+	if (place->b)
+		txn_access(t, place->b);
+	for (uint32_t i = 0; i < *count; i++)
+		place->slot[i] = first + i;
+	if (place->b)
+		txn_dirty(t, place->b, BUFFER_POINTER);
+	inode->goal = first + *count;
+	inode->sectors += (uint64_t)*count * vol->sectors_per_block;
+	if (place->leaf) {
+		uint64_t end = min_of(size, ((uint64_t)lblk + *count) << vol->block_shift);
+
+		inode->size = max_of(inode->size, end);
+	}
+	ext2_inode_store(t, inode, itable);
+	return 0;
+}
+
+int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t size, uint32_t *run)
+{
+	struct place place = {.leaf = false};
+	int err = 0;
+
+	while (!err && !place.leaf) {
+		struct txn t;
+		uint32_t count = 0;
+
+		err = txn_begin(&t, inode->vol, 4, 0);
+		if (err)
+			return err;
+		mutex_lock(&inode->bmap_lock);
+		err = find_place(inode, lblk, max, &place, run);
+		if (!err) {
+			err = alloc_at(&t, inode, lblk, size, &place, &count);
+			buffer_put(place.b);
+			*run = count;
+		}
+		mutex_unlock(&inode->bmap_lock);
+		txn_end(&t);
+	}
+	return err == -EEXIST ? 0 : err;
+}
+
+int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, uint32_t *reached)
+{
+	int err = 0;
+
+	while (first < end && !err) {
+		uint32_t run = 0;
+
+		err = ext2_bmap_alloc(inode, first, end - first, size, &run);
+		if (err == -ENOSPC && txn_frees_pending(inode->vol)) {
+			/* What is being freed may do. */
+			err = txn_commit(inode->vol);
+			if (!err)
+				err = ext2_bmap_alloc(inode, first, end - first, size, &run);
+		}
+		if (!err)
+			first += run;
+	}
+	*reached = first;
+	return err;
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * File data between the page cache and the card: the page cache's view of an inode. Transfers go straight from and to
+ * page frames; runs of blocks adjacent on the card become one request, whatever the block size. A page's parts
+ * under way are counted in page->io_pending; the last one to end tells the cache.
+ *
+ * Requests are a fixed pool of DATA_REQUESTS. Who finds none waits for one to end; its holders wait for the device
+ * only. Starting transfers sleeps (look-ups read indirect blocks); ends come from interrupts.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "arch/page.h"
+#include "fs/ext2/ext2.h"
+
+#define DATA_REQUESTS 16
+#define DATA_SEGMENTS 64
+
+struct data_request {
+	struct list_node node;
+	struct inode *inode;
+	uint64_t eof; // bytes; what a page holds beyond is zeroed after a read
+	struct blk_request request;
+	struct blk_segment segments[DATA_SEGMENTS];
+	struct page *pages[DATA_SEGMENTS];
+};
+
+static struct {
+	struct spinlock lock; // guards the list
+	struct waitq waitq;
+	struct list_node free;
+	struct data_request requests[DATA_REQUESTS];
+} pool = {.lock = SPINLOCK_INIT("data requests"), .waitq = WAITQ_INIT(pool.waitq)};
+
+int ext2_data_init(void)
+{
+	list_init(&pool.free);
+	for (unsigned i = 0; i < DATA_REQUESTS; i++)
+		list_push_back(&pool.free, &pool.requests[i].node);
+	return 0;
+}
+
+static struct data_request *request_take(void)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	struct list_node *node;
+
+	while (!(node = list_pop_front(&pool.free)))
+		waitq_wait(&pool.waitq, &pool.lock, &flags);
+	spin_unlock(&pool.lock, flags);
+	return list_entry(node, struct data_request, node);
+}
+
+static void request_give(struct data_request *r)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+
+	list_push_front(&pool.free, &r->node);
+	waitq_wake_one(&pool.waitq);
+	spin_unlock(&pool.lock, flags);
+}
+
+/* ---- parts of a page: io_pending is a count, and one bit that fill_done is told of ---- */
+
+#define PART_BACKED 0x8000u
+
+static void page_begin(struct page *page)
+{
+	page->io_error = 0;
+	/* Released by the last part's acquire-release decrement in page_part_done. */
+	__atomic_store_n(&page->io_pending, 1, __ATOMIC_RELEASE);
+}
+
+static void page_add_part(struct page *page)
+{
+	__atomic_fetch_add(&page->io_pending, 1, __ATOMIC_RELAXED);
+}
+
+static bool page_part_done(struct page *page, int err)
+{
+	if (err)
+		__atomic_store_n(&page->io_error, (int16_t)err, __ATOMIC_RELAXED);
+	return (__atomic_sub_fetch(&page->io_pending, 1, __ATOMIC_ACQ_REL) & ~PART_BACKED) == 0;
+}
+
+static void fill_part_done(struct page *page, uint64_t eof, int err)
+{
+	const uint64_t start = page->index * PAGE_SIZE;
+	bool backed;
+
+	if (!page_part_done(page, err))
+		return;
+	if (start + PAGE_SIZE > eof)
+		memset((char *)page_va(page) + (eof - start), 0, start + PAGE_SIZE - eof);
+	backed = page->io_pending & PART_BACKED;
+	pcache_fill_done(page, page->io_error, backed);
+}
+
+static void write_part_done(struct inode *inode, struct page *page, int err)
+{
+	if (!page_part_done(page, err))
+		return;
+	/* Before the cache hears of it: who then asks for a FLUSH must see it counted (I7). */
+	atomic_store(&inode->writes, atomic_fetch_add(&inode->vol->txn.writes, 1) + 1);
+	pcache_write_done(page, page->io_error);
+}
+
+static void data_done(struct blk_request *request)
+{
+	struct data_request *r = request->arg;
+
+	for (uint32_t i = 0; i < request->segment_count; i++) {
+		if (request->op == BLK_READ)
+			fill_part_done(r->pages[i], r->eof, request->error);
+		else
+			write_part_done(r->inode, r->pages[i], request->error);
+	}
+	request_give(r);
+}
+
+/* ---- building requests ---- */
+
+struct transfer {
+	struct inode *inode;
+	enum blk_op op;
+	uint64_t eof;
+	struct data_request *request; // being filled, or NULL
+};
+
+static void transfer_flush(struct transfer *t)
+{
+	if (t->request)
+		blk_submit(t->inode->vol->dev, &t->request->request);
+	t->request = NULL;
+}
+
+static void transfer_add(struct transfer *t, struct page *page, uint32_t offset, uint32_t len, sector_t sector)
+{
+	struct data_request *r = t->request;
+
+	if (r && (r->request.segment_count == DATA_SEGMENTS || r->request.sector + r->request.sectors != sector)) {
+		transfer_flush(t);
+		r = NULL;
+	}
+	if (!r) {
+		r = t->request = request_take();
+		r->inode = t->inode;
+		r->eof = t->eof;
+		r->request = (struct blk_request){
+		    .op = t->op, .sector = sector, .segments = r->segments, .done = data_done, .arg = r};
+	}
+	page_add_part(page);
+	r->pages[r->request.segment_count] = page;
+	r->segments[r->request.segment_count++] = (struct blk_segment){.pa = page_pa(page) + offset, .len = len};
+	r->request.sectors += len / SECTOR_SIZE;
+}
+
+/* Blocks of one page that lie in the file. *holes: some are not on the card; a fill makes them zeros. */
+static int transfer_page(struct transfer *t, struct page *page, bool *holes)
+{
+	const struct volume *vol = t->inode->vol;
+	const uint64_t start = page->index * PAGE_SIZE, end = min_of(t->eof, start + PAGE_SIZE);
+	const uint32_t last = (end + vol->block_size - 1) >> vol->block_shift;
+	uint32_t lblk = start >> vol->block_shift;
+
+	*holes = false;
+	while (lblk < last) {
+		const uint32_t offset = ((uint64_t)lblk << vol->block_shift) - start;
+		fsblk_t block;
+		uint32_t run;
+		int err = ext2_bmap(t->inode, lblk, last - lblk, &block, &run);
+
+		if (err)
+			return err;
+		if (block) {
+			transfer_add(t, page, offset, run << vol->block_shift,
+				     (sector_t)block * vol->sectors_per_block);
+		} else {
+			*holes = true;
+			if (t->op == BLK_READ)
+				memset((char *)page_va(page) + offset, 0, run << vol->block_shift);
+		}
+		lblk += run;
+	}
+	return 0;
+}
+
+static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+{
+	struct inode *inode = inode_of(obj);
+	struct transfer t = {.inode = inode, .op = BLK_READ, .eof = obj->size};
+
+	(void)first;
+	for (size_t i = 0; i < n; i++) {
+		bool holes;
+		int err;
+
+		page_begin(pages[i]);
+		err = atomic_load(&inode->vol->dead) ? -EIO : transfer_page(&t, pages[i], &holes);
+		if (!err && !holes)
+			__atomic_fetch_or(&pages[i]->io_pending, PART_BACKED, __ATOMIC_RELAXED);
+		fill_part_done(pages[i], t.eof, err);
+	}
+	transfer_flush(&t);
+}
+
+static void data_write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+{
+	struct inode *inode = inode_of(obj);
+	struct transfer t = {.inode = inode, .op = BLK_WRITE, .eof = obj->size};
+
+	(void)first;
+	for (size_t i = 0; i < n; i++) {
+		bool holes;
+		int err = 0;
+
+		page_begin(pages[i]);
+		if (atomic_load(&inode->vol->dead))
+			err = -EIO;
+		else if (atomic_load(&inode->vol->read_only))
+			err = -EROFS;
+		else if (pages[i]->index * PAGE_SIZE < t.eof)
+			err = transfer_page(&t, pages[i], &holes);
+		write_part_done(inode, pages[i], err);
+	}
+	transfer_flush(&t);
+}
+
+static int data_reserve(struct pcache_object *obj, pgidx_t index)
+{
+	struct inode *inode = inode_of(obj);
+	const struct volume *vol = inode->vol;
+	const uint64_t start = index * PAGE_SIZE, end = min_of(obj->size, start + PAGE_SIZE);
+	uint32_t reached;
+
+	if (atomic_load(&vol->dead))
+		return -EIO;
+	if (atomic_load(&vol->read_only))
+		return -EROFS;
+	return ext2_bmap_alloc_range(inode, start >> vol->block_shift, (end + vol->block_size - 1) >> vol->block_shift,
+				     end, &reached);
+}
+
+int ext2_sync(struct inode *inode)
+{
+	struct volume *vol = inode->vol;
+	int err;
+
+	if (atomic_load(&vol->dead))
+		return -EIO;
+	err = txn_commit_batch(vol, atomic_load(&inode->batch));
+	if (!err && atomic_load(&inode->writes) > atomic_load(&vol->txn.flushed))
+		err = txn_flush(vol);
+	return err;
+}
+
+static int data_sync(struct pcache_object *obj)
+{
+	return ext2_sync(inode_of(obj));
+}
+
+static void data_ref(struct pcache_object *obj, int delta)
+{
+	if (delta > 0)
+		inode_ref(inode_of(obj));
+	else
+		inode_put(inode_of(obj));
+}
+
+const struct pcache_ops ext2_data_ops = {
+    .fill = data_fill,
+    .write = data_write,
+    .reserve = data_reserve,
+    .sync = data_sync,
+    .ref = data_ref,
+};

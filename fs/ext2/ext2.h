@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * ext2 inside: the mounted volume and what its parts call of each other. Functions that take a struct txn run inside
+ * that transaction; *_locked ones under the inode's bmap_lock.
+ */
+#pragma once
+
+#include "fs/ext2/format.h"
+#include "fs/inode.h"
+#include "fs/txn.h"
+#include "kernel/log.h"
+
+struct volume {
+	/* Constant while mounted. */
+	struct blkdev *dev;
+	uint32_t block_size, block_shift, sectors_per_block;
+	uint32_t pointers; // in an indirect block
+	uint32_t blocks, first_block, blocks_per_group, groups, gdt_blocks;
+	uint32_t inodes, inodes_per_group, inode_size, first_ino;
+	uint64_t size_max; // of a file, bytes
+	bool filetype;
+
+	atomic_bool read_only; // no change is accepted
+	atomic_bool dead;      // unmounted: every call fails
+	atomic_bool damaged;   // seen so, now or at an earlier mount: stays in the superblock for e2fsck
+
+	/* Guarded by the transaction. */
+	struct ext2_super super;
+	void *super_block;		  // the block it lies in
+	struct ext2_group **group_blocks; // gdt_blocks blocks of descriptors
+	bool *group_dirty;
+	bool super_dirty;	  // a count changed
+	bool super_urgent;	  // the orphan list or a feature changed
+	bool marked;		  // on the card as in use
+	struct list_node orphans; // struct inode.orphan_node, first as in the superblock
+	struct txn_log txn;
+
+	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
+	struct mutex names_lock;
+	/* One thread gives back at a time. Before everything. */
+	struct mutex settle_lock;
+};
+
+/* ---- super.c ---- */
+int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only);
+/* Everything to the card, the mark of a volume in use away. Memory stays for late callers, who find it dead. */
+int ext2_unmount(struct volume *vol);
+/* The memory of an unmounted one. */
+void ext2_release(struct volume *vol);
+/* Says what is damaged, remembers it in the superblock, and stops writing if the volume asks for that. -EUCLEAN. */
+int ext2_damaged(struct volume *vol, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct ext2_group *ext2_group(struct volume *vol, uint32_t group);
+void ext2_group_changed(struct volume *vol, uint32_t group);
+bool ext2_group_has_super(const struct volume *vol, uint32_t group);
+/* Descriptors and superblock to the card; counts: also where only those changed. Holder of txn.lock. */
+int ext2_super_write(struct volume *vol, bool counts, bool *any);
+/*
+ * Gives back what was unlinked: commits, drops links, deletes files without any, frees blocks. No lock held. 0 or the
+ * first error.
+ */
+int volume_settle(struct volume *vol);
+/* Time stamps too, then everything durable. */
+int volume_sync(struct volume *vol);
+
+/* ---- recover.c: a volume that was not unmounted ---- */
+/*
+ * Makes bitmaps and counts agree with the inodes: blocks that none of them has are free, those that one has are
+ * not. 0, -EUCLEAN (two of them claim a block, or the like: e2fsck's work), -EIO, -ENOMEM.
+ */
+int ext2_recount(struct volume *vol);
+/* Finishes what is in the orphan list. */
+int ext2_orphans_process(struct volume *vol);
+
+/* ---- balloc.c ---- */
+/* Inside the volume and not a bitmap, an inode table, a superblock or a descriptor. */
+bool ext2_block_valid(struct volume *vol, fsblk_t block);
+uint32_t ext2_group_blocks(const struct volume *vol, uint32_t group);
+static inline fsblk_t ext2_group_start(const struct volume *vol, uint32_t group)
+{
+	return vol->first_block + group * vol->blocks_per_group;
+}
+/* 1 .. want adjacent blocks as near to goal as can be. -ENOSPC, -EIO. One credit. */
+int ext2_blocks_alloc(struct txn *t, fsblk_t goal, uint32_t want, fsblk_t *first, uint32_t *count);
+/* Blocks that nothing points to: free at once. One credit a group. */
+int ext2_blocks_release(struct txn *t, fsblk_t first, uint32_t count);
+fsblk_t ext2_blocks_goal(struct volume *vol, uint32_t ino);
+/* Zeros onto the card, synchronously. Under the transaction. */
+int ext2_blocks_zero(struct volume *vol, fsblk_t first, uint32_t count);
+uint32_t ext2_blocks_available(struct volume *vol);
+
+/* ---- ialloc.c ---- */
+int ext2_inode_alloc(struct txn *t, uint32_t parent, bool directory, uint32_t *ino); // one credit
+int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);		     // one credit
+
+/* ---- inode.c ---- */
+/* Where an inode lies. ino is in range. */
+fsblk_t ext2_inode_place(struct volume *vol, uint32_t ino, uint32_t *offset);
+/* orphan: one without links is what is looked for. */
+int ext2_inode_load(struct inode *inode, bool orphan);
+/* The block of the inode table, held: got before anything is changed so that storing cannot fail. One credit. */
+int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable);
+/* Encodes the inode into it and puts it. */
+void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable);
+/* A transaction of its own for the above. */
+int ext2_inode_write(struct inode *inode);
+/* Only if the time stamps in memory are newer. */
+int ext2_inode_write_times(struct inode *inode);
+/* Wipes what the number's last user left. For a fresh inode, before the first store. */
+void ext2_inode_wipe(struct inode *inode, struct buffer *itable);
+
+/* ---- bmap.c ---- */
+/*
+ * Block `lblk` of the file and how many follow it adjacent on the card, at most max: *run >= 1. *block 0: a hole of
+ * *run blocks. -EIO, -EUCLEAN; never a hole instead.
+ */
+int ext2_bmap(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run);
+/*
+ * Makes the hole at lblk into blocks of zeros that are on the card before anything points to them (I6); *run of them,
+ * at most max. Where there is no hole, *run is how far not. The size on the card becomes the end of the last block or
+ * `size`, whichever is less, if that is more than it was.
+ */
+int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t size, uint32_t *run);
+/* The same for [first, end): *reached is where it ended, also with an error. */
+int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, uint32_t *reached);
+
+/* ---- truncate.c ---- */
+/* Gives back all blocks from `first` on. Operation lock held, object.map_lock owned or nobody else has the inode. */
+int ext2_truncate_blocks(struct inode *inode, uint32_t first);
+/* Changes the size either way, with everything it takes. Operation lock held, map_lock not. */
+int ext2_resize(struct inode *inode, uint64_t size);
+/* Makes ready for a larger size, which the caller then sets: map_lock owned. */
+int ext2_extend_tail(struct inode *inode, uint64_t size);
+/* Takes back blocks that were allocated beyond the end for nothing. map_lock owned. */
+void ext2_extend_undo(struct inode *inode);
+int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len);
+/* A file that has no links: blocks and the inode itself. Nobody else has it. */
+int ext2_inode_delete(struct inode *inode);
+
+/* ---- orphan.c ---- */
+/* Two credits each (the predecessor changes too), counting the inode's own. */
+int ext2_orphan_add(struct txn *t, struct inode *inode, struct buffer *itable);
+int ext2_orphan_remove(struct txn *t, struct inode *inode);
+uint32_t ext2_orphan_next(struct inode *inode);
+
+/* ---- dir.c ---- */
+struct ext2_slot {
+	fsblk_t block;
+	uint32_t offset;
+	uint32_t ino;
+	uint8_t type;
+};
+int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot); // -ENOENT
+/* Room for one more name, which the next ext2_dir_add finds. */
+int ext2_dir_make_room(struct inode *dir, unsigned len);
+/* These change one block each and leave the directory's inode to the caller. */
+int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned len, uint32_t ino, mode_t mode);
+int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *slot);
+int ext2_dir_replace(struct txn *t, struct inode *dir, const struct ext2_slot *slot, uint32_t ino, mode_t mode);
+int ext2_dir_is_empty(struct inode *dir); // 0, -ENOTEMPTY or an error
+/* The entry at or after *offset, which moves past it: 1, 0 at the end, negative errno. */
+struct ext2_name {
+	uint32_t ino;
+	uint8_t type;
+	unsigned len;
+	char name[EXT2_NAME_MAX + 1];
+};
+int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry);
+void ext2_dir_init_block(struct volume *vol, void *data);
+void ext2_dir_init_first(struct volume *vol, void *data, uint32_t self, uint32_t parent);
+uint8_t ext2_file_type(mode_t mode);
+
+/* ---- names.c: operations on names; volume.names_lock is taken inside ---- */
+int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode **out);
+int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, bool exclusive, struct inode **out);
+int ext2_mkdir(struct inode *dir, const char *name, unsigned len, mode_t mode);
+int ext2_unlink(struct inode *dir, const char *name, unsigned len, bool directory);
+/* directory: a slash follows one of the names, so that it must be one. */
+int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode *to, const char *to_name,
+		unsigned to_len, bool directory);
+/* The target of a symbolic link, NUL-terminated: its length. */
+int ext2_readlink(struct inode *inode, char *buf, size_t size);
+
+/* ---- data.c ---- */
+extern const struct pcache_ops ext2_data_ops;
+int ext2_data_init(void);
+/* The metadata needed to find what was written, and a FLUSH if one is due. */
+int ext2_sync(struct inode *inode);

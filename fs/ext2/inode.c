@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Inodes on the card: finding, decoding with every check, encoding. Fields that are not understood (attributes,
+ * versions) stay as they were. Storing runs inside a transaction. Sleeps on metadata I/O.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "fs/ext2/ext2.h"
+
+#define EXT2_FLAG_EXTENTS 0x80000
+
+fsblk_t ext2_inode_place(struct volume *vol, uint32_t ino, uint32_t *offset)
+{
+	const uint32_t group = (ino - 1) / vol->inodes_per_group;
+	const uint64_t at = (uint64_t)((ino - 1) % vol->inodes_per_group) * vol->inode_size;
+
+	*offset = at % vol->block_size;
+	return ext2_group(vol, group)->inode_table + at / vol->block_size;
+}
+
+/* The extra fields that this inode has room for. */
+static bool has_extra(const struct volume *vol, const struct ext2_inode *raw, size_t end)
+{
+	return vol->inode_size > EXT2_OLD_INODE_SIZE && raw->extra_isize <= vol->inode_size - EXT2_OLD_INODE_SIZE &&
+	       raw->extra_isize % 4 == 0 && EXT2_OLD_INODE_SIZE + raw->extra_isize >= (int)end;
+}
+
+#define HAS_EXTRA(vol, raw, field) has_extra(vol, raw, offsetof(struct ext2_inode, field) + sizeof((raw)->field))
+
+static struct inode_time time_decode(uint32_t sec, uint32_t extra)
+{
+	uint32_t nsec = extra >> 2;
+
+	return (struct inode_time){.sec = (int64_t)(int32_t)sec + ((int64_t)(extra & 3) << 32),
+				   .nsec = nsec < 1000000000 ? nsec : 0};
+}
+
+static uint32_t time_extra(const struct inode_time *time)
+{
+	return time->nsec << 2 | (((uint64_t)time->sec - (uint64_t)(int64_t)(int32_t)time->sec) >> 32 & 3);
+}
+
+static int check(struct inode *inode, const struct ext2_inode *raw, bool orphan)
+{
+	struct volume *vol = inode->vol;
+
+	if (raw->links == 0 && !orphan)
+		return ext2_damaged(vol, "inode %u has a name and is free", inode->ino);
+	if (raw->flags & EXT2_FLAG_EXTENTS)
+		return ext2_damaged(vol, "inode %u has extents, which this volume has not", inode->ino);
+	if (S_ISREG(raw->mode)) {
+		if (inode->size > vol->size_max)
+			return ext2_damaged(vol, "inode %u has the impossible size %llu", inode->ino,
+					    (unsigned long long)inode->size);
+	} else if (S_ISDIR(raw->mode)) {
+		if (inode->size == 0 || inode->size % vol->block_size || inode->size > vol->size_max)
+			return ext2_damaged(vol, "directory inode %u has the impossible size %llu", inode->ino,
+					    (unsigned long long)inode->size);
+	} else if (S_ISLNK(raw->mode)) {
+		if (inode->size == 0 || inode->size >= vol->block_size)
+			return ext2_damaged(vol, "symbolic link inode %u has the impossible size %llu", inode->ino,
+					    (unsigned long long)inode->size);
+	} else if (!S_ISCHR(raw->mode) && !S_ISBLK(raw->mode) && !S_ISFIFO(raw->mode) && !S_ISSOCK(raw->mode)) {
+		return ext2_damaged(vol, "inode %u has the impossible mode %o", inode->ino, raw->mode);
+	}
+	return 0;
+}
+
+static void decode(struct inode *inode, const struct ext2_inode *raw)
+{
+	const struct volume *vol = inode->vol;
+
+	inode->mode = raw->mode;
+	inode->uid = raw->uid | (uint32_t)raw->uid_high << 16;
+	inode->gid = raw->gid | (uint32_t)raw->gid_high << 16;
+	inode->links = raw->links;
+	inode->flags = raw->flags;
+	inode->generation = raw->generation;
+	inode->acl_block = raw->file_acl;
+	inode->size = raw->size;
+	if (S_ISREG(raw->mode))
+		inode->size |= (uint64_t)raw->size_high << 32;
+	inode->sectors = raw->blocks;
+	memcpy(inode->block, raw->block, sizeof(inode->block));
+	inode->atime = time_decode(raw->atime, HAS_EXTRA(vol, raw, atime_extra) ? raw->atime_extra : 0);
+	inode->mtime = time_decode(raw->mtime, HAS_EXTRA(vol, raw, mtime_extra) ? raw->mtime_extra : 0);
+	inode->ctime = time_decode(raw->ctime, HAS_EXTRA(vol, raw, ctime_extra) ? raw->ctime_extra : 0);
+}
+
+int ext2_inode_load(struct inode *inode, bool orphan)
+{
+	struct volume *vol = inode->vol;
+	const struct ext2_inode *raw;
+	struct buffer *b;
+	uint32_t offset;
+	int err;
+
+	if (inode->ino > vol->inodes || (inode->ino < vol->first_ino && inode->ino != EXT2_ROOT_INO))
+		return ext2_damaged(vol, "a name leads to inode %u, which no file can have", inode->ino);
+	err = buffer_get(ext2_inode_place(vol, inode->ino, &offset), &b);
+	if (err)
+		return err;
+	raw = (const struct ext2_inode *)((const char *)b->data + offset);
+	decode(inode, raw);
+	err = check(inode, raw, orphan);
+	buffer_put(b);
+	return err;
+}
+
+int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable)
+{
+	uint32_t offset;
+	int err = buffer_get(ext2_inode_place(inode->vol, inode->ino, &offset), itable);
+
+	if (!err)
+		txn_access(t, *itable);
+	return err;
+}
+
+static void encode_times(struct inode *inode, struct ext2_inode *raw)
+{
+	const struct volume *vol = inode->vol;
+	unsigned long flags;
+
+	flags = spin_lock(&inode->time_lock);
+	raw->atime = inode->atime.sec;
+	raw->ctime = inode->ctime.sec;
+	raw->mtime = inode->mtime.sec;
+	if (HAS_EXTRA(vol, raw, atime_extra))
+		raw->atime_extra = time_extra(&inode->atime);
+	if (HAS_EXTRA(vol, raw, ctime_extra))
+		raw->ctime_extra = time_extra(&inode->ctime);
+	if (HAS_EXTRA(vol, raw, mtime_extra))
+		raw->mtime_extra = time_extra(&inode->mtime);
+	inode->times_dirty = false;
+	spin_unlock(&inode->time_lock, flags);
+}
+
+void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
+{
+	struct volume *vol = inode->vol;
+	struct ext2_inode *raw;
+	uint32_t offset;
+
+	(void)ext2_inode_place(vol, inode->ino, &offset);
+	raw = (struct ext2_inode *)((char *)itable->data + offset);
+	inode_take_stores(inode);
+	raw->mode = inode->mode;
+	raw->uid = inode->uid;
+	raw->uid_high = inode->uid >> 16;
+	raw->gid = inode->gid;
+	raw->gid_high = inode->gid >> 16;
+	raw->links = inode->links + inode->links_pending;
+	raw->flags = inode->flags;
+	raw->generation = inode->generation;
+	raw->file_acl = inode->acl_block;
+	raw->size = inode->size;
+	if (S_ISREG(inode->mode))
+		raw->size_high = inode->size >> 32;
+	raw->blocks = inode->sectors;
+	memcpy(raw->block, inode->block, sizeof(raw->block));
+	/* A time that cannot be taken for the number of an orphan, whatever the clock says. */
+	raw->dtime = raw->links ? 0 : max_of(inode->ctime.sec, (int64_t)vol->inodes + 1);
+	if (!list_empty(&inode->orphan_node))
+		raw->dtime = ext2_orphan_next(inode);
+	encode_times(inode, raw);
+	if (S_ISREG(inode->mode) && inode->size > INT32_MAX && !(vol->super.feature_ro_compat & EXT2_RO_LARGE_FILE)) {
+		vol->super.feature_ro_compat |= EXT2_RO_LARGE_FILE;
+		txn_super(t);
+	}
+	txn_dirty(t, itable, BUFFER_POINTER);
+	atomic_store(&inode->batch, atomic_load(&vol->txn.running));
+	buffer_put(itable);
+}
+
+void ext2_inode_wipe(struct inode *inode, struct buffer *itable)
+{
+	const struct volume *vol = inode->vol;
+	struct ext2_inode *raw;
+	uint32_t offset, generation;
+
+	(void)ext2_inode_place(inode->vol, inode->ino, &offset);
+	raw = (struct ext2_inode *)((char *)itable->data + offset);
+	generation = raw->generation + 1;
+	memset(raw, 0, vol->inode_size);
+	inode->generation = generation;
+	if (vol->inode_size > EXT2_OLD_INODE_SIZE) {
+		raw->extra_isize = sizeof(*raw) - EXT2_OLD_INODE_SIZE;
+		raw->crtime = inode->crtime.sec;
+		raw->crtime_extra = time_extra(&inode->crtime);
+	}
+}
+
+int ext2_inode_write(struct inode *inode)
+{
+	struct buffer *itable;
+	struct txn t;
+	int err = txn_begin(&t, inode->vol, 1, 0);
+
+	if (err)
+		return err;
+	err = ext2_inode_begin(&t, inode, &itable);
+	if (!err)
+		ext2_inode_store(&t, inode, itable);
+	txn_end(&t);
+	return err;
+}
+
+int ext2_inode_write_times(struct inode *inode)
+{
+	inode_take_stores(inode);
+	if (!inode->times_dirty)
+		return 0;
+	return ext2_inode_write(inode);
+}

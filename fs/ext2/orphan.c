@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The list of inodes that a cut would leave half gone: without a name but open, or being truncated. It starts in the
+ * superblock and goes on through each inode's dtime; the next mount, or e2fsck, finishes the work. In memory it is
+ * volume.orphans in the same order. Runs inside a transaction.
+ */
+#include "fs/ext2/ext2.h"
+
+static struct inode *neighbour(struct volume *vol, struct list_node *node)
+{
+	return node == &vol->orphans ? NULL : list_entry(node, struct inode, orphan_node);
+}
+
+uint32_t ext2_orphan_next(struct inode *inode)
+{
+	struct inode *next = neighbour(inode->vol, inode->orphan_node.next);
+
+	return next ? next->ino : 0;
+}
+
+int ext2_orphan_add(struct txn *t, struct inode *inode, struct buffer *itable)
+{
+	if (list_empty(&inode->orphan_node)) {
+		list_push_front(&t->vol->orphans, &inode->orphan_node);
+		t->vol->super.last_orphan = inode->ino;
+		txn_super(t);
+	}
+	ext2_inode_store(t, inode, itable);
+	return 0;
+}
+
+int ext2_orphan_remove(struct txn *t, struct inode *inode)
+{
+	struct inode *before;
+	struct buffer *itable;
+	int err;
+
+	if (list_empty(&inode->orphan_node))
+		return 0;
+	before = neighbour(t->vol, inode->orphan_node.prev);
+	if (!before) {
+		t->vol->super.last_orphan = ext2_orphan_next(inode);
+		txn_super(t);
+		list_remove(&inode->orphan_node);
+		return 0;
+	}
+	err = ext2_inode_begin(t, before, &itable);
+	if (err)
+		return err;
+	list_remove(&inode->orphan_node);
+	ext2_inode_store(t, before, itable);
+	return 0;
+}

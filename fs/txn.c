@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Transactions of plain ext2. A commit writes the batch class by class with a FLUSH between classes that are both
+ * there: bitmaps and new blocks, then inodes and indirect blocks, then names; so most commits cost two or three
+ * FLUSHes, and an msync without metadata costs one. The data that a batch makes reachable was written before it was
+ * (ext2_bmap_alloc), so the first FLUSH covers it (I6).
+ *
+ * Lock: log.lock, a mutex: the handle, or the commit. Below the object's map_lock, above bmap_lock and the buffers
+ * (I2). A commit does metadata I/O only. Sleeps. Allocates nothing.
+ */
+#include "fs/txn.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "fs/ext2/ext2.h"
+
+void txn_log_init(struct txn_log *log)
+{
+	mutex_init(&log->lock, "txn");
+	log->changed = false;
+	log->free_count = 0;
+	list_init(&log->unlinked);
+	list_init(&log->droppable);
+	atomic_store(&log->running, 1);
+	/* What an earlier mount wrote counts as not flushed. */
+	atomic_store(&log->writes, 1);
+	atomic_store(&log->flushed, 0);
+}
+
+int txn_flush(struct volume *vol)
+{
+	const uint64_t writes = atomic_load(&vol->txn.writes);
+	uint64_t flushed;
+	int err = blk_flush(vol->dev);
+
+	if (err) {
+		log_error("ext2: %s: FLUSH failed (%d): what was written since the last good one may be lost",
+			  vol->dev->name, err);
+		inodes_flush_failed(vol, err);
+		return err;
+	}
+	flushed = atomic_load(&vol->txn.flushed);
+	while (flushed < writes && !atomic_compare_exchange_weak(&vol->txn.flushed, &flushed, writes))
+		;
+	return 0;
+}
+
+/* One class; `more` tells whether a later one waits for it. */
+static int write_class(struct volume *vol, enum buffer_class class, bool more, bool *unflushed)
+{
+	bool any;
+	int err = buffer_write(class, &any);
+
+	if (err)
+		return err;
+	*unflushed |= any;
+	if (*unflushed && more) {
+		err = txn_flush(vol);
+		if (err)
+			return err;
+		*unflushed = false;
+		for (unsigned i = 0; i <= class; i++)
+			buffer_clean(i);
+	}
+	return 0;
+}
+
+static int write_batch(struct volume *vol, bool counts)
+{
+	bool unflushed = false, super = false;
+	int err = 0;
+
+	for (unsigned class = 0; class < BUFFER_CLASSES && !err; class ++)
+		err = write_class(vol, class, class + 1 < BUFFER_CLASSES, &unflushed);
+	if (!err)
+		err = ext2_super_write(vol, counts, &super);
+	if (!err)
+		err = txn_flush(vol);
+	if (err)
+		return err;
+	for (unsigned class = 0; class < BUFFER_CLASSES; class ++)
+		buffer_clean(class);
+	return 0;
+}
+
+/* What the committed batch took away is free now: a change of the next batch. */
+static int apply_frees(struct txn *t)
+{
+	struct txn_log *log = &t->vol->txn;
+	int err = 0;
+
+	while (log->free_count && !err) {
+		struct txn_free *f = &log->frees[log->free_count - 1];
+
+		/* One group at a time; so few buffers are dirty here that the next commit's first class is enough. */
+		if (buffer_dirty_count() + 1 > buffer_dirty_max()) {
+			err = write_batch(t->vol, false);
+			if (err)
+				break;
+		}
+		t->credits = 1;
+		if (f->kind == TXN_FREE_BLOCKS) {
+			struct volume *vol = t->vol;
+			uint32_t last = f->first + f->count - 1;
+			uint32_t start = ext2_group_start(vol, (last - vol->first_block) / vol->blocks_per_group);
+			uint32_t from = max_of(start, f->first);
+
+			err = ext2_blocks_release(t, from, last - from + 1);
+			if (!err)
+				f->count = from - f->first;
+		} else {
+			err = ext2_inode_release(t, f->first, f->kind == TXN_FREE_DIRECTORY);
+			f->count = 0;
+		}
+		if (!err && f->count == 0)
+			log->free_count--;
+	}
+	return err;
+}
+
+static int commit_locked(struct volume *vol, bool counts)
+{
+	struct txn_log *log = &vol->txn;
+	struct txn t = {.vol = vol};
+	int err;
+
+	if (!log->changed && !(counts && vol->super_dirty))
+		return apply_frees(&t); // those that could not be applied before
+	err = write_batch(vol, counts);
+	if (err) {
+		log_error("ext2: %s: metadata could not be written (%d); it will be tried again", vol->dev->name, err);
+		return err;
+	}
+	log->changed = false;
+	atomic_fetch_add(&log->running, 1);
+	while (!list_empty(&log->unlinked))
+		list_push_back(&log->droppable, list_pop_front(&log->unlinked));
+	/* Blocks whose bitmap cannot be read now stay in the list until it can. */
+	err = apply_frees(&t);
+	if (err)
+		log_error("ext2: %s: freed blocks could not be given back yet (%d)", vol->dev->name, err);
+	return 0;
+}
+
+int txn_commit(struct volume *vol)
+{
+	int err;
+
+	mutex_lock(&vol->txn.lock);
+	err = commit_locked(vol, false);
+	mutex_unlock(&vol->txn.lock);
+	return err;
+}
+
+int txn_commit_batch(struct volume *vol, uint64_t batch)
+{
+	int err = 0;
+
+	if (batch < atomic_load(&vol->txn.running))
+		return 0;
+	mutex_lock(&vol->txn.lock);
+	if (batch == atomic_load(&vol->txn.running))
+		err = commit_locked(vol, false);
+	mutex_unlock(&vol->txn.lock);
+	return err;
+}
+
+int txn_commit_all(struct volume *vol)
+{
+	int err;
+
+	mutex_lock(&vol->txn.lock);
+	err = commit_locked(vol, true);
+	mutex_unlock(&vol->txn.lock);
+	return err;
+}
+
+bool txn_frees_pending(struct volume *vol)
+{
+	bool pending;
+
+	mutex_lock(&vol->txn.lock);
+	pending = vol->txn.free_count || !list_empty(&vol->txn.unlinked) || !list_empty(&vol->txn.droppable);
+	mutex_unlock(&vol->txn.lock);
+	return pending;
+}
+
+static bool has_room(struct volume *vol, unsigned credits, unsigned frees)
+{
+	return buffer_dirty_count() + credits <= buffer_dirty_max() && vol->txn.free_count + frees <= TXN_FREES_MAX;
+}
+
+int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees)
+{
+	int err = 0;
+
+	assert(credits <= TXN_CREDITS);
+	*t = (struct txn){.vol = vol, .credits = credits};
+	mutex_lock(&vol->txn.lock);
+	if (atomic_load(&vol->dead))
+		err = -EIO;
+	else if (atomic_load(&vol->read_only))
+		err = -EROFS;
+	/* The second commit is for bitmaps that the first one's frees changed. */
+	for (unsigned i = 0; i < 2 && !err && !has_room(vol, credits, frees); i++)
+		err = commit_locked(vol, false);
+	if (!err && !has_room(vol, credits, frees))
+		err = -EIO; // frees that cannot be applied fill the list
+	if (err)
+		mutex_unlock(&vol->txn.lock);
+	return err;
+}
+
+void txn_access(struct txn *t, struct buffer *b)
+{
+	assert(mutex_owned(&t->vol->txn.lock));
+	assert(b->refs > 0 && b->valid);
+	(void)t;
+	(void)b;
+}
+
+void txn_dirty(struct txn *t, struct buffer *b, enum buffer_class class)
+{
+	assert(mutex_owned(&t->vol->txn.lock));
+	if (b->class == BUFFER_CLEAN) {
+		assert(t->credits > 0);
+		t->credits--;
+	}
+	buffer_set_dirty(b, class);
+	t->vol->txn.changed = true;
+}
+
+static void free_later(struct txn *t, enum txn_free_kind kind, uint32_t first, uint32_t count)
+{
+	struct txn_log *log = &t->vol->txn;
+
+	assert(log->free_count < TXN_FREES_MAX);
+	log->frees[log->free_count++] = (struct txn_free){.kind = kind, .first = first, .count = count};
+	log->changed = true;
+}
+
+void txn_free_blocks(struct txn *t, fsblk_t first, uint32_t count)
+{
+	struct txn_log *log = &t->vol->txn;
+	struct txn_free *last = log->free_count ? &log->frees[log->free_count - 1] : NULL;
+
+	log->changed = true;
+	if (last && last->kind == TXN_FREE_BLOCKS && last->first + last->count == first)
+		last->count += count;
+	else if (last && last->kind == TXN_FREE_BLOCKS && first + count == last->first)
+		*last = (struct txn_free){TXN_FREE_BLOCKS, first, last->count + count};
+	else
+		free_later(t, TXN_FREE_BLOCKS, first, count);
+}
+
+void txn_free_inode(struct txn *t, uint32_t ino, bool directory)
+{
+	free_later(t, directory ? TXN_FREE_DIRECTORY : TXN_FREE_FILE, ino, 1);
+}
+
+void txn_super(struct txn *t)
+{
+	t->vol->super_urgent = true;
+	t->vol->txn.changed = true;
+}
+
+void txn_end(struct txn *t)
+{
+	mutex_unlock(&t->vol->txn.lock);
+	t->vol = NULL;
+}

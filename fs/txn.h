@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Transactions: every metadata change happens between txn_begin and txn_end. One handle is open at a time; changes
+ * gather in a batch until it is committed, which makes all of it durable in the order of enum buffer_class. On plain
+ * ext2 a cut inside a commit leaves leaked blocks and inodes and wrong counts, nothing worse; a journal will take the
+ * place of that order. What an operation takes away (blocks, inodes, links) is given back only once the batch that
+ * removed the last pointer or name has committed (I10).
+ */
+#pragma once
+
+#include "fs/buffer.h"
+#include "kernel/mutex.h"
+
+struct volume;
+
+#define TXN_CREDITS 4	   // buffers that one handle may change
+#define TXN_FREES_MAX 2048 // runs of freed blocks that a batch can hold
+
+enum txn_free_kind { TXN_FREE_BLOCKS, TXN_FREE_FILE, TXN_FREE_DIRECTORY };
+
+struct txn_free {
+	enum txn_free_kind kind;
+	uint32_t first, count; // blocks; or the inode's number
+};
+
+/* A volume's transactions. Guarded by lock: whoever holds it has the handle, or commits. */
+struct txn_log {
+	struct mutex lock;
+	bool changed;		   // the running batch has something in it
+	struct list_node unlinked; // struct inode.drop_node: links to take away once the running batch has committed
+	struct list_node droppable;
+	struct txn_free frees[TXN_FREES_MAX];
+	unsigned free_count;
+
+	atomic_uint_least64_t running; // number of the running batch: those before it are durable
+	atomic_uint_least64_t writes;  // data writes completed so far,
+	atomic_uint_least64_t flushed; // and how many of them the last good FLUSH covers (I7)
+};
+
+struct txn {
+	struct volume *vol;
+	unsigned credits;
+};
+
+void txn_log_init(struct txn_log *log);
+
+/*
+ * Opens a handle that may change `credits` buffers and free `frees` runs; commits the running batch first if it has no
+ * room. 0, -EROFS, or the commit's error. Holder may read metadata, no more: no data I/O, no page, no map_lock.
+ */
+int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees);
+/* Before contents change. The buffer is held. */
+void txn_access(struct txn *t, struct buffer *b);
+/* After: the change is part of the batch. */
+void txn_dirty(struct txn *t, struct buffer *b, enum buffer_class class);
+/* Blocks that nothing on the card will point to once the batch is durable. */
+void txn_free_blocks(struct txn *t, fsblk_t first, uint32_t count);
+void txn_free_inode(struct txn *t, uint32_t ino, bool directory);
+/* The superblock changed in a way that the next commit must write. */
+void txn_super(struct txn *t);
+void txn_end(struct txn *t);
+
+/* Makes the running batch durable. 0, or the first error; then all of it is still dirty and the next commit tries
+ * again. */
+int txn_commit(struct volume *vol);
+/* The same, only if the batch with this number is still the running one. */
+int txn_commit_batch(struct volume *vol, uint64_t batch);
+/* With the counts in group descriptors and superblock too, which other commits leave to it. */
+int txn_commit_all(struct volume *vol);
+/* Something freed will come back with a commit. */
+bool txn_frees_pending(struct volume *vol);
+
+/* FLUSH: all data writes completed before this call are durable when it returns 0. An error is told to all files. */
+int txn_flush(struct volume *vol);
