@@ -28,7 +28,7 @@ _start:
 entry:
 	csrw	sie, zero
 	csrci	sstatus, SSTATUS_SIE
-	mv	s0, a0
+	mv	s3, a0
 	mv	s1, a1
 	rdtime	s2
 	.option push
@@ -73,7 +73,7 @@ high:
 	csrs	sstatus, t0
 	mv	fp, zero
 	mv	ra, zero
-	mv	a0, s0
+	mv	a0, s3
 	mv	a1, s2
 	call	hart_boot
 	mv	tp, a0			// the boot flow's thread-local storage
