@@ -49,7 +49,7 @@ def parser():
     add_card_options(card)
     card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
     reader = command("log", run_log, "print the records of a card's log",
-                     "exit status: 0 all records good; 1 the log is damaged or cannot be read; 2 wrong usage.")
+                     "exit status: 0 all records good; 1 damage found, or no log on the card;\n2 wrong usage, or nothing readable.")
     reader.add_argument("image", nargs="?", metavar="IMAGE", default=LAST_CARD, help="card image (default: the last run's)")
     form = reader.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a record")
