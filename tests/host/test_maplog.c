@@ -199,7 +199,7 @@ static void test_recycle(void **state)
 		struct maplog_options options = {SMALL_LOG(segments)};
 		struct maplog *log = log_open(*state, &options);
 		struct maplog_stats stats;
-		uint64_t lost;
+		uint64_t lost, count;
 
 		for (uint64_t i = 1; i <= 3000; i++) {
 			lengths[i] = i % 311;
@@ -213,10 +213,10 @@ static void test_recycle(void **state)
 		assert_true(stats.segments <= segments);
 		assert_int_equal(maplog_close(log), 0);
 
-		assert_in_range(check_closed(*state, lengths, &stats), 1, 3000 - lost);
+		count = check_closed(*state, lengths, &stats);
 		assert_in_range(stats.oldest, lost + 1, 3000);
 		assert_int_equal(stats.published, 3000);
-		assert_int_equal(check_closed(*state, lengths, &stats), 3001 - stats.oldest);
+		assert_int_equal(count, 3001 - stats.oldest);
 		dir_empty(*state);
 	}
 }
@@ -280,7 +280,7 @@ static void test_resize(void **state)
 	struct maplog *log = log_open(*state, &options);
 	static uint16_t lengths[5001];
 	struct maplog_stats stats;
-	uint64_t next = 1;
+	uint64_t next = 1, count;
 
 	for (unsigned round = 0; round < 5; round++) {
 		for (unsigned i = 0; i < 1000; i++, next++) {
@@ -288,7 +288,8 @@ static void test_resize(void **state)
 			assert_int_equal(log_append(log, 150, next), next);
 		}
 		assert_int_equal(maplog_close(log), 0);
-		assert_int_equal(check_closed(*state, lengths, &stats), next - stats.oldest);
+		count = check_closed(*state, lengths, &stats);
+		assert_int_equal(count, next - stats.oldest);
 		assert_int_equal(stats.published, next - 1);
 		options.segments = 6 - round;
 		options.segment_bytes = (round % 2 ? 64 : 128) * KIB;
