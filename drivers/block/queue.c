@@ -40,6 +40,7 @@ struct blk_io {
 	struct blk_request *part_of; // the one that it carries out a part of
 	unsigned count;		     // of requests
 	nsec_t started;
+	bool overdue; // the reason of a reset
 	struct blk_segment segments[BLK_SEGMENTS_MAX];
 };
 
@@ -299,6 +300,7 @@ static struct blk_io *blk_start_locked(struct blkdev *dev, int *error)
 		list_push_back(&dev->started, &io->req.node);
 		dev->in_flight++;
 		io->started = clock_now();
+		io->overdue = false;
 		*error = dev->dead ? -EIO : dev->ops->start(dev, &io->req);
 		if (*error == -EAGAIN && dev->in_flight > 1) {
 			list_remove(&io->req.node);
@@ -336,12 +338,17 @@ static void blk_account_locked(struct blkdev *dev, const struct blk_request *req
 	}
 }
 
-/* An I/O that failed and may be tried again: the merged ones each by itself. */
+/*
+ * An I/O that failed and may be tried again: the merged ones each by itself. One that a reset cut off, and that was not
+ * its reason, has not had its attempt.
+ */
 static bool io_retry_locked(struct blkdev *dev, struct blk_io *io, int error)
 {
 	struct list_node *node;
 
-	if (error != -EIO || dev->dead || io->req.op == BLK_FLUSH || ++io->req.attempts >= BLK_ATTEMPTS)
+	if (error != -EIO || dev->dead || io->req.op == BLK_FLUSH)
+		return false;
+	if ((!dev->resetting || io->overdue) && ++io->req.attempts >= BLK_ATTEMPTS)
 		return false;
 	dev->stats.retries++;
 	if (io->count <= 1) {
@@ -455,14 +462,18 @@ void blk_queue_add(struct blkdev *dev, struct blk_request *req)
 
 /* ---- time-outs ---- */
 
-static bool blk_overdue_locked(const struct blkdev *dev, nsec_t now)
+static bool blk_overdue_locked(struct blkdev *dev, nsec_t now)
 {
 	nsec_t timeout = dev->timeout ? dev->timeout : BLK_TIMEOUT;
+	bool any = false;
 
-	list_for_each (&dev->started, it)
-		if (io_of(request_of(it))->started + timeout <= now)
-			return true;
-	return false;
+	list_for_each (&dev->started, it) {
+		struct blk_io *io = io_of(request_of(it));
+
+		io->overdue = io->started + timeout <= now;
+		any |= io->overdue;
+	}
+	return any;
 }
 
 static void blk_reset(struct blkdev *dev)

@@ -651,6 +651,21 @@ static void body_timeout(void *arg)
 		blk_check_timeouts(clock_now() + 6 * NSEC_PER_SEC);
 	job_check(&write, -EIO);
 
+	/* One hangs, for good; what the resets cut off beside it loses no attempt. */
+	struct job beside;
+
+	job_submit(&fake.blk, &write, BLK_WRITE, 4, 1, memory);
+	for (unsigned i = 0; i < 3; i++) {
+		thread_sleep_until(clock_now() + 4 * NSEC_PER_SEC);
+		if (i == 0)
+			job_submit(&fake.blk, &beside, BLK_WRITE, 400, 1, memory);
+		blk_check_timeouts(clock_now() + 2 * NSEC_PER_SEC);
+	}
+	job_check(&write, -EIO);
+	assert_int_equal(beside.done, 0);
+	fake_end_all();
+	job_check(&beside, 0);
+
 	/* A reset that fails: all ends, and whatever comes. */
 	fake.reset_error = -EIO;
 	job_submit(&fake.blk, &write, BLK_WRITE, 4, 1, memory);
