@@ -28,9 +28,9 @@
 #define DLE 0x10
 #define PORTS_MAX 8
 #define OUT_SIZE 16384u
-#define KEEP 4096u	// of the ring, for kernel lines
+#define KEEP 4096u	// of the ring, for kernel lines; with a chunk at its worst, less than half
 #define KEEP_ECHO 2048u // ... that echo leaves too
-#define CHUNK 2048u	// written, or read, at one go with interrupts masked
+#define CHUNK 1024u	// written, or read, at one go with interrupts masked
 #define FRAME_MAX 8u	// longest command, of ours
 #define LOCK_PATIENCE NSEC_PER_SEC
 
@@ -122,36 +122,33 @@ static void out_command(const char *text)
 		ring_put(&console.out, (uint8_t)*text++);
 }
 
-/* Data on a channel, as much as leaves `keep` bytes of the ring free; returns how much. */
-static size_t out_data(char channel, const void *data, size_t len, uint32_t keep)
+/* Data on a channel, if all of it leaves `keep` bytes of the ring free; else nothing, and false. */
+static bool out_data(char channel, const void *data, size_t len, uint32_t keep)
 {
 	const uint8_t *p = data;
-	size_t n = 0;
 
-	if (ring_room(&console.out) < keep + FRAME_MAX)
-		return 0;
-	if (framed() && len && channel != console.channel)
+	if (ring_room(&console.out) < keep + 2 * len + FRAME_MAX)
+		return false;
+	if (framed() && channel != console.channel)
 		out_command((const char[]){channel, '\0'});
-	if (len)
-		console.channel = channel;
-	while (n < len && ring_room(&console.out) >= keep + 2) {
+	console.channel = channel;
+	for (size_t n = 0; n < len; n++) {
 		if (framed() && p[n] == DLE)
 			ring_put(&console.out, DLE);
-		ring_put(&console.out, p[n++]);
+		ring_put(&console.out, p[n]);
 	}
-	if (n)
-		console.line_begun = p[n - 1] != '\n';
-	return n;
+	if (len)
+		console.line_begun = p[len - 1] != '\n';
+	return true;
 }
 
+/* Echo that finds no room is not seen; nothing else is lost by that. */
 static void out_echo(const char *text, size_t len)
 {
-	if (console.mode == MODE_RAW && len && text[len - 1] == '\n') {
-		out_data('O', text, len - 1, KEEP_ECHO);
+	if (console.mode == MODE_RAW && len == 1 && *text == '\n')
 		out_data('O', "\r\n", 2, KEEP_ECHO);
-	} else {
+	else
 		out_data('O', text, len, KEEP_ECHO);
-	}
 }
 
 /* ---- credit ---- */
@@ -298,26 +295,25 @@ static long console_read(struct chardev *dev, void *buf, size_t len)
 	return n;
 }
 
+/* At most a chunk stays in one piece. */
 static long console_write(struct chardev *dev, const void *buf, size_t len, int channel)
 {
-	size_t done = 0;
+	const char *p = buf;
+	bool gone = false;
 
 	(void)dev;
-	while (done < len) {
-		size_t want = min_of(len - done, (size_t)CHUNK), n = 0;
+	for (size_t done = 0, n; done < len && !gone; done += n) {
 		unsigned long flags = spin_lock(&console.lock);
 
-		while (!console.ended && console.port &&
-		       !(n = out_data(channel == 2 ? 'E' : 'O', (const char *)buf + done, want, KEEP)))
+		n = min_of(len - done, (size_t)CHUNK);
+		while (!(gone = console.ended || !console.port) &&
+		       !out_data(channel == 2 ? 'E' : 'O', p + done, n, KEEP))
 			waitq_wait(&console.writers, &console.lock, &flags);
-		if (n)
+		if (!gone)
 			out_pump();
 		spin_unlock(&console.lock, flags);
-		if (!n)
-			return -EIO;
-		done += n;
 	}
-	return (long)len;
+	return gone ? -EIO : (long)len;
 }
 
 static int console_drain(struct chardev *dev)

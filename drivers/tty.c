@@ -142,7 +142,8 @@ void tty_interrupt(struct tty *tty)
 		return;
 	tty->in = tty->ready;
 	tty->literal = false;
-	tty->echo("^C\n", 3);
+	tty->echo("^C", 2);
+	tty->echo("\n", 1);
 }
 
 bool tty_input(struct tty *tty, uint8_t byte)
