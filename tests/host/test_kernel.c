@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Threads, locks, waiting, the log, boot arguments and the clock, under many seeds of random preemption. Threads other
+ * than the body use assert(): cmocka's assertions belong to the body.
+ */
+#include "tests/host/harness.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "arch/clock.h"
+#include "arch/hart.h"
+#include "kernel/bootargs.h"
+#include "kernel/log.h"
+#include "kernel/mutex.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "posix/futex.h"
+
+#define SEEDS 12
+#define WORKERS 6
+#define ROUNDS 300
+
+static void start(struct thread **t, void *(*entry)(void *), void *arg)
+{
+	int err = thread_create("worker", THREAD_STACK_SIZE, entry, arg, t);
+
+	assert(err == 0);
+	(void)err;
+}
+
+static void *join(struct thread *t)
+{
+	void *result;
+	int err = thread_join(t, &result);
+
+	assert(err == 0);
+	(void)err;
+	return result;
+}
+
+static void run_workers(void *(*entry)(void *))
+{
+	struct thread *t[WORKERS];
+
+	for (uintptr_t i = 0; i < WORKERS; i++)
+		start(&t[i], entry, (void *)i);
+	for (int i = 0; i < WORKERS; i++)
+		join(t[i]);
+}
+
+static void for_all_seeds(void (*body)(void *))
+{
+	for (uint64_t seed = 0; seed < SEEDS; seed++)
+		harness_run(&(struct harness){.seed = seed, .preempt_in = 5}, body, NULL);
+}
+
+/* ---- locks ---- */
+
+static struct mutex mutex = MUTEX_INIT(mutex, "test");
+static struct rwlock rwlock = RWLOCK_INIT(rwlock, "test");
+static struct cond cond = COND_INIT(cond, "test");
+static int shared, readers, writers, queued;
+
+static void *use_locks(void *arg)
+{
+	for (uintptr_t i = (uintptr_t)arg; i < ROUNDS; i++) {
+		int before;
+
+		mutex_lock(&mutex);
+		assert(mutex_owned(&mutex) && !mutex_trylock(&mutex));
+		before = shared;
+		if (i % 3 == 0)
+			thread_yield();
+		shared = before + 1;
+		mutex_unlock(&mutex);
+		if (i % 7 == 0) {
+			rwlock_lock_write(&rwlock);
+			assert(readers == 0 && writers++ == 0 && rwlock_owned_write(&rwlock));
+			thread_yield();
+			writers--;
+			rwlock_unlock_write(&rwlock);
+		} else {
+			rwlock_lock_read(&rwlock);
+			assert(writers == 0 && !rwlock_trylock_write(&rwlock));
+			readers++;
+			if (i % 5 == 0)
+				thread_sleep_until(clock_now() + 1000 * (i % 50));
+			readers--;
+			rwlock_unlock_read(&rwlock);
+		}
+	}
+	return NULL;
+}
+
+static void locks_body(void *arg)
+{
+	(void)arg;
+	shared = readers = writers = 0;
+	run_workers(use_locks);
+	assert_int_equal(shared, WORKERS * ROUNDS - WORKERS * (WORKERS - 1) / 2);
+	assert_true(mutex_trylock(&mutex) && rwlock_trylock_write(&rwlock)); // all free again
+}
+
+static void test_locks(void **state)
+{
+	(void)state;
+	for_all_seeds(locks_body);
+}
+
+static void *produce(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		mutex_lock(&mutex);
+		queued++;
+		if (i % 2)
+			cond_signal(&cond);
+		else
+			cond_broadcast(&cond);
+		mutex_unlock(&mutex);
+	}
+	return arg;
+}
+
+static void *consume(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		mutex_lock(&mutex);
+		while (queued == 0) {
+			nsec_t deadline = clock_now() + 3000;
+			int err = cond_wait_until(&cond, &mutex, deadline);
+
+			assert(err == 0 || (err == -ETIMEDOUT && clock_now() >= deadline));
+			assert(mutex_owned(&mutex));
+		}
+		queued--;
+		mutex_unlock(&mutex);
+	}
+	return arg;
+}
+
+static void *produce_or_consume(void *arg)
+{
+	return (uintptr_t)arg % 2 ? produce(arg) : consume(arg);
+}
+
+static void cond_body(void *arg)
+{
+	(void)arg;
+	queued = 0;
+	run_workers(produce_or_consume);
+	assert_int_equal(queued, 0);
+}
+
+static void test_cond(void **state)
+{
+	(void)state;
+	for_all_seeds(cond_body);
+}
+
+/* Holds the lock nearly always, across its sleeps: whoever waits must get it all the same. */
+static atomic_bool enough;
+
+static void *hog(void *arg)
+{
+	uintptr_t rounds = 0;
+
+	(void)arg;
+	while (!enough) {
+		mutex_lock(&mutex);
+		rwlock_lock_write(&rwlock);
+		thread_sleep_until(clock_now() + 1000);
+		rounds++;
+		rwlock_unlock_write(&rwlock);
+		mutex_unlock(&mutex);
+	}
+	return (void *)rounds;
+}
+
+static void hog_body(void *arg)
+{
+	struct thread *t;
+
+	(void)arg;
+	start(&t, hog, NULL);
+	thread_sleep_until(clock_now() + 100);
+	rwlock_lock_read(&rwlock);
+	rwlock_unlock_read(&rwlock);
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	enough = true;
+	assert_true((uintptr_t)join(t) < 10);
+}
+
+static void test_no_starvation(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){.seconds = 20}, hog_body, NULL);
+}
+
+static void recursion_body(void *arg)
+{
+	struct spinlock lock = SPINLOCK_INIT("twice");
+
+	(void)arg;
+	(void)spin_lock(&lock);
+	(void)spin_lock(&lock);
+}
+
+static void sleep_under_spinlock_body(void *arg)
+{
+	struct spinlock lock = SPINLOCK_INIT("held");
+	unsigned long flags = spin_lock(&lock);
+
+	(void)arg;
+	mutex_lock(&mutex);
+	spin_unlock(&lock, flags);
+}
+
+static void test_misuse_is_caught(void **state)
+{
+	(void)state;
+	assert_int_not_equal(harness_status(&(struct harness){.seconds = 10}, recursion_body, NULL, NULL), 0);
+	assert_int_not_equal(harness_status(&(struct harness){.seconds = 10}, sleep_under_spinlock_body, NULL, NULL),
+			     0);
+}
+
+/* ---- waiting ---- */
+
+static struct spinlock wait_lock = SPINLOCK_INIT("wait");
+static struct waitq wait_queue = WAITQ_INIT(wait_queue);
+static nsec_t wait_deadline;
+
+static void *wait_once(void *arg)
+{
+	unsigned long flags = spin_lock(&wait_lock);
+	long err = waitq_wait_until(&wait_queue, &wait_lock, &flags, arg ? UINT64_MAX : wait_deadline);
+
+	spin_unlock(&wait_lock, flags);
+	return (void *)err;
+}
+
+/* A waiter that has timed out but not run yet takes the wake-up: then it must say that it was woken. */
+static void timeout_race_body(void *arg)
+{
+	struct thread *impatient, *patient;
+	unsigned long flags;
+
+	(void)arg;
+	wait_deadline = clock_now() + 1000000;
+	start(&impatient, wait_once, NULL);
+	start(&patient, wait_once, "patient");
+	thread_sleep_until(clock_now() + 10000);
+	flags = spin_lock(&wait_lock);
+	while (clock_now() <= wait_deadline)
+		;
+	spin_unlock(&wait_lock, flags); // the timer comes in here
+	flags = spin_lock(&wait_lock);
+	assert_int_equal(impatient->state, THREAD_RUNNABLE);
+	waitq_wake_one(&wait_queue);
+	spin_unlock(&wait_lock, flags);
+	assert_int_equal((long)join(impatient), 0);
+	flags = spin_lock(&wait_lock);
+	assert_int_equal(patient->state, THREAD_WAITING);
+	waitq_wake_all(&wait_queue);
+	spin_unlock(&wait_lock, flags);
+	assert_int_equal((long)join(patient), 0);
+
+	wait_deadline = clock_now() + 50000;
+	start(&impatient, wait_once, NULL);
+	assert_int_equal((long)join(impatient), -ETIMEDOUT);
+	assert_true(clock_now() >= wait_deadline && list_empty(&wait_queue.waiters));
+}
+
+static void test_timeout_race(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, timeout_race_body, NULL);
+}
+
+static uint32_t word;
+
+static void *ping_pong(void *arg)
+{
+	uint32_t mine = (uint32_t)(uintptr_t)arg;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		while (word != mine)
+			(void)futex_wait(&word, 1 - mine, UINT64_MAX);
+		word = 1 - mine;
+		futex_wake(&word, 1);
+	}
+	return NULL;
+}
+
+static void futex_body(void *arg)
+{
+	struct thread *t[2];
+
+	(void)arg;
+	for (uintptr_t i = 0; i < 2; i++)
+		start(&t[i], ping_pong, (void *)i);
+	join(t[0]);
+	join(t[1]);
+	assert_int_equal(futex_wait(&word, 7, UINT64_MAX), -EAGAIN);
+	assert_int_equal(futex_wait(&word, word, clock_now() + 5000), -ETIMEDOUT);
+	futex_wake(&word, UINT_MAX); // nobody waits
+}
+
+static void test_futex(void **state)
+{
+	(void)state;
+	for_all_seeds(futex_body);
+}
+
+/* ---- threads ---- */
+
+static nsec_t woken_at[4];
+
+static void *sleep_long(void *arg)
+{
+	uintptr_t i = (uintptr_t)arg;
+
+	thread_sleep_until((4 - i) * NSEC_PER_SEC);
+	woken_at[i] = clock_now();
+	return NULL;
+}
+
+static void sleepers_body(void *arg)
+{
+	struct thread *t[4];
+
+	(void)arg;
+	for (uintptr_t i = 0; i < 4; i++)
+		start(&t[i], sleep_long, (void *)i);
+	for (uintptr_t i = 0; i < 4; i++) {
+		join(t[i]);
+		assert_in_range(woken_at[i], (4 - i) * NSEC_PER_SEC, (4 - i) * NSEC_PER_SEC + NSEC_PER_MSEC);
+	}
+}
+
+static void test_sleepers(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, sleepers_body, NULL);
+}
+
+static atomic_uint turns[2];
+
+static void *spin_for_a_second(void *arg)
+{
+	while (clock_now() < NSEC_PER_SEC) {
+		struct spinlock lock = SPINLOCK_INIT("chance"); // where the host build can preempt
+		unsigned long flags = spin_lock(&lock);
+
+		turns[(uintptr_t)arg]++;
+		spin_unlock(&lock, flags);
+	}
+	return NULL;
+}
+
+static void slices_body(void *arg)
+{
+	struct thread *t[2];
+
+	(void)arg;
+	for (uintptr_t i = 0; i < 2; i++)
+		start(&t[i], spin_for_a_second, (void *)i);
+	join(t[0]);
+	join(t[1]);
+	assert_in_range(turns[0], turns[1] / 10 * 8, turns[1] / 8 * 10);
+}
+
+static void test_slices(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, slices_body, NULL);
+}
+
+static int inside;
+
+static void *not_preempted(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		unsigned long flags;
+
+		preempt_disable();
+		preempt_disable();
+		assert(inside++ == 0 && !thread_may_sleep());
+		flags = spin_lock(&wait_lock);
+		spin_unlock(&wait_lock, flags);
+		inside--;
+		preempt_enable();
+		preempt_enable();
+	}
+	return arg;
+}
+
+static void preempt_off_body(void *arg)
+{
+	(void)arg;
+	run_workers(not_preempted);
+	assert_true(thread_may_sleep());
+}
+
+static void test_preempt_off(void **state)
+{
+	(void)state;
+	for_all_seeds(preempt_off_body);
+}
+
+static void *end_at_once(void *arg)
+{
+	return arg;
+}
+
+static void ends_body(void *arg)
+{
+	struct thread *t;
+
+	(void)arg;
+	assert_int_equal(thread_join(thread_self(), NULL), -EDEADLK);
+	for (int i = 0; i < 300; i++) {
+		start(&t, end_at_once, NULL);
+		if (i % 3 == 0)
+			thread_sleep_until(clock_now() + 1000); // it has ended by now
+		assert_int_equal(thread_detach(t), 0);
+		if (i % 5 == 0)
+			thread_yield();
+	}
+	start(&t, sleep_long, (void *)3);
+	assert_int_equal(thread_detach(t), 0);
+	assert_int_equal(thread_detach(t), -EINVAL);
+	assert_int_equal(thread_join(t, NULL), -EINVAL);
+}
+
+static void test_ends(void **state)
+{
+	(void)state;
+	for_all_seeds(ends_body);
+}
+
+/* ---- log ---- */
+
+static char logged[200000];
+static size_t logged_len;
+
+static void keep_log(const char *text, size_t len)
+{
+	assert(len > 0 && text[len - 1] == '\n' && !memchr(text, '\n', len - 1)); // a line at a time
+	memcpy(logged + logged_len, text, len);
+	logged_len += len;
+	logged[logged_len] = '\0';
+}
+
+static void log_body(void *arg)
+{
+	const char *first;
+	int number;
+
+	(void)arg;
+	logged_len = 0;
+	log_set_sink(NULL);
+	for (int i = 0; i < 3000; i++)
+		log_info("line %d of many that are too many for the ring", i);
+	log_set_sink(keep_log);
+	assert_true(logged_len > 60000 && logged_len < 66000);
+	first = strstr(logged, "] line ");
+	assert_non_null(first);
+	assert_int_equal(sscanf(first, "] line %d", &number), 1);
+	for (const char *line = logged; line && *line; line = strchr(line, '\n') + 1, number++) {
+		int found;
+
+		assert_int_equal(sscanf(line, "[%*d.%*d] line %d of many", &found), 1);
+		assert_int_equal(found, number);
+	}
+	assert_int_equal(number, 3000);
+
+	logged_len = 0;
+	log_debug("not shown");
+	log_set_level(LOG_WARNING);
+	log_info("nor this");
+	log_warning("bad name \x1b[2J\n%s", "x");
+	assert_non_null(strstr(logged, "] warning: bad name ?[2J?x\n"));
+	assert_null(strstr(logged, "this"));
+	log_error("%0500d", 1);
+	assert_in_range(logged_len, 300, 400);
+	log_emergency();
+	log_error("last words");
+	assert_non_null(strstr(logged, "last words\n"));
+}
+
+static void test_log(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, log_body, NULL);
+}
+
+/* ---- boot arguments, wall clock: no thread needed ---- */
+
+static void set_bootargs(const char *line)
+{
+	bootargs_set(line, strlen(line));
+}
+
+static void test_bootargs(void **state)
+{
+	static char full[BOOTARGS_MAX + 100];
+	char value[8];
+	char **argv;
+	int argc;
+
+	(void)state;
+	set_bootargs("  console=hvc0 quiet root=vda1 empty=  --  a%20b %00 c%zz d%41% --  e%4");
+	assert_int_equal(bootargs_get("console", value, sizeof(value)), 4);
+	assert_string_equal(value, "hvc0");
+	assert_int_equal(bootargs_get("quiet", value, sizeof(value)), 0);
+	assert_int_equal(bootargs_get("empty", value, sizeof(value)), 0);
+	assert_int_equal(bootargs_get("con", value, sizeof(value)), -ENOENT);
+	assert_int_equal(bootargs_get("a%20b", value, sizeof(value)), -ENOENT);
+	assert_int_equal(bootargs_get("root", value, 4), -ENAMETOOLONG);
+	bootargs_argv("app", &argc, &argv);
+	assert_int_equal(argc, 7);
+	assert_string_equal(argv[0], "app");
+	assert_string_equal(argv[1], "a b");
+	assert_string_equal(argv[2], "");
+	assert_string_equal(argv[3], "c%zz");
+	assert_string_equal(argv[4], "dA%");
+	assert_string_equal(argv[5], "--");
+	assert_string_equal(argv[6], "e%4");
+	assert_null(argv[7]);
+
+	set_bootargs("root=--x");
+	bootargs_argv("app", &argc, &argv);
+	assert_int_equal(argc, 1);
+	assert_null(argv[1]);
+
+	memset(full, 'y', sizeof(full));
+	memcpy(full, "-- ", 3);
+	for (size_t i = 4; i < sizeof(full); i += 2)
+		full[i] = ' ';
+	bootargs_set(full, sizeof(full));
+	bootargs_argv("app", &argc, &argv);
+	assert_in_range(argc, 100, 300);
+	assert_null(argv[argc]);
+}
+
+static void wall_body(void *arg)
+{
+	(void)arg;
+	assert_int_equal(time_quality(), CLOCK_UNSET);
+	assert_true(time_wall() < NSEC_PER_SEC);
+	time_set_wall(5000 * NSEC_PER_SEC, CLOCK_RTC);
+	time_set_wall(4000 * NSEC_PER_SEC, CLOCK_FS); // worse: not taken
+	assert_int_equal(time_quality(), CLOCK_RTC);
+	thread_sleep_until(clock_now() + 2 * NSEC_PER_SEC);
+	assert_in_range(time_wall(), 5002 * NSEC_PER_SEC, 5003 * NSEC_PER_SEC);
+}
+
+static void test_wall_clock(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, wall_body, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_locks),	  cmocka_unit_test(test_cond),
+	    cmocka_unit_test(test_no_starvation), cmocka_unit_test(test_misuse_is_caught),
+	    cmocka_unit_test(test_timeout_race),  cmocka_unit_test(test_futex),
+	    cmocka_unit_test(test_sleepers),	  cmocka_unit_test(test_slices),
+	    cmocka_unit_test(test_preempt_off),	  cmocka_unit_test(test_ends),
+	    cmocka_unit_test(test_log),		  cmocka_unit_test(test_bootargs),
+	    cmocka_unit_test(test_wall_clock),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
