@@ -25,6 +25,8 @@ MAY_INCLUDE = {
 }
 # Rooms that may use a hosted C library: their headers are not restricted.
 HOSTED = ("arch/host/", "board/", "posix/", "apps/", "tests/", "tools/")
+# They see posix/include, apps/ and their own folder, by the build's include paths.
+APPLICATIONS = ("apps/", "tools/", "tests/guest/", "tests/system/apps/", "tests/crash/apps/")
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdarg.h", "stdatomic.h", "stdalign.h", "stdnoreturn.h", "limits.h",
                 "inttypes.h", "string.h", "errno.h", "stdio.h", "assert.h"}
 FILE_HEADERS = {"fcntl.h", "sys/stat.h", "sys/types.h"}  # fs/ shares its constants with applications
@@ -42,7 +44,7 @@ def include_faults(path, source):
     faults = []
     room = tree.room(path)
     in_arch = path.startswith("arch/")  # its headers include the machine's half as <arch_NAME.h>
-    for name in QUOTED.findall(source) if room not in ("apps", "tools") and "/apps/" not in path else []:
+    for name in QUOTED.findall(source) if not path.startswith(APPLICATIONS) else []:
         if path.startswith("posix/include/") and os.path.exists(os.path.join(tree.ROOT, "posix/include", name)):
             continue  # applications see these headers from their own root
         if not os.path.exists(os.path.join(tree.ROOT, name)):
