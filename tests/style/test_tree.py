@@ -18,7 +18,8 @@ MAY_INCLUDE = {
     "kernel": ["kernel/", "lib/", "arch/"],
     "mm": ["mm/", "kernel/", "lib/", "arch/"],
     "drivers": ["drivers/", "lib/", "arch/", "kernel/", "mm/frame.h"],
-    "fs": ["fs/", "lib/", "kernel/", "mm/", "drivers/block/blkdev.h", "arch/page.h", "arch/uaccess.h"],
+    "fs": ["fs/", "lib/", "kernel/", "mm/", "drivers/block/blkdev.h", "arch/page.h", "arch/uaccess.h",
+           "arch/clock.h"],
     "posix": ["posix/", "lib/", "arch/", "kernel/", "mm/", "drivers/", "fs/"],
     "board": [""],
     "tests": [""],
@@ -27,9 +28,10 @@ MAY_INCLUDE = {
 HOSTED = ("arch/host/", "board/", "posix/", "apps/", "tests/", "tools/")
 # They see posix/include, apps/ and their own folder, by the build's include paths.
 APPLICATIONS = ("apps/", "tools/", "tests/guest/", "tests/system/apps/", "tests/crash/apps/")
+OTHER_ROOTS = (("posix/include/", "posix/include"), ("tests/host/", "apps"))  # whose headers are named from elsewhere
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdarg.h", "stdatomic.h", "stdalign.h", "stdnoreturn.h", "limits.h",
                 "inttypes.h", "string.h", "errno.h", "stdio.h", "assert.h"}
-FILE_HEADERS = {"fcntl.h", "sys/stat.h", "sys/types.h"}  # fs/ shares its constants with applications
+FILE_HEADERS = {"fcntl.h", "sys/stat.h", "sys/types.h", "unistd.h"}  # fs/ shares its constants with applications
 QUOTED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 ANGLED = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 LICENCE = "SPDX-License-Identifier: BSD-2-Clause"
@@ -45,8 +47,8 @@ def include_faults(path, source):
     room = tree.room(path)
     in_arch = path.startswith("arch/")  # its headers include the machine's half as <arch_NAME.h>
     for name in QUOTED.findall(source) if not path.startswith(APPLICATIONS) else []:
-        if path.startswith("posix/include/") and os.path.exists(os.path.join(tree.ROOT, "posix/include", name)):
-            continue  # applications see these headers from their own root
+        if any(path.startswith(where) and os.path.exists(os.path.join(tree.ROOT, root, name)) for where, root in OTHER_ROOTS):
+            continue
         if not os.path.exists(os.path.join(tree.ROOT, name)):
             faults.append(f'{path}: "{name}" is no path from the root')
         elif not any(name == allowed if allowed.endswith(".h") else name.startswith(allowed)
