@@ -317,6 +317,19 @@ static int tail_take(struct maplog *log, const struct chain *place)
 	return err;
 }
 
+/*
+ * At most one spare stays, and it gets its new generation before any other segment does. Otherwise one that holds torn
+ * records could come to lie between two segments of the log.
+ */
+static int spares_thin(struct maplog *log)
+{
+	int err = 0;
+
+	while (!err && log->spare_count > 1)
+		err = segment_remove(log->dir, &log->spares[--log->spare_count]);
+	return err;
+}
+
 /* From recovery to a log that can be appended to: a boot record is durable. No other thread yet. */
 static int writer_start(struct maplog *log, const struct chain *place)
 {
@@ -328,7 +341,8 @@ static int writer_start(struct maplog *log, const struct chain *place)
 	if (!room)
 		return -ENOMEM;
 	log->segments = room;
-	if (log->count)
+	err = spares_thin(log);
+	if (!err && log->count)
 		err = tail_take(log, place);
 	if (err)
 		return err;

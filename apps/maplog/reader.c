@@ -27,7 +27,7 @@ static void reader_place(struct maplog_reader *reader, const struct segment *seg
 {
 	source_close(&reader->source);
 	reader->source.generation = segment->generation; // opened when it is read
-	reader->place = (struct chain){.offset = MAPLOG_DATA, .sequence = segment->first};
+	reader->place = (struct chain){.offset = MAPLOG_DATA, .sequence = segment->start_bad ? 0 : segment->first};
 }
 
 int maplog_reader_open(struct maplog *log, uint64_t sequence, unsigned flags, struct maplog_reader **out)

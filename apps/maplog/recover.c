@@ -132,8 +132,10 @@ static int scan_run(struct maplog *log, struct scan *scan, size_t newest)
 			maplog_report(log, "records %" PRIu64 " to %" PRIu64 " in %s are damaged and lost", expected,
 				      scan->place.sequence - 1, log->segments[scan->index].name);
 		scan->index = index_of(log, scan->source.generation);
-		if (log->segments[scan->index].first == 0)
+		if (log->segments[scan->index].first == 0) {
 			log->segments[scan->index].first = scan->place.sequence;
+			log->segments[scan->index].start_bad = true;
+		}
 		err = 0;
 	}
 	return err;

@@ -151,7 +151,7 @@ int segment_recycle(const char *dir, struct segment *segment)
 	if (err)
 		return err;
 	segment_name(segment->generation, MAPLOG_SUFFIX, segment->name);
-	segment->header_bad = segment->short_file = false;
+	segment->header_bad = segment->short_file = segment->start_bad = false;
 	segment->first = 0;
 	segment->empty = true;
 	return rename_and_sync(dir, old, segment->name);
@@ -162,7 +162,7 @@ int segment_remove(const char *dir, const struct segment *segment)
 	char path[MAPLOG_PATH_MAX];
 
 	segment_path(dir, segment->name, path);
-	return unlink(path) ? -errno : 0;
+	return unlink(path) ? -errno : segment_dir_sync(dir);
 }
 
 int segment_repair(const char *dir, struct segment *segment)

@@ -18,6 +18,7 @@ struct segment {
 	uint64_t generation;
 	uint64_t bytes; // as the header says; the file may be shorter when damaged
 	uint64_t first; // sequence at its first record; 0: none, or unreadable
+	bool start_bad; // `first` is that of the first readable record, which is not at the start
 	bool empty;	// nothing written yet: zeros where the first record goes
 	uint64_t floor; // header's lower bounds
 	uint32_t floor_boot;
@@ -41,6 +42,7 @@ int segment_create(const char *dir, struct segment *segment);
 /* Heads an existing file anew for segment->generation and gives it the name of that generation. Durable on return. */
 int segment_recycle(const char *dir, struct segment *segment);
 
+/* Durable on return. */
 int segment_remove(const char *dir, const struct segment *segment);
 
 /* Repairs what would make the segment unusable as the tail: a short file, a damaged header. */

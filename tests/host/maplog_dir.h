@@ -42,7 +42,7 @@ static inline int dir_make(void **state)
 
 static inline void dir_empty(const char *dir)
 {
-	char command[128];
+	char command[MAPLOG_PATH_MAX + 16];
 
 	snprintf(command, sizeof(command), "rm -rf '%s'/*", dir);
 	assert_int_equal(system(command), 0);
@@ -58,7 +58,7 @@ static inline int dir_remove(void **state)
 
 static inline void dir_copy(const char *from, const char *to)
 {
-	char command[256];
+	char command[3 * MAPLOG_PATH_MAX];
 
 	snprintf(command, sizeof(command), "rm -rf '%s' && cp -r '%s' '%s'", to, from, to);
 	assert_int_equal(system(command), 0);
