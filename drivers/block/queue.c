@@ -2,16 +2,13 @@
 // Copyright the cairn authors
 
 /*
- * The queue of a block device. What the driver is given is an I/O from a fixed pool, with a segment list of its own:
- * either whole requests that lie one after another (merged), or a part of one request that is larger than the driver's
- * limits. So a driver sees one request, and every submitter gets the completion of its own.
+ * The queue of a block device. What the driver is given is an I/O from a fixed pool, with a segment list of its own
+ * (io.c): either whole requests that lie one after another (merged), or a part of one request that is larger than the
+ *driver's limits. So a driver sees one request, and every submitter gets the completion of its own.
  *
  *	waiting <-> (no room with the driver)
  *	waiting -> started -> done
  *	              \-> waiting or ready, to be tried again -> started
- *
- * Order: FLUSH first, and only one at a time, shared by all that wait for one; reads and writes take turns of BLK_BATCH
- * I/Os, each sweeping upwards over the device and starting over at the lowest sector, so that nothing starves.
  *
  * An -EIO is tried again, BLK_ATTEMPTS times in all; merged requests are taken apart first, so that one bad sector
  * fails one request. A failed FLUSH is never tried again: a later good one would prove nothing about the writes that
@@ -24,25 +21,15 @@
 #include <errno.h>
 
 #include "arch/clock.h"
+#include "drivers/block/io.h"
 #include "drivers/block/queue.h"
 #include "drivers/wired.h"
 #include "kernel/log.h"
 #include "kernel/time.h"
 
 #define BLK_DEPTH 16 // I/Os of one device: more wait, and may merge
-#define BLK_BATCH 16
 #define BLK_ATTEMPTS 3
 #define BLK_TIMEOUT (30 * NSEC_PER_SEC)
-
-struct blk_io {
-	struct blk_request req;	     // as the driver sees it; its node is on free, ready or started
-	struct list_node requests;   // whole requests that it carries out, or
-	struct blk_request *part_of; // the one that it carries out a part of
-	unsigned count;		     // of requests
-	nsec_t started;
-	bool overdue; // the reason of a reset
-	struct blk_segment segments[BLK_SEGMENTS_MAX];
-};
 
 static const char *const op_names[] = {"read", "write", "flush", "discard"};
 
@@ -66,218 +53,6 @@ int blk_queue_init(struct blkdev *dev)
 	return 0;
 }
 
-static struct blk_request *request_of(struct list_node *node)
-{
-	return list_entry(node, struct blk_request, node);
-}
-
-static struct blk_io *io_of(struct blk_request *req)
-{
-	return container_of(req, struct blk_io, req);
-}
-
-static void blk_insert_locked(struct blkdev *dev, struct blk_request *req)
-{
-	struct list_node *head = &dev->waiting[req->op], *prev = head->prev;
-
-	while (req->op != BLK_FLUSH && prev != head && request_of(prev)->at > req->at)
-		prev = prev->prev;
-	list_insert(prev, prev->next, &req->node);
-}
-
-/* ---- building an I/O ---- */
-
-/* Adds the memory [pa, pa + len) to the I/O as far as the driver's limits allow; returns the bytes taken. */
-static uint32_t io_add_memory(const struct blkdev *dev, struct blk_io *io, paddr_t pa, uint32_t len)
-{
-	uint32_t limit = dev->max_segment_bytes, taken = 0;
-	struct blk_request *r = &io->req;
-
-	while (taken < len) {
-		struct blk_segment *last = r->segment_count ? &io->segments[r->segment_count - 1] : NULL;
-
-		if (!last || last->pa + last->len != pa + taken || last->len == limit) {
-			if (r->segment_count == dev->max_segments)
-				break;
-			last = &io->segments[r->segment_count++];
-			*last = (struct blk_segment){.pa = pa + taken};
-		}
-		uint32_t n = min_of(len - taken, limit - last->len);
-
-		last->len += n;
-		taken += n;
-	}
-	return taken;
-}
-
-/* Adds req from its sector `issued` on, as far as the limits allow; returns the sectors taken. */
-static uint32_t io_add(const struct blkdev *dev, struct blk_io *io, const struct blk_request *req)
-{
-	uint64_t skip = (uint64_t)req->issued << SECTOR_SHIFT;
-	uint32_t room = min_of(dev->max_sectors - io->req.sectors, req->sectors - req->issued), taken = 0;
-
-	for (uint32_t i = 0; i < req->segment_count && taken < room; i++) {
-		const struct blk_segment *s = &req->segments[i];
-
-		if (skip >= s->len) {
-			skip -= s->len;
-			continue;
-		}
-		uint32_t want = min_of(s->len - (uint32_t)skip, (room - taken) << SECTOR_SHIFT);
-		uint32_t got = io_add_memory(dev, io, s->pa + skip, want);
-
-		skip = 0;
-		taken += got >> SECTOR_SHIFT;
-		if (got < want)
-			break;
-	}
-	io->req.sectors += taken;
-	return taken;
-}
-
-/* Takes the last sectors off the I/O again. */
-static void io_trim(struct blk_io *io, uint32_t sectors)
-{
-	uint32_t bytes = sectors << SECTOR_SHIFT;
-
-	io->req.sectors -= sectors;
-	while (bytes) {
-		struct blk_segment *last = &io->segments[io->req.segment_count - 1];
-		uint32_t n = min_of(bytes, last->len);
-
-		last->len -= n;
-		bytes -= n;
-		if (!last->len)
-			io->req.segment_count--;
-	}
-}
-
-/* Adds a whole request, or nothing. */
-static bool io_add_whole(const struct blkdev *dev, struct blk_io *io, struct blk_request *req)
-{
-	uint32_t taken = io_add(dev, io, req);
-
-	if (taken < req->sectors) {
-		io_trim(io, taken);
-		return false;
-	}
-	req->issued = req->sectors;
-	list_remove(&req->node);
-	list_push_back(&io->requests, &req->node);
-	io->count++;
-	return true;
-}
-
-static struct blk_io *io_take_locked(struct blkdev *dev, enum blk_op op, sector_t sector)
-{
-	struct blk_io *io = io_of(request_of(list_pop_front(&dev->free)));
-
-	assert(list_empty(&io->requests));
-	io->part_of = NULL;
-	io->count = 0;
-	io->req = (struct blk_request){.op = op, .sector = sector, .at = sector, .segments = io->segments};
-	list_init(&io->req.node);
-	return io;
-}
-
-static struct blk_io *io_build_flush_locked(struct blkdev *dev)
-{
-	struct blk_io *io = io_take_locked(dev, BLK_FLUSH, 0);
-	struct list_node *node;
-
-	while ((node = list_pop_front(&dev->waiting[BLK_FLUSH])))
-		list_push_back(&io->requests, node);
-	dev->flushing = true;
-	return io;
-}
-
-/* The first request of a request list at or above the sector where the sweep is, else the lowest. */
-static struct blk_request *blk_sweep_locked(struct blkdev *dev, enum blk_op op)
-{
-	list_for_each (&dev->waiting[op], it)
-		if (request_of(it)->at + request_of(it)->issued >= dev->head[op])
-			return request_of(it);
-	return request_of(list_first(&dev->waiting[op]));
-}
-
-static struct blk_io *io_build_locked(struct blkdev *dev, enum blk_op op)
-{
-	struct blk_request *req = blk_sweep_locked(dev, op);
-	struct blk_io *io = io_take_locked(dev, op, req->at + req->issued);
-	struct list_node *next = req->node.next;
-
-	io->req.attempts = req->attempts;
-	if (!req->issued && io_add_whole(dev, io, req)) {
-		while (!io->req.attempts && next != &dev->waiting[op]) {
-			req = request_of(next);
-			next = next->next;
-			if (req->issued || req->attempts || req->at != io->req.sector + io->req.sectors ||
-			    !io_add_whole(dev, io, req))
-				break;
-		}
-	} else {
-		uint32_t taken = io_add(dev, io, req);
-
-		assert(taken);
-		req->issued += taken;
-		req->parts++;
-		io->part_of = req;
-		if (req->issued == req->sectors)
-			list_remove(&req->node);
-	}
-	return io;
-}
-
-static struct blk_io *io_next_locked(struct blkdev *dev)
-{
-	bool reads = !list_empty(&dev->waiting[BLK_READ]), writes = !list_empty(&dev->waiting[BLK_WRITE]);
-
-	if (dev->resetting || dev->stalled)
-		return NULL;
-	if (!list_empty(&dev->ready))
-		return io_of(request_of(list_pop_front(&dev->ready)));
-	if (list_empty(&dev->free))
-		return NULL;
-	if (!dev->flushing && !list_empty(&dev->waiting[BLK_FLUSH]))
-		return io_build_flush_locked(dev);
-	if (!reads && !writes)
-		return NULL;
-	if (!reads || !writes || dev->batch == BLK_BATCH) {
-		enum blk_op other = dev->direction == BLK_READ ? BLK_WRITE : BLK_READ;
-
-		dev->direction = reads && writes ? other : reads ? BLK_READ : BLK_WRITE;
-		dev->batch = 0;
-	}
-	dev->batch++;
-	return io_build_locked(dev, dev->direction);
-}
-
-/* The driver has no room. What was not tried before goes back to the queue, to merge with what comes meanwhile. */
-static void io_return_locked(struct blkdev *dev, struct blk_io *io)
-{
-	struct blk_request *part_of = io->part_of;
-	struct list_node *node;
-
-	dev->stalled = true;
-	if (io->req.attempts) {
-		list_push_front(&dev->ready, &io->req.node);
-		return;
-	}
-	while ((node = list_pop_front(&io->requests))) {
-		request_of(node)->issued = 0;
-		blk_insert_locked(dev, request_of(node));
-	}
-	if (part_of) {
-		if (part_of->issued == part_of->sectors)
-			blk_insert_locked(dev, part_of);
-		part_of->issued -= io->req.sectors;
-		part_of->parts--;
-	}
-	if (io->req.op == BLK_FLUSH)
-		dev->flushing = false;
-	list_push_front(&dev->free, &io->req.node);
-}
-
 /* ---- start and completion ---- */
 
 static void blk_started_locked(struct blkdev *dev, const struct blk_io *io)
@@ -296,7 +71,7 @@ static struct blk_io *blk_start_locked(struct blkdev *dev, int *error)
 {
 	struct blk_io *io;
 
-	while ((io = io_next_locked(dev))) {
+	while ((io = blk_io_next_locked(dev))) {
 		list_push_back(&dev->started, &io->req.node);
 		dev->in_flight++;
 		io->started = clock_now();
@@ -305,7 +80,7 @@ static struct blk_io *blk_start_locked(struct blkdev *dev, int *error)
 		if (*error == -EAGAIN && dev->in_flight > 1) {
 			list_remove(&io->req.node);
 			dev->in_flight--;
-			io_return_locked(dev, io);
+			blk_io_return_locked(dev, io);
 			break;
 		}
 		if (*error)
@@ -356,9 +131,9 @@ static bool io_retry_locked(struct blkdev *dev, struct blk_io *io, int error)
 		return true;
 	}
 	while ((node = list_pop_front(&io->requests))) {
-		request_of(node)->attempts = io->req.attempts;
-		request_of(node)->issued = 0;
-		blk_insert_locked(dev, request_of(node));
+		blk_request_of(node)->attempts = io->req.attempts;
+		blk_request_of(node)->issued = 0;
+		blk_insert_locked(dev, blk_request_of(node));
 	}
 	list_push_front(&dev->free, &io->req.node);
 	return true;
@@ -379,7 +154,7 @@ static void io_end_locked(struct blkdev *dev, struct blk_io *io, int error, stru
 	if (io->req.op == BLK_WRITE || (io->req.op == BLK_FLUSH && error))
 		dev->unflushed = true;
 	while ((node = list_pop_front(&io->requests))) {
-		request_of(node)->error = error;
+		blk_request_of(node)->error = error;
 		list_push_back(done, node);
 	}
 	if (part_of) {
@@ -394,9 +169,9 @@ static void io_end_locked(struct blkdev *dev, struct blk_io *io, int error, stru
 	}
 	list_push_front(&dev->free, &io->req.node);
 	list_for_each (done, it) {
-		blk_account_locked(dev, request_of(it));
-		if (request_of(it)->dev != dev)
-			blk_account_locked(request_of(it)->dev, request_of(it));
+		blk_account_locked(dev, blk_request_of(it));
+		if (blk_request_of(it)->dev != dev)
+			blk_account_locked(blk_request_of(it)->dev, blk_request_of(it));
 	}
 }
 
@@ -425,7 +200,7 @@ static void io_finish(struct blkdev *dev, struct blk_io *io, int error)
 		log_error("%s: %s of %u sectors at %llu failed (error %d): the device may be failing, copy its data",
 			  dev->name, op_names[op], (unsigned)sectors, (unsigned long long)sector, -error);
 	while ((node = list_pop_front(&done)))
-		request_of(node)->done(request_of(node));
+		blk_request_of(node)->done(blk_request_of(node));
 }
 
 static void blk_queue_run(struct blkdev *dev)
@@ -445,7 +220,7 @@ static void blk_queue_run(struct blkdev *dev)
 
 void blk_complete(struct blkdev *dev, struct blk_request *req, int error)
 {
-	io_finish(dev, io_of(req), error);
+	io_finish(dev, blk_io_of(req), error);
 	blk_queue_run(dev);
 }
 
@@ -468,7 +243,7 @@ static bool blk_overdue_locked(struct blkdev *dev, nsec_t now)
 	bool any = false;
 
 	list_for_each (&dev->started, it) {
-		struct blk_io *io = io_of(request_of(it));
+		struct blk_io *io = blk_io_of(blk_request_of(it));
 
 		io->overdue = io->started + timeout <= now;
 		any |= io->overdue;

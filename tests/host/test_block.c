@@ -25,8 +25,9 @@
 
 static struct fake {
 	struct blkdev blk;
-	unsigned depth;		   // requests it takes before -EAGAIN
-	int start_error;	   // what start returns instead
+	unsigned depth;	 // requests it takes before -EAGAIN
+	int start_error; // what start returns instead, always if start_nth is 0, else that time only
+	unsigned start_nth, starts;
 	int reset_error;	   // what reset returns
 	bool poll_completes;	   // poll ends everything
 	sector_t bad_from, bad_to; // requests that touch these sectors end with -EIO when polled
@@ -48,7 +49,8 @@ static int fake_start(struct blkdev *dev, struct blk_request *req)
 	uint64_t bytes = 0;
 
 	assert_ptr_equal(dev, &fake.blk);
-	if (fake.start_error)
+	fake.starts++;
+	if (fake.start_error && (!fake.start_nth || fake.starts == fake.start_nth))
 		return fake.start_error;
 	if (fake.held_count >= fake.depth)
 		return -EAGAIN;
@@ -554,6 +556,48 @@ static void body_retry(void *arg)
 	job_check(&jobs[0], -EIO);
 }
 
+/* The nth start fails, for every n until there is none: tried again, or, for good and for a FLUSH, reported. */
+static void body_nth_start(void *arg)
+{
+	static const int errors[] = {-EIO, -ENODEV};
+	uint8_t *memory = memory_take(16);
+	struct job jobs[8];
+
+	(void)arg;
+	fake_make();
+	fake.blk.max_sectors = 8;
+	fake_register();
+	for (unsigned e = 0; e < array_size(errors); e++) {
+		fake.start_error = errors[e];
+		for (fake.start_nth = 1;; fake.start_nth++) {
+			unsigned failed = 0;
+
+			fake.starts = 0;
+			fake.depth = 1 + fake.start_nth % 3;
+			for (unsigned i = 0; i < 6; i++)
+				job_submit(&fake.blk, &jobs[i], i & 1 ? BLK_WRITE : BLK_READ, 4 * i, 4 * (1 + i % 4),
+					   memory + 8192 * i);
+			job_submit(&fake.blk, &jobs[6], BLK_FLUSH, 0, 0, NULL);
+			fake_end_all();
+			for (unsigned i = 0; i < 7; i++) {
+				assert_int_equal(jobs[i].done, 1);
+				failed += jobs[i].req.error != 0;
+				if (jobs[i].req.error)
+					assert_int_equal(jobs[i].req.error, errors[e]);
+			}
+			if (fake.starts < fake.start_nth) {
+				assert_int_equal(failed, 0);
+				break;
+			}
+			if (errors[e] == -EIO)
+				assert_int_equal(failed, jobs[6].req.error != 0);
+			else
+				assert_true(failed >= 1);
+		}
+		assert_true(fake.start_nth > 6);
+	}
+}
+
 /* ---- FLUSH ---- */
 
 static void body_flush(void *arg)
@@ -840,6 +884,7 @@ TEST(split)
 TEST(sweep)
 TEST(turns)
 TEST(retry)
+TEST(nth_start)
 TEST(flush)
 TEST(timeout)
 TEST(watch)
@@ -861,8 +906,8 @@ int main(void)
 	    cmocka_unit_test(test_limits),    cmocka_unit_test(test_door),	   cmocka_unit_test(test_hook),
 	    cmocka_unit_test(test_merge),     cmocka_unit_test(test_merge_limits), cmocka_unit_test(test_split),
 	    cmocka_unit_test(test_sweep),     cmocka_unit_test(test_turns),	   cmocka_unit_test(test_retry),
-	    cmocka_unit_test(test_flush),     cmocka_unit_test(test_timeout),	   cmocka_unit_test(test_watch),
-	    cmocka_unit_test(test_partition), cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_nth_start), cmocka_unit_test(test_flush),	   cmocka_unit_test(test_timeout),
+	    cmocka_unit_test(test_watch),     cmocka_unit_test(test_partition),	   cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
