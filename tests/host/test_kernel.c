@@ -163,8 +163,10 @@ static void test_cond(void **state)
 	for_all_seeds(cond_body);
 }
 
-/* Holds the lock nearly always, across its sleeps: whoever waits must get it all the same. */
+/* Holds the locks nearly always, across its sleeps: whoever waits must get them all the same. */
 static atomic_bool enough;
+
+#define HOG_NS 100000
 
 static void *hog(void *arg)
 {
@@ -174,7 +176,7 @@ static void *hog(void *arg)
 	while (!enough) {
 		mutex_lock(&mutex);
 		rwlock_lock_write(&rwlock);
-		thread_sleep_until(clock_now() + 1000);
+		thread_sleep_until(clock_now() + HOG_NS);
 		rounds++;
 		rwlock_unlock_write(&rwlock);
 		mutex_unlock(&mutex);
@@ -182,19 +184,44 @@ static void *hog(void *arg)
 	return (void *)rounds;
 }
 
+static void *hog_reading(void *arg)
+{
+	uintptr_t rounds = 0;
+
+	while (!enough) {
+		rwlock_lock_read(&rwlock);
+		thread_sleep_until(clock_now() + HOG_NS + (uintptr_t)arg);
+		rounds++;
+		rwlock_unlock_read(&rwlock);
+	}
+	return (void *)rounds;
+}
+
 static void hog_body(void *arg)
 {
-	struct thread *t;
+	struct thread *t, *other;
 
 	(void)arg;
 	start(&t, hog, NULL);
-	thread_sleep_until(clock_now() + 100);
+	thread_sleep_until(clock_now() + HOG_NS / 2);
+	assert_false(mutex_trylock(&mutex) || rwlock_trylock_read(&rwlock));
 	rwlock_lock_read(&rwlock);
 	rwlock_unlock_read(&rwlock);
 	mutex_lock(&mutex);
 	mutex_unlock(&mutex);
 	enough = true;
-	assert_true((uintptr_t)join(t) < 10);
+	assert_in_range((uintptr_t)join(t), 1, 9);
+
+	enough = false; // readers whose times overlap
+	start(&t, hog_reading, (void *)0);
+	start(&other, hog_reading, (void *)(HOG_NS / 3));
+	thread_sleep_until(clock_now() + HOG_NS / 2);
+	assert_false(rwlock_trylock_write(&rwlock));
+	rwlock_lock_write(&rwlock);
+	enough = true;
+	rwlock_unlock_write(&rwlock);
+	assert_in_range((uintptr_t)join(t), 1, 9);
+	assert_in_range((uintptr_t)join(other), 1, 9);
 }
 
 static void test_no_starvation(void **state)
@@ -283,7 +310,8 @@ static void test_timeout_race(void **state)
 	harness_run(&(struct harness){0}, timeout_race_body, NULL);
 }
 
-static uint32_t word;
+static uint32_t words[128] __attribute__((aligned(4096))); // 0 and 64 share a bucket
+#define word words[0]
 
 static void *ping_pong(void *arg)
 {
@@ -298,15 +326,28 @@ static void *ping_pong(void *arg)
 	return NULL;
 }
 
+static void *wait_for_64(void *arg)
+{
+	int err = futex_wait(&words[64], 0, UINT64_MAX);
+
+	assert(err == 0);
+	(void)err;
+	return arg;
+}
+
 static void futex_body(void *arg)
 {
-	struct thread *t[2];
+	struct thread *t[2], *waiter;
 
 	(void)arg;
+	start(&waiter, wait_for_64, NULL);
 	for (uintptr_t i = 0; i < 2; i++)
 		start(&t[i], ping_pong, (void *)i);
 	join(t[0]);
 	join(t[1]);
+	assert_int_equal(waiter->state, THREAD_WAITING); // none of the wake-ups was for its word
+	futex_wake(&words[64], 1);
+	join(waiter);
 	assert_int_equal(futex_wait(&word, 7, UINT64_MAX), -EAGAIN);
 	assert_int_equal(futex_wait(&word, word, clock_now() + 5000), -ETIMEDOUT);
 	futex_wake(&word, UINT_MAX); // nobody waits
@@ -458,15 +499,16 @@ static void keep_log(const char *text, size_t len)
 	logged[logged_len] = '\0';
 }
 
-static void log_body(void *arg)
+/* More lines than the ring holds: the newest come, whole and in order, wherever the oldest are cut. */
+static void log_overflow(int shift)
 {
 	const char *first;
 	int number;
 
-	(void)arg;
 	logged_len = 0;
 	log_set_sink(NULL);
-	for (int i = 0; i < 3000; i++)
+	log_info("%0*d", shift + 1, 0);
+	for (int i = 0; i < 2000; i++)
 		log_info("line %d of many that are too many for the ring", i);
 	log_set_sink(keep_log);
 	assert_true(logged_len > 60000 && logged_len < 66000);
@@ -479,7 +521,14 @@ static void log_body(void *arg)
 		assert_int_equal(sscanf(line, "[%*d.%*d] line %d of many", &found), 1);
 		assert_int_equal(found, number);
 	}
-	assert_int_equal(number, 3000);
+	assert_int_equal(number, 2000);
+}
+
+static void log_body(void *arg)
+{
+	(void)arg;
+	for (int shift = 0; shift < 64; shift++)
+		log_overflow(shift);
 
 	logged_len = 0;
 	log_debug("not shown");
