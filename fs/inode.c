@@ -217,10 +217,13 @@ int inode_new(struct volume *vol, uint32_t ino, struct inode **out)
 	flags = spin_lock(&cache.lock);
 	/* The number's last user may be on its way out. */
 	last = find_locked(ino, &flags);
-	assert(!last);
-	(void)last;
-	insert_locked(inode);
+	if (!last)
+		insert_locked(inode);
 	spin_unlock(&cache.lock, flags);
+	if (last) {
+		kfree(inode);
+		return ext2_damaged(vol, "inode %u is in use and free in its bitmap", ino);
+	}
 	*out = inode;
 	return 0;
 }

@@ -107,8 +107,8 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 int ext2_inode_write(struct inode *inode);
 /* Only if the time stamps in memory are newer. */
 int ext2_inode_write_times(struct inode *inode);
-/* Wipes what the number's last user left. For a fresh inode, before the first store. */
-void ext2_inode_wipe(struct inode *inode, struct buffer *itable);
+/* Wipes what the number's last user left. For a fresh inode, before the first store. -EUCLEAN: it is still there. */
+int ext2_inode_wipe(struct inode *inode, struct buffer *itable);
 
 /* ---- bmap.c ---- */
 /*

@@ -176,7 +176,7 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	buffer_put(itable);
 }
 
-void ext2_inode_wipe(struct inode *inode, struct buffer *itable)
+int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 {
 	const struct volume *vol = inode->vol;
 	struct ext2_inode *raw;
@@ -184,6 +184,8 @@ void ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 
 	(void)ext2_inode_place(inode->vol, inode->ino, &offset);
 	raw = (struct ext2_inode *)((char *)itable->data + offset);
+	if (raw->links)
+		return ext2_damaged(inode->vol, "inode %u is in use and free in its bitmap", inode->ino);
 	generation = raw->generation + 1;
 	memset(raw, 0, vol->inode_size);
 	inode->generation = generation;
@@ -192,6 +194,7 @@ void ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 		raw->crtime = inode->crtime.sec;
 		raw->crtime_extra = time_extra(&inode->crtime);
 	}
+	return 0;
 }
 
 int ext2_inode_write(struct inode *inode)

@@ -57,10 +57,10 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 	if (err)
 		return err;
 	err = inode_new(vol, ino, &inode);
-	if (err) {
+	if (err == -ENOMEM)
 		(void)ext2_inode_release(t, ino, S_ISDIR(mode)); // its bitmap is at hand: cannot fail
+	if (err)
 		return err;
-	}
 	inode->mode = mode;
 	inode->links = S_ISDIR(mode) ? 2 : 1;
 	inode_touch(inode, true);
@@ -70,7 +70,13 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 		abandon(inode);
 		return err;
 	}
-	ext2_inode_wipe(inode, *itable);
+	err = ext2_inode_wipe(inode, *itable);
+	if (err) {
+		buffer_put(*itable);
+		inode->deleted = true; // another's: nothing of it may be freed
+		abandon(inode);
+		return err;
+	}
 	*out = inode;
 	return 0;
 }

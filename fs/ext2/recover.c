@@ -119,41 +119,64 @@ static int claim_inode(struct recount *rc, const struct ext2_inode *raw)
 	return err;
 }
 
-/* The inodes of a group: their blocks claimed, and what the descriptor counts of them counted. */
-static int recount_inodes(struct recount *rc, uint32_t group)
+static int recount_inode(struct recount *rc, const struct ext2_inode *raw, bool used, uint32_t *directories)
+{
+	if (!used && raw->links)
+		return ext2_damaged(rc->vol, "inode %u is in use and free in its bitmap", rc->ino);
+	/* Without links it is an orphan, whose blocks go with it when the list is finished. */
+	if (!used || (raw->links == 0 && raw->dtime > rc->vol->inodes))
+		return 0;
+	*directories += S_ISDIR(raw->mode) && raw->links;
+	return claim_inode(rc, raw);
+}
+
+static int bits_of_block(struct volume *vol, uint32_t group, uint32_t first, uint32_t count, bool *used, uint32_t *free)
+{
+	struct buffer *b;
+	int err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
+
+	for (uint32_t i = 0; i < count && !err; i++) {
+		used[i] = ((const uint8_t *)b->data)[(first + i) / 8] & 1u << (first + i) % 8;
+		*free += !used[i];
+	}
+	buffer_put(b);
+	return err;
+}
+
+/* The inodes of one block of the table, which is not read if none is in use. */
+static int recount_block(struct recount *rc, uint32_t group, uint32_t first, uint32_t *free, uint32_t *directories)
 {
 	struct volume *vol = rc->vol;
-	uint32_t free = 0, directories = 0;
-	struct buffer *b;
-	int err = 0;
+	const uint32_t count = vol->block_size / vol->inode_size, free_before = *free;
+	bool used[4096 / EXT2_OLD_INODE_SIZE];
+	int err = bits_of_block(vol, group, first, count, used, free);
 
-	for (uint32_t i = 0; i < vol->inodes_per_group && !err; i++) {
+	for (uint32_t i = 0; i < count && !err && *free - free_before < count; i++) {
 		struct ext2_inode raw;
+		struct buffer *b;
 		uint32_t offset;
-		bool used;
 
-		rc->ino = group * vol->inodes_per_group + i + 1;
+		rc->ino = group * vol->inodes_per_group + first + i + 1;
 		rc->reserved = rc->ino < vol->first_ino && rc->ino != EXT2_ROOT_INO;
-		err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
-		if (err)
-			break;
-		used = ((const uint8_t *)b->data)[i / 8] & 1u << i % 8;
-		buffer_put(b);
-		if (!used) {
-			free++;
-			continue;
-		}
 		err = buffer_get(ext2_inode_place(vol, rc->ino, &offset), &b);
 		if (err)
 			break;
 		memcpy(&raw, (const char *)b->data + offset, EXT2_OLD_INODE_SIZE);
 		buffer_put(b);
-		/* Without links it is an orphan, whose blocks go with it when the list is finished. */
-		if (raw.links == 0 && raw.dtime > vol->inodes)
-			continue;
-		directories += S_ISDIR(raw.mode) && raw.links;
-		err = claim_inode(rc, &raw);
+		err = recount_inode(rc, &raw, used[i], directories);
 	}
+	return err;
+}
+
+/* The inodes of a group: their blocks claimed, and what the descriptor counts of them counted. */
+static int recount_inodes(struct recount *rc, uint32_t group)
+{
+	struct volume *vol = rc->vol;
+	uint32_t free = 0, directories = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i < vol->inodes_per_group && !err; i += vol->block_size / vol->inode_size)
+		err = recount_block(rc, group, i, &free, &directories);
 	if (!err) {
 		ext2_group(vol, group)->free_inodes = free;
 		ext2_group(vol, group)->used_dirs = directories;
