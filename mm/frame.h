@@ -15,27 +15,40 @@
 
 struct pcache_object;
 
-/* States of a page-cache page, docs/design.md section 5. Changed only by pcache (page_state_change). */
+/* States of a page-cache page, docs/design.md section 5. Changed only by page_state_change (mm/pcache.c). */
 enum page_flags {
 	PAGE_FILLING = 1 << 0,
 	PAGE_UPTODATE = 1 << 1,
 	PAGE_BACKED = 1 << 2, // its disk block is allocated: a store calls nothing in fs/
 	PAGE_DIRTY = 1 << 3,
 	PAGE_WRITING = 1 << 4,
-	PAGE_ERROR = 1 << 5, // its last write failed
-	PAGE_WIRED = 1 << 6, // mlock: not evicted
-	PAGE_REFERENCED = 1 << 7,
-	PAGE_ONLRU = 1 << 8,
+	PAGE_CLEANING = 1 << 5,	 // a write is about to take it, and nothing was stored since its entries were narrowed
+	PAGE_ERROR = 1 << 6,	 // its last write failed
+	PAGE_WRITTEN = 1 << 7,	 // has been written since it was filled: a failed FLUSH makes it dirty again
+	PAGE_STORING = 1 << 8,	 // pinned by somebody who stores through the linear map
+	PAGE_OVERWRITE = 1 << 9, // filling, by a writer who replaces all of it
+	PAGE_REFERENCED = 1 << 10, // used since the evictor last looked
+	PAGE_FREE = 1 << 11,	   // in the allocator's list
 };
 
 /* Descriptor of one frame. Which fields mean something depends on who owns the frame. */
 struct page {
-	atomic_uint flags;	      // enum page_flags; changed under the page lock, read at any time
-	atomic_uint pins;	      // not evicted, not freed while > 0
-	struct pcache_object *object; // NULL: not in the page cache
-	pgidx_t index;
+	atomic_uint flags; // enum page_flags; changed under the page lock, read at any time
+	atomic_uint pins;  // not evicted, not freed while > 0
+	union {
+		struct {					// in the page cache
+			_Atomic(struct pcache_object *) object; // NULL: not in the page cache (any more)
+			pgidx_t index;
+		};
+		struct {		      // kernel heap, mm/kmalloc.c
+			void *heap_free;      // its free pieces, linked
+			uint16_t heap_class;  // size class
+			uint16_t heap_used;   // pieces handed out
+			uint32_t heap_frames; // of a block that is larger than a frame
+		};
+	};
 	struct list_node lru;
-	uint32_t mapped;     // page-table entries showing it; guarded by the object's mapping lock
+	uint32_t mapped;     // page-table entries showing it; guarded by the address space's lock
 	uint16_t io_pending; // parts of a fill or write still under way; the pcache user's own count (atomic access)
 	int16_t io_error;
 };
@@ -64,3 +77,4 @@ struct page *pa_to_page(paddr_t pa);	// NULL: not RAM of ours
 
 size_t frame_total(void);
 size_t frame_free_count(void);
+size_t frame_reserve(void); // what frame_alloc_normal leaves

@@ -10,7 +10,8 @@
  * Dirty and writing are independent: a store during a write sets dirty again and goes on at once (P4).
  *
  * Locks, in order (design section 12, I2): inode operation lock (fs) -> object map_lock -> transaction (fs) -> page
- * lock -> address space -> mapping list -> page-table entry. The page lock is never held across I/O.
+ * lock (pcache_object.lock, for all pages of the object) -> address space (mm/vma.h, with the mapping lists and all
+ * page-table entries). The last two are spinlocks.
  */
 #pragma once
 
@@ -26,7 +27,7 @@ struct pcache_ops {
 	 * Starts reading pages first .. first+n-1 (filling, pinned by the cache) and returns; each ends with
 	 * pcache_fill_done exactly once, from any context, also when this returns. Holes become zeros; `backed` is
 	 * told to fill_done. Pages beyond end of file are not asked for; the tail of the last page is zeroed by fill.
-	 * Called with map_lock held shared, no page lock. An error that kept it from starting goes to fill_done too.
+	 * Called with map_lock held, no page lock. An error that kept it from starting goes to fill_done too.
 	 */
 	void (*fill)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
 
@@ -61,14 +62,22 @@ struct pcache_object {
 	struct rwlock map_lock; // fault, read and write share it; truncate, punch and extend own it
 	uint64_t size;		// bytes; changed with map_lock owned
 
-	struct spinlock lock; // guards the four below, and removal and insertion of pages
-	struct radix pages;   // index -> struct page; tags below
+	/* Guarded by lock, the page lock. */
+	struct spinlock lock;
+	struct radix pages; // index -> struct page; tags below
 	size_t page_count;
-	size_t dirty_count;	     // pages dirty or writing
-	struct list_node dirty_node; // list of objects with dirty pages, guarded by the list's lock
+	size_t dirty_count; // pages dirty or writing
 
-	struct spinlock mapping_lock; // guards mappings and struct page.mapped
-	struct list_node mappings;    // struct vma.mapping_node
+	struct list_node mappings; // struct vma.mapping_node; guarded by the address space's lock
+
+	/* Guarded by the writeback thread's lock, mm/writeback.c. */
+	struct list_node dirty_node; // list of objects with pages dirty or writing
+	nsec_t dirty_since;
+	nsec_t retry_at;	 // a write failed: not tried again in the background before
+	unsigned retry_shift;	 // doubles the wait
+	pgidx_t writeback_next;	 // where the next pass under pressure goes on
+	unsigned writeback_pins; // the object may not go
+	uint64_t visit;		 // last walk over all dirty objects that came by
 
 	atomic_bool stored;	  // a store through a mapping dirtied a page since fs last took this (time stamps)
 	atomic_uint write_errseq; // counts failed writes and failed FLUSHes: each open file compares with what it saw
@@ -76,12 +85,13 @@ struct pcache_object {
 };
 
 enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
+#define PCACHE_RUN_MAX 128 // pages of one ops->write
 
 /* Mount-time set-up: starts the writeback thread. */
 int pcache_init(void);
 
 void pcache_object_init(struct pcache_object *obj, const struct pcache_ops *ops, uint64_t size);
-/* The inode goes: no mapping, no dirty page is left (asserted); frees all pages. */
+/* The inode goes: no mapping, no dirty page is left (asserted); frees all pages. Sleeps until nobody looks at it. */
 void pcache_object_destroy(struct pcache_object *obj);
 
 /*
@@ -96,17 +106,23 @@ struct readahead {
 };
 int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, struct page **out);
 
-/* As pcache_get for a page that the caller is about to overwrite whole: not read, zeroed if it was missing. */
+/*
+ * As pcache_get for a page that the caller is about to overwrite whole: not read; others wait for it until pcache_put.
+ * If pcache_make_dirty failed or was not called by then, the page is not kept.
+ */
 int pcache_get_overwrite(struct pcache_object *obj, pgidx_t index, struct page **out);
 
 /* Cached and uptodate: pinned; else NULL. Does not sleep. */
 struct page *pcache_find(struct pcache_object *obj, pgidx_t index);
 void pcache_put(struct page *page);
 
+/* Starts reading those of n pages that are missing; as far as memory is plentiful. map_lock held shared. */
+void pcache_readahead(struct pcache_object *obj, pgidx_t first, size_t n);
+
 /*
- * Makes a pinned page storable: reserves its blocks unless backed, waits for memory if too much is dirty (never for
- * pages that are backed and resident: throttle says whether to), marks it dirty. Call before storing into the frame.
- * Caller holds map_lock shared. 0 or reserve's error.
+ * Makes a pinned page storable: reserves its blocks unless backed, waits while too much is dirty, marks it dirty. Call
+ * before storing into the frame; pcache_put marks it again if it was written meanwhile. Caller holds map_lock shared.
+ * 0, reserve's error, or that of a card that takes no more writes when too much is dirty.
  */
 int pcache_make_dirty(struct page *page);
 
@@ -132,14 +148,19 @@ int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 #define PGIDX_MAX (~(pgidx_t)0)
 
-/* Zeroes [from, to) inside one cached-or-filled page and marks it dirty: old tail on truncate and extend. map_lock
- * owned. */
+/*
+ * Zeroes [from, to) inside one page, filled if need be, and marks it dirty (reserving its blocks): old tail on truncate
+ * and extend. map_lock owned, from is inside the file. 0 or the error of fill or reserve.
+ */
 int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
 
 /* Forgets that [first, last] are backed (punch, truncate gave the blocks back). map_lock owned. */
 void pcache_unback(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
-/* A FLUSH of the device under obj failed: errors are recorded as of a failed write. */
+/*
+ * A FLUSH of the device under obj failed: recorded as a failed write, and all pages written since they were filled are
+ * dirty again. Any context.
+ */
 void pcache_flush_failed(struct pcache_object *obj, int err);
 
 /* Once-per-open-file report of asynchronous errors: compares with and updates *seen; 0 or the errno (negative). */
@@ -159,3 +180,6 @@ void pcache_stats(struct pcache_stats *out);
 
 /* Tests: limits the cache to so many pages (0: RAM). */
 void pcache_limit(size_t pages);
+
+/* Tests: asserts all that must be true of the object's pages, tags, counts and mappings (I3). */
+void pcache_check(struct pcache_object *obj);

@@ -18,3 +18,18 @@ struct shrinker {
 	struct list_node node;
 };
 void shrinker_register(struct shrinker *s);
+
+/* Frames in use by the page cache that the evictor can free now, at most about `want`: how many were. May sleep. */
+size_t reclaim(size_t want);
+
+/* kmalloc that makes memory free first if it must. NULL only if nothing can be evicted. May sleep. */
+void *kmalloc_wait(size_t size);
+
+/* Memory is so short that the evictor runs: nothing is allocated on speculation. */
+bool reclaim_is_near(void);
+
+/* Starts the thread that frees memory ahead of need. 0, -ENOMEM. */
+int reclaim_init(void);
+
+/* The allocator has `free` frames left: wakes the thread if that is too little. Any context. */
+void reclaim_poke(size_t free);

@@ -20,11 +20,10 @@
 #include "mm/pcache.h"
 
 struct user_pin {
-	void *kva;  // where the bytes are; valid until user_unpin
-	size_t len; // how many of those asked for: up to the end of the page
-	bool write;
-	struct page *page;	      // NULL: nothing is pinned
-	struct pcache_object *object; // of a page-cache page, referenced; else NULL
+	void *kva;	   // where the bytes are; valid until user_unpin
+	size_t len;	   // how many of those asked for: up to the end of the page
+	struct page *page; // NULL: nothing is pinned
+	struct vma *vma;   // that showed it; keeps its object alive
 };
 
 /*

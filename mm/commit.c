@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Promises of memory. There is no swap, so private writable memory is promised when it is mapped, and a fault later
+ * does not fail for want of a frame: mmap does, now, with a line that says why. What can be promised is RAM less the
+ * kernel's own, the reserve and a smallest page cache. Takes space.lock; does not sleep.
+ */
+
+#include <errno.h>
+
+#include "kernel/log.h"
+#include "mm/pcache_internal.h"
+#include "mm/vma.h"
+
+#define CACHE_MIN 8 // frames
+#define CACHE_MAX 1024
+
+/* Frames that could be private memory. Those that are neither free nor cached nor private are the kernel's. */
+static size_t limit_locked(void)
+{
+	size_t usable = frame_free_count() + atomic_load(&cache_counts.pages) + space.anon_frames;
+	size_t keep = frame_reserve() + min_of(max_of(frame_total() / 16, (size_t)CACHE_MIN), (size_t)CACHE_MAX);
+
+	return usable > keep ? usable - keep : 0;
+}
+
+int commit_charge(size_t pages, const char *what)
+{
+	unsigned long flags = spin_lock(&space.lock);
+	size_t limit = limit_locked(), promised = space.committed;
+	bool fits = promised <= limit && pages <= limit - promised;
+
+	if (fits)
+		space.committed += pages;
+	spin_unlock(&space.lock, flags);
+	if (fits)
+		return 0;
+	log_warning("%s: no memory for %zu KiB more: %zu of %zu KiB of RAM are promised to private memory "
+		    "(MAP_NORESERVE maps without a promise)",
+		    what, pages * PAGE_SIZE >> 10, promised * PAGE_SIZE >> 10, limit * PAGE_SIZE >> 10);
+	return -ENOMEM;
+}
+
+void commit_release(size_t pages)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	space.committed -= pages;
+	spin_unlock(&space.lock, flags);
+}
+
+int commit_lock(size_t pages, const char *what)
+{
+	unsigned long flags = spin_lock(&space.lock);
+	size_t limit = limit_locked() / 2, locked = space.locked;
+	bool fits = locked <= limit && pages <= limit - locked;
+
+	if (fits)
+		space.locked += pages;
+	spin_unlock(&space.lock, flags);
+	if (fits)
+		return 0;
+	log_warning("%s: no memory to lock %zu KiB more: %zu KiB are locked, and at most half of RAM (%zu KiB) may be",
+		    what, pages * PAGE_SIZE >> 10, locked * PAGE_SIZE >> 10, limit * PAGE_SIZE >> 10);
+	return -ENOMEM;
+}
+
+void commit_unlock(size_t pages)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	space.locked -= pages;
+	spin_unlock(&space.lock, flags);
+}
+
+/* Private memory that can be written is promised; what is shared with a file has the file behind it. */
+bool vma_needs_charge(const struct vma *vma, enum map_prot prot)
+{
+	return prot & MAP_W && !vma->noreserve && !vma_is_shared_file(vma);
+}
+
+void vma_uncharge(struct vma *vma)
+{
+	if (vma->charged)
+		commit_release(vma_pages(vma));
+	if (vma->locked)
+		commit_unlock(vma_pages(vma));
+	vma->charged = vma->locked = false;
+}

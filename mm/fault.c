@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The page fault, docs/design.md section 4: find the mapping and decide (fault_find), fetch the page (fault_file,
+ * fault_anon), look whether the world is still as it was found, install the entry (install_file, anon_install).
+ *
+ * While it waits for a frame or for the card it holds no lock of the address space: the mapping is pinned, which keeps
+ * its object, and told again by its generation. It holds the object's map_lock shared from before the page is got until
+ * the entry stands, so that no truncate comes between (I2). Runs as a call of the faulting thread, may sleep, does not
+ * nest.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "arch/hart.h"
+#include "kernel/thread.h"
+#include "mm/pcache_internal.h"
+#include "mm/reclaim.h"
+#include "mm/vma.h"
+
+#define AROUND_PAGES 16 // mapped together if they are cached
+
+static enum pt_rights rights_for(enum fault_access access)
+{
+	switch (access) {
+	case FAULT_READ:
+		return PT_R;
+	case FAULT_WRITE:
+		return PT_W;
+	default:
+		return PT_X;
+	}
+}
+
+/* Private memory that is there, held or with fewer rights than the mapping now gives: shown with all of them. */
+static bool entry_is_private(pte_t e)
+{
+	struct page *page;
+
+	if (pte_is_none(e))
+		return false;
+	page = entry_page(e);
+	return page != zero_page && !page_is_cached(page);
+}
+
+/* True if the entry, perhaps after a touch, serves the access: nothing has to be fetched. */
+static bool serve_by_entry_locked(vaddr_t va, enum pt_rights needed, enum pt_rights rights)
+{
+	pte_t e = pt_get(va);
+
+	if (pte_is_present(e) && (pte_rights(e) & needed)) {
+		/* The access came before the entry, from a hart that remembered an older one, or found A clear. */
+		pt_make_young(va);
+	} else if (entry_is_private(e)) {
+		pt_exchange(va, pte_make(pte_pa(e), rights));
+	} else {
+		return false;
+	}
+	pt_fence(va);
+	return true;
+}
+
+static enum fault_result find_locked(struct fault *f)
+{
+	const enum pt_rights needed = rights_for(f->access);
+	struct vma *vma = vma_find_locked(f->va);
+
+	f->vma = NULL;
+	if (!vma)
+		return FAULT_MAPERR;
+	f->rights = prot_rights(vma->prot);
+	if (!(f->rights & needed))
+		return FAULT_ACCERR;
+	if (serve_by_entry_locked(f->va, needed, f->rights))
+		return FAULT_OK;
+	vma_ref(vma);
+	f->vma = vma;
+	f->generation = vma->generation;
+	f->index = vma_index(vma, f->va);
+	f->ra = vma->ra;
+	return FAULT_OK;
+}
+
+/* Finds and decides. FAULT_OK with f->vma NULL: served already. */
+static enum fault_result fault_find(struct fault *f)
+{
+	unsigned long flags = spin_lock(&space.lock);
+	enum fault_result result = find_locked(f);
+
+	spin_unlock(&space.lock, flags);
+	if (result == FAULT_OK)
+		return FAULT_OK;
+	/* A mapping call may be half done: what it leaves decides. */
+	mutex_lock(&space.change);
+	flags = spin_lock(&space.lock);
+	result = find_locked(f);
+	spin_unlock(&space.lock, flags);
+	mutex_unlock(&space.change);
+	return result;
+}
+
+static void *table_take(void)
+{
+	struct page *page = frame_alloc(); // may use the reserve
+
+	return page ? page_va(page) : NULL;
+}
+
+static void *table_none(void)
+{
+	return NULL;
+}
+
+int fault_prepare_table(vaddr_t va)
+{
+	for (;;) {
+		unsigned long flags = spin_lock(&space.lock);
+		int err = pt_prepare(va, table_take);
+		struct page *page;
+
+		spin_unlock(&space.lock, flags);
+		if (!err)
+			return 0;
+		page = frame_get();
+		if (!page)
+			return -ENOMEM;
+		frame_free(page); // now the reserve has one for the next try
+	}
+}
+
+enum fault_step fault_recheck_locked(const struct fault *f)
+{
+	if (vma_find_locked(f->va) != f->vma || f->vma->generation != f->generation)
+		return FAULT_STEP_AGAIN; // unmapped, replaced or protected meanwhile
+	if (pt_prepare(f->va, table_none))
+		return FAULT_STEP_AGAIN; // an unmapping beside it freed the empty table
+	return FAULT_STEP_DONE;
+}
+
+/* ---- files ---- */
+/* Shows a page of the cache where nothing was, or with more rights than before. */
+static void show_locked(vaddr_t va, struct page *page, enum pt_rights rights)
+{
+	pte_t old = pt_exchange(va, pte_make(page_pa(page), rights));
+
+	assert(pte_is_none(old) || pte_pa(old) == page_pa(page));
+	if (pte_is_none(old))
+		page->mapped++;
+	pt_fence(va);
+}
+
+/* Maps the neighbours that are cached, for reading. Tells readahead how far the reader will come without a fault. */
+static void map_around_locked(struct fault *f, struct pcache_object *obj)
+{
+	const vaddr_t window = align_down(f->va, AROUND_PAGES * PAGE_SIZE);
+	const vaddr_t from = max_of(window, vma_start(f->vma));
+	const vaddr_t to = min_of(window + AROUND_PAGES * PAGE_SIZE, f->vma->end);
+	const pgidx_t end = pages_in(obj->size);
+
+	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
+		const pgidx_t index = vma_index(f->vma, va);
+		struct page *page = index < end && pte_is_none(pt_get(va)) ? radix_get(&obj->pages, index) : NULL;
+
+		if (page && page_flags(page) & PAGE_UPTODATE)
+			show_locked(va, page, f->rights & ~PT_W);
+	}
+	if (f->ra.next == f->index + 1)
+		while (f->va + (f->ra.next - f->index) * PAGE_SIZE < to &&
+		       !pte_is_none(pt_get(f->va + (f->ra.next - f->index) * PAGE_SIZE)))
+			f->ra.next++;
+}
+
+/*
+ * Shows a pinned page of the mapping's object: writable, then dirty from here on (I3), or for reading. The page lock
+ * keeps writeback from cleaning it in between.
+ */
+static enum fault_step install_file(struct fault *f, struct page *page, bool store)
+{
+	struct pcache_object *obj = f->vma->object;
+	unsigned long flags = spin_lock(&obj->lock), inner;
+	enum fault_step step;
+	pte_t old;
+
+	assert(page->object == obj); // map_lock is held
+	inner = spin_lock(&space.lock);
+	step = fault_recheck_locked(f);
+	if (step == FAULT_STEP_DONE) {
+		old = pt_get(f->va);
+		if (!pte_is_none(old) && pte_pa(old) != page_pa(page)) {
+			step = FAULT_STEP_AGAIN; // another thread made a private copy
+		} else if (store) {
+			page_make_dirty_locked(obj, page);
+			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
+			show_locked(f->va, page, f->rights);
+		} else {
+			if (pte_is_none(old)) // else another thread was first, perhaps with more rights
+				show_locked(f->va, page, f->rights & ~PT_W);
+			map_around_locked(f, obj);
+		}
+		f->vma->ra = f->ra;
+	}
+	spin_unlock(&space.lock, inner);
+	spin_unlock(&obj->lock, flags);
+	return step;
+}
+
+/* The page is pinned and good. */
+static enum fault_step show_or_copy(struct fault *f, struct page *page, int *error)
+{
+	bool shared = vma_is_shared_file(f->vma), store = f->access == FAULT_WRITE;
+	struct page *copy;
+	int err = fault_prepare_table(f->va);
+
+	if (!err && store && shared)
+		err = page_reserve(f->vma->object, page);
+	if (err) {
+		*error = -err;
+		return FAULT_STEP_FAILED;
+	}
+	if (!store || shared)
+		return install_file(f, page, store);
+	copy = frame_get();
+	if (!copy) {
+		*error = ENOMEM;
+		return FAULT_STEP_FAILED;
+	}
+	memcpy(page_va(copy), page_va(page), PAGE_SIZE);
+	return anon_install(f, copy);
+}
+
+static bool is_cached(struct pcache_object *obj, pgidx_t index)
+{
+	struct page *page = pcache_find(obj, index);
+
+	if (page)
+		pcache_put(page);
+	return page;
+}
+
+static enum fault_step fault_file(struct fault *f, int *error)
+{
+	struct pcache_object *obj = f->vma->object;
+	enum fault_step step = FAULT_STEP_FAILED;
+	struct page *page;
+	int err = 0;
+
+	/* Only a store that needs a new frame keeps pace with the card (P4). */
+	if (f->access == FAULT_WRITE && vma_is_shared_file(f->vma) && !is_cached(obj, f->index))
+		err = writeback_throttle();
+	if (err) {
+		*error = -err;
+		return FAULT_STEP_FAILED;
+	}
+	rwlock_lock_read(&obj->map_lock);
+	if (f->index < pages_in(obj->size)) {
+		err = pcache_get(obj, f->index, &f->ra, &page);
+		if (!err) {
+			step = show_or_copy(f, page, error);
+			pcache_put(page);
+		}
+	} // else beyond the last page: no error number tells more
+	rwlock_unlock_read(&obj->map_lock);
+	if (err)
+		*error = -err;
+	return step;
+}
+
+/* ---- the call ---- */
+enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
+{
+	struct fault f = {.va = align_down(va, PAGE_SIZE), .access = access};
+	enum fault_result result;
+	enum fault_step step;
+
+	*error = 0;
+	do {
+		result = fault_find(&f);
+		if (result != FAULT_OK || !f.vma)
+			return result;
+		step = f.vma->object ? fault_file(&f, error) : fault_anon(&f, error);
+		vma_put(f.vma);
+	} while (step == FAULT_STEP_AGAIN);
+	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
+}
+
+enum fault_result trap_page_fault(vaddr_t va, enum fault_access access, int *error)
+{
+	struct thread *self = thread_self();
+	enum fault_result result;
+
+	assert(thread_may_sleep());	// I1
+	assert(self->fault_depth == 0); // kernel memory never faults
+	self->fault_depth++;
+	result = fault_serve(va, access, error);
+	self->fault_depth--;
+	return result;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Physical memory. Each range has a part that has been handed out at least once, whose descriptors are made, and a part
+ * never touched; free frames of the first part are in one list. So start-up touches nothing, and allocation is O(1)
+ * but for adjacent frames once no range has an untouched part left that is large enough.
+ *
+ * One spinlock, last in the order; never sleeps, any context.
+ */
+
+#include "mm/frame.h"
+
+#include <assert.h>
+
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/spinlock.h"
+#include "mm/reclaim.h"
+
+#define RANGES_MAX 64
+#define RESERVE_MIN 4 // frames for page tables while everything else is taken
+#define RESERVE_MAX 128
+
+struct range {
+	paddr_t start, next, end; // [next, end) has never been touched
+};
+
+static struct {
+	struct spinlock lock;
+	struct list_node free; // struct page.lru
+	atomic_size_t free_count;
+	struct range ranges[RANGES_MAX];
+	size_t range_count;
+
+	/* Constant after frame_init. */
+	paddr_t base; // of pages[0]
+	struct page *pages;
+	size_t total, reserve;
+} frames = {.lock = SPINLOCK_INIT("frames"), .free = LIST_INIT(frames.free)};
+
+/* Cuts the memory for all descriptors off the end of the largest range. */
+static void place_descriptors(void)
+{
+	struct range *largest = &frames.ranges[0];
+	paddr_t end = 0;
+	size_t size;
+
+	frames.base = UINT64_MAX;
+	for (struct range *r = frames.ranges; r < frames.ranges + frames.range_count; r++) {
+		frames.base = min_of(frames.base, r->start);
+		end = max_of(end, r->end);
+		if (r->end - r->start > largest->end - largest->start)
+			largest = r;
+	}
+	size = align_up((end - frames.base) / PAGE_SIZE * sizeof(struct page), PAGE_SIZE);
+	if (size >= largest->end - largest->start)
+		panic("memory: no room for the %zu KiB of frame descriptors", size >> 10);
+	largest->end -= size;
+	frames.pages = pa_to_va(largest->end);
+}
+
+void frame_init(const struct mem_range *ranges, size_t count)
+{
+	size_t total = 0;
+
+	if (count > RANGES_MAX)
+		log_warning("memory: only the first %d of %zu ranges of RAM are used", RANGES_MAX, count);
+	for (size_t i = 0; i < min_of(count, (size_t)RANGES_MAX); i++) {
+		paddr_t start = align_up(ranges[i].start, PAGE_SIZE), end = align_down(ranges[i].end, PAGE_SIZE);
+
+		if (start < end)
+			frames.ranges[frames.range_count++] = (struct range){start, start, end};
+	}
+	if (frames.range_count == 0)
+		panic("memory: there is none");
+	place_descriptors();
+	for (size_t i = 0; i < frames.range_count; i++)
+		total += (frames.ranges[i].end - frames.ranges[i].start) / PAGE_SIZE;
+	frames.total = total;
+	frames.reserve = min_of(max_of(total / 128, (size_t)RESERVE_MIN), (size_t)RESERVE_MAX);
+	atomic_store(&frames.free_count, total);
+}
+
+paddr_t page_pa(const struct page *page)
+{
+	return frames.base + (paddr_t)(page - frames.pages) * PAGE_SIZE;
+}
+
+void *page_va(const struct page *page)
+{
+	return pa_to_va(page_pa(page));
+}
+
+struct page *pa_to_page(paddr_t pa)
+{
+	for (size_t i = 0; i < frames.range_count; i++) {
+		if (pa >= frames.ranges[i].start && pa < frames.ranges[i].end)
+			return &frames.pages[(pa - frames.base) / PAGE_SIZE];
+	}
+	return NULL;
+}
+
+static void page_reset(struct page *page)
+{
+	*page = (struct page){.pins = 1};
+	list_init(&page->lru);
+}
+
+/* The first untouched frame, from now on touched. */
+static struct page *take_untouched_locked(struct range *r)
+{
+	struct page *page = &frames.pages[(r->next - frames.base) / PAGE_SIZE];
+
+	r->next += PAGE_SIZE;
+	page_reset(page);
+	return page;
+}
+
+static struct page *take_locked(void)
+{
+	struct list_node *node = list_pop_front(&frames.free);
+
+	if (node) {
+		struct page *page = list_entry(node, struct page, lru);
+
+		page_reset(page);
+		return page;
+	}
+	for (struct range *r = frames.ranges; r < frames.ranges + frames.range_count; r++) {
+		if (r->next < r->end)
+			return take_untouched_locked(r);
+	}
+	return NULL;
+}
+
+static struct page *frame_take(size_t keep)
+{
+	unsigned long flags = spin_lock(&frames.lock);
+	size_t free = atomic_load_explicit(&frames.free_count, memory_order_relaxed);
+	struct page *page = NULL;
+
+	if (free > keep) {
+		page = take_locked();
+		atomic_store_explicit(&frames.free_count, --free, memory_order_relaxed);
+	}
+	spin_unlock(&frames.lock, flags);
+	reclaim_poke(free);
+	return page;
+}
+
+struct page *frame_alloc(void)
+{
+	return frame_take(0);
+}
+
+struct page *frame_alloc_normal(void)
+{
+	return frame_take(frames.reserve);
+}
+
+static void put_free_locked(struct page *page)
+{
+	atomic_store_explicit(&page->flags, PAGE_FREE, memory_order_relaxed);
+	list_push_front(&frames.free, &page->lru);
+}
+
+static bool adjacent_are_free(const struct range *r, paddr_t from, size_t count)
+{
+	for (paddr_t pa = from; pa < from + count * PAGE_SIZE; pa += PAGE_SIZE) {
+		const struct page *page = &frames.pages[(pa - frames.base) / PAGE_SIZE];
+
+		if (pa < r->next && !(atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_FREE))
+			return false;
+	}
+	return true;
+}
+
+/* Where in the range `count` adjacent free frames are: untouched ones if there are, for that takes no search. */
+static bool find_adjacent_locked(const struct range *r, size_t count, size_t align, paddr_t *found)
+{
+	const paddr_t size = count * PAGE_SIZE;
+	paddr_t from = align_up(r->next, align);
+
+	if (from < r->end && r->end - from >= size) {
+		*found = from;
+		return true;
+	}
+	for (from = align_up(r->start, align); from < r->end && r->end - from >= size; from += align) {
+		if (adjacent_are_free(r, from, count)) {
+			*found = from;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void take_adjacent_locked(struct range *r, paddr_t from, size_t count)
+{
+	while (r->next < from) {
+		struct page *page = take_untouched_locked(r);
+
+		put_free_locked(page);
+	}
+	for (paddr_t pa = from; pa < from + count * PAGE_SIZE; pa += PAGE_SIZE) {
+		struct page *page = &frames.pages[(pa - frames.base) / PAGE_SIZE];
+
+		if (pa == r->next) {
+			take_untouched_locked(r);
+			continue;
+		}
+		list_remove(&page->lru);
+		page_reset(page);
+	}
+}
+
+struct page *frame_alloc_contig(size_t count, size_t align)
+{
+	unsigned long flags = spin_lock(&frames.lock);
+	size_t free = atomic_load_explicit(&frames.free_count, memory_order_relaxed);
+	struct page *page = NULL;
+	paddr_t from;
+
+	assert(count > 0 && (align & (align - 1)) == 0);
+	align = max_of(align, PAGE_SIZE);
+	for (size_t i = 0; i < frames.range_count && !page && count <= free; i++) {
+		if (!find_adjacent_locked(&frames.ranges[i], count, align, &from))
+			continue;
+		take_adjacent_locked(&frames.ranges[i], from, count);
+		page = &frames.pages[(from - frames.base) / PAGE_SIZE];
+		free -= count;
+	}
+	atomic_store_explicit(&frames.free_count, free, memory_order_relaxed);
+	spin_unlock(&frames.lock, flags);
+	reclaim_poke(free);
+	return page;
+}
+
+void frame_free(struct page *page)
+{
+	unsigned long flags;
+
+	assert(atomic_load(&page->pins) == 1 && page->mapped == 0 && list_empty(&page->lru)); // I4
+	assert(!(atomic_load(&page->flags) & (PAGE_FREE | PAGE_FILLING | PAGE_WRITING)));
+	flags = spin_lock(&frames.lock);
+	put_free_locked(page);
+	atomic_fetch_add_explicit(&frames.free_count, 1, memory_order_relaxed);
+	spin_unlock(&frames.lock, flags);
+}
+
+size_t frame_total(void)
+{
+	return frames.total;
+}
+
+size_t frame_free_count(void)
+{
+	return atomic_load_explicit(&frames.free_count, memory_order_relaxed);
+}
+
+size_t frame_reserve(void)
+{
+	return frames.reserve;
+}

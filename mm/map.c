@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Making and removing mappings, and the heap. Each call allocates what it may need, then holds space.change while it
+ * alters the tree, and drops mappings (whose last reference may sleep in the file system) after that. A replacing
+ * mapping (MAP_FIXED) is removed and made under one hold of the mutex, where faults that find nothing wait.
+ */
+
+#include "mm/map.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "mm/kmalloc.h"
+#include "mm/pcache_internal.h"
+#include "mm/range.h"
+#include "mm/vma.h"
+
+/* The heap has the lower part to itself, so that it can grow. */
+#define HEAP_BASE (MMAP_MIN + (1ul << 30))
+
+static struct mutex heap_mutex = MUTEX_INIT(heap_mutex, "heap"); // before space.change
+
+int map_init(void)
+{
+	space.cursor = MAP_AREA_BASE;
+	space.heap_end = HEAP_BASE;
+	return zero_page_init();
+}
+
+/* ---- places ---- */
+static bool is_free(vaddr_t start, size_t len)
+{
+	const struct vma *vma = vma_next_locked(start);
+
+	return !vma || vma_start(vma) - start >= len;
+}
+
+/*
+ * Lowest gap of len bytes at or after space.cursor, below which there is none of any size. 0: none. The cursor follows
+ * if the very first gap is taken.
+ */
+static vaddr_t gap_take(size_t len)
+{
+	vaddr_t at = space.cursor, first_gap = 0;
+
+	for (const struct vma *vma = vma_next_locked(at); vma; vma = vma_following_locked(vma)) {
+		if (vma_start(vma) > at) {
+			first_gap = first_gap ? first_gap : at;
+			if (vma_start(vma) - at >= len)
+				break;
+		}
+		at = max_of(at, vma->end);
+	}
+	if (at >= MMAP_MAX || MMAP_MAX - at < len)
+		return 0;
+	space.cursor = first_gap && first_gap < at ? first_gap : at + len;
+	return at;
+}
+
+static int place(const struct map_request *req, size_t len, vaddr_t *start)
+{
+	bool usable =
+	    req->addr % PAGE_SIZE == 0 && req->addr >= MMAP_MIN && req->addr < MMAP_MAX && len <= MMAP_MAX - req->addr;
+
+	*start = req->addr;
+	if (req->fixed || req->noreplace) {
+		if (!usable)
+			return req->addr % PAGE_SIZE ? -EINVAL : -ENOMEM;
+		return req->noreplace && !is_free(req->addr, len) ? -EEXIST : 0;
+	}
+	if (usable && is_free(req->addr, len))
+		return 0;
+	*start = gap_take(len);
+	return *start ? 0 : -ENOMEM;
+}
+
+/* ---- map_create ---- */
+static int check(const struct map_request *req, size_t len)
+{
+	if (req->len == 0 || req->offset % PAGE_SIZE || (req->kind == MAP_KIND_PRIVATE && !req->object))
+		return -EINVAL;
+	if (len < req->len || len > MMAP_MAX - MMAP_MIN)
+		return -ENOMEM;
+	if (req->offset > INT64_MAX || len > INT64_MAX - req->offset)
+		return -EOVERFLOW;
+	return req->prot & ~req->max_prot ? -EACCES : 0;
+}
+
+static int vma_charge(struct vma *vma, bool locked)
+{
+	const size_t pages = vma_pages(vma);
+	int err = 0;
+
+	if (locked)
+		err = commit_lock(pages, "mmap");
+	if (err)
+		return err;
+	vma->locked = locked;
+	if (vma_needs_charge(vma, vma->prot))
+		err = commit_charge(pages, "mmap");
+	if (err && locked)
+		commit_unlock(pages);
+	else if (!err)
+		vma->charged = vma_needs_charge(vma, vma->prot);
+	return err;
+}
+
+static struct vma *vma_make(const struct map_request *req, size_t len)
+{
+	struct vma *vma = vma_alloc();
+
+	if (!vma)
+		return NULL;
+	vma->kind = req->kind;
+	vma->max_prot = req->max_prot;
+	vma->noreserve = req->noreserve;
+	vma->prot = req->prot;
+	vma->pgoff = req->offset / PAGE_SIZE;
+	vma->end = len; // until it has its place
+	vma->object = req->object;
+	if (vma->object)
+		vma->object->ops->ref(vma->object, 1);
+	return vma;
+}
+
+static int insert(const struct map_request *req, struct vma *vma, struct spares *spares, struct list_node *dead)
+{
+	const size_t len = vma->end;
+	vaddr_t start;
+	int err;
+
+	mutex_lock(&space.change);
+	err = place(req, len, &start);
+	if (!err) {
+		if (!is_free(start, len))
+			range_remove(start, start + len, spares, dead);
+		vma->node.key = start;
+		vma->end = start + len;
+		vma_insert(vma);
+		vma_merge(start, start + len, dead);
+	}
+	mutex_unlock(&space.change);
+	return err;
+}
+
+int map_create(const struct map_request *req, vaddr_t *out)
+{
+	const size_t len = align_up(req->len, PAGE_SIZE);
+	struct list_node dead = LIST_INIT(dead);
+	struct spares spares = {0};
+	struct vma *vma;
+	vaddr_t start;
+	int err;
+
+	err = check(req, len);
+	if (err)
+		return err;
+	vma = vma_make(req, len);
+	if (!vma)
+		return -ENOMEM;
+	err = spares_take(&spares);
+	if (!err)
+		err = vma_charge(vma, req->locked);
+	if (err)
+		goto drop;
+	vma_ref(vma); // it may be joined with another before its place is read
+	err = insert(req, vma, &spares, &dead);
+	if (err)
+		vma_uncharge(vma);
+	start = vma_start(vma);
+	vma_put(vma);
+	if (err)
+		goto drop;
+	spares_give(&spares);
+	vmas_put(&dead);
+	if (req->populate || req->locked)
+		(void)populate(start, start + len); // mmap succeeds: what is not there now is faulted in later
+	*out = start;
+	return 0;
+drop:
+	spares_give(&spares);
+	vma_put(vma);
+	return err;
+}
+
+/* ---- map_remove ---- */
+int map_remove(vaddr_t addr, size_t len)
+{
+	struct list_node dead = LIST_INIT(dead);
+	struct spares spares;
+	int err;
+
+	if (len == 0 || !range_is_good(addr, &len))
+		return -EINVAL;
+	err = spares_take(&spares);
+	if (err)
+		return err;
+	mutex_lock(&space.change);
+	range_remove(addr, addr + len, &spares, &dead);
+	mutex_unlock(&space.change);
+	spares_give(&spares);
+	vmas_put(&dead);
+	return 0;
+}
+
+/* ---- the heap ---- */
+static int heap_resize(vaddr_t from, vaddr_t to)
+{
+	const vaddr_t old = align_up(from, PAGE_SIZE), wanted = align_up(to, PAGE_SIZE);
+	struct map_request req = {
+	    .addr = old,
+	    .len = wanted - old,
+	    .prot = MAP_R | MAP_W,
+	    .max_prot = MAP_R | MAP_W,
+	    .kind = MAP_KIND_ANON,
+	    .noreplace = true,
+	};
+	vaddr_t start;
+
+	if (wanted < old)
+		return map_remove(wanted, old - wanted);
+	return wanted > old ? map_create(&req, &start) : 0;
+}
+
+vaddr_t map_sbrk(intptr_t delta)
+{
+	vaddr_t old, end;
+
+	mutex_lock(&heap_mutex);
+	old = space.heap_end;
+	end = old + (vaddr_t)delta;
+	if (delta < 0 ? end > old || end < HEAP_BASE : end < old || end > MAP_AREA_BASE)
+		old = 0;
+	else if (heap_resize(old, end))
+		old = 0;
+	else
+		space.heap_end = end;
+	mutex_unlock(&heap_mutex);
+	return old;
+}
+
+/* ---- map_lookup ---- */
+bool map_lookup(vaddr_t addr, struct map_info *out)
+{
+	unsigned long flags = spin_lock(&space.lock);
+	const struct vma *vma = vma_find_locked(addr);
+
+	if (vma)
+		*out = (struct map_info){
+		    .start = vma_start(vma),
+		    .end = vma->end,
+		    .prot = vma->prot,
+		    .kind = vma->kind,
+		    .offset = vma->pgoff * PAGE_SIZE,
+		    .object = vma->object,
+		};
+	spin_unlock(&space.lock, flags);
+	return vma;
+}

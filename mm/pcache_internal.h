@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Between the files of the page cache: pcache.c (states, look-up), pcache_read.c (filling), pcache_write.c (writing),
+ * pcache_remove.c, writeback.c (the thread), reclaim.c (the evictor), rmap.c (entries that show a page).
+ *
+ * Pins: 0 for a page at rest. Whoever uses a page outside the page lock has pinned it; a transfer pins its pages. A
+ * page that is taken out of the cache while pinned has object NULL, and the last pin frees its frame.
+ */
+#pragma once
+
+#include "arch/pt.h"
+#include "mm/pcache.h"
+
+/* ---- pcache.c. _locked: the page lock is held ---- */
+struct cache_counts {
+	atomic_size_t pages, filling, dirty, writing; // states, of all objects; mm/pcache.c
+	atomic_size_t limit;			      // pcache_limit
+	atomic_uint_least64_t hits, fills, writes, evicted;
+};
+extern struct cache_counts cache_counts;
+
+static inline unsigned page_flags(const struct page *page)
+{
+	/* Acquire pairs with the release in page_state_change: what a fill brought is seen once it is uptodate. */
+	return atomic_load_explicit(&page->flags, memory_order_acquire);
+}
+
+/* The one function that changes states; asserts that the step is legal. Tags, counts and lists follow. */
+void page_state_change(struct pcache_object *obj, struct page *page, unsigned set, unsigned clear);
+void page_make_dirty_locked(struct pcache_object *obj, struct page *page);
+
+/* Fresh frame into the cache, pinned once by the caller of frame_get. 0, -EEXIST, -ENOMEM. */
+int page_insert_locked(struct pcache_object *obj, pgidx_t index, struct page *page, unsigned state);
+/* Out of the cache; waiters and pins keep the frame. Clean (dirty contents are dropped), no transfer, unmapped. */
+void page_detach_locked(struct pcache_object *obj, struct page *page);
+
+void page_pin(struct page *page);
+/* Drops a pin. True: the page was detached and this was the last, the caller frees the frame once nothing is locked. */
+bool page_unpin_locked(struct page *page);
+
+/* Waits until none of the flags is set. The page is pinned. */
+void page_wait(struct page *page, unsigned flags);
+void page_wake(struct page *page);
+
+/* Reserves the blocks behind a pinned page unless it is backed. map_lock held. */
+int page_reserve(struct pcache_object *obj, struct page *page);
+
+static inline pgidx_t pages_in(uint64_t bytes)
+{
+	return (bytes + PAGE_SIZE - 1) / PAGE_SIZE;
+}
+
+/* ---- pcache_read.c ---- */
+/* A frame for the cache, within the limit. NULL: nothing can be evicted. */
+struct page *cache_frame_get(void);
+
+/* ---- pcache_write.c ---- */
+/*
+ * Starts one write of adjacent dirty pages, the first at or after *index, and moves *index behind them. Pages that are
+ * being written already are waited for, or passed over. Returns how many pages; 0: there are none up to last.
+ */
+size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait);
+
+/* ---- rmap.c: with the page lock held; the address space's lock is taken inside ---- */
+void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
+void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
+/* Used through a mapping since the last call, or mapped by a locked one. */
+bool rmap_in_use(struct pcache_object *obj, struct page *page);
+/* For assertions: some entry lets stores through; the entries that show it are as many as page->mapped. */
+bool rmap_writable(struct pcache_object *obj, struct page *page);
+bool rmap_count_is_right(struct pcache_object *obj, struct page *page);
+/*
+ * Removes the private copies that mappings have of pages first .. last, a bounded number at a time; true: there may be
+ * more. No lock held.
+ */
+bool rmap_remove_copies(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/* ---- writeback.c ---- */
+int writeback_init(void);
+/* The object has its first, or no more, pages dirty or writing. Page lock held. */
+void writeback_object_dirty(struct pcache_object *obj);
+void writeback_object_clean(struct pcache_object *obj);
+/* A page became dirty; a transfer ended. Any context. */
+void writeback_dirtied(void);
+void writeback_transfer_ended(bool well);
+/* A write of the object ended: failed ones are tried again later and later. Page lock held. */
+void writeback_object_written(struct pcache_object *obj, int err);
+/* Waits until the writeback thread lets the object go. */
+void writeback_object_wait(struct pcache_object *obj);
+/*
+ * Asks for writes and waits for a transfer to end. False: none is under way and none ended well, so waiting longer
+ * frees nothing. No spinlock held.
+ */
+bool writeback_wait_progress(void);
+/*
+ * Lets a thread that makes pages dirty go on at the pace at which the card takes them. 0, or -EIO: too much is dirty
+ * and the card takes no more. Sleeps.
+ */
+int writeback_throttle(void);
+/* Calls visit for each object with dirty pages, once; the first error. */
+int writeback_each_object(int (*visit)(struct pcache_object *obj));
+
+/* ---- reclaim.c ---- */
+void lru_add(struct page *page);
+void lru_remove(struct page *page);
+/* Waits until the evictor has let go of all objects. */
+void reclaim_quiesce(void);
+size_t reclaim_drop_clean(void);

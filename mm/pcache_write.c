@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Writing pages. How a page is made clean without losing a store (I3):
+ *
+ *   1. page lock: set writing and cleaning, narrow every entry that shows the page
+ *   2. no lock:   shootdown. A store through a stale entry until here is part of the write; from here on stores fault
+ *   3. page lock: if cleaning is still set, clear dirty. Whoever made the page storable since step 1 has cleared
+ *      cleaning: then it stays dirty, and will be written once more
+ *   4. no lock:   ops->write, which takes the bytes from here on
+ *
+ * A writer through the linear map (PAGE_STORING) may go on storing throughout: its pcache_put makes the page dirty
+ * again. Writing excludes a second write of the page; nothing here waits for memory.
+ */
+
+#include <assert.h>
+#include <errno.h>
+
+#include "mm/pcache_internal.h"
+
+/* The first dirty page at or after *index that is not being written; one that is, is waited for or passed over. */
+static struct page *find_dirty(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, unsigned long *flags)
+{
+	for (;;) {
+		struct page *page = radix_next_tagged(&obj->pages, index, PCACHE_TAG_DIRTY);
+
+		if (!page || *index > last)
+			return NULL;
+		if (!(page_flags(page) & PAGE_WRITING))
+			return page;
+		if (!wait) {
+			++*index;
+			continue;
+		}
+		page_pin(page);
+		spin_unlock(&obj->lock, *flags);
+		page_wait(page, PAGE_WRITING);
+		pcache_put(page);
+		*flags = spin_lock(&obj->lock);
+	}
+}
+
+/* Step 1 for the page and the dirty ones that follow it without a gap. */
+static size_t run_begin_locked(struct pcache_object *obj, struct page *page, pgidx_t last, struct page **run,
+			       struct pt_batch *batch)
+{
+	const pgidx_t first = page->index;
+	size_t n = 0;
+
+	do {
+		page_pin(page);
+		page_state_change(obj, page, PAGE_WRITING | PAGE_CLEANING, 0);
+		rmap_narrow(obj, page, batch);
+		run[n++] = page;
+		if (n == PCACHE_RUN_MAX || last - first < n)
+			break;
+		page = radix_get(&obj->pages, first + n);
+	} while (page && (page_flags(page) & (PAGE_DIRTY | PAGE_WRITING)) == PAGE_DIRTY);
+	return n;
+}
+
+size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait)
+{
+	struct page *run[PCACHE_RUN_MAX];
+	struct pt_batch batch = PT_BATCH_INIT;
+	unsigned long flags = spin_lock(&obj->lock);
+	struct page *page = find_dirty(obj, index, last, wait, &flags);
+	pgidx_t first = *index;
+	size_t n;
+
+	if (!page) {
+		spin_unlock(&obj->lock, flags);
+		return 0;
+	}
+	n = run_begin_locked(obj, page, last, run, &batch);
+	spin_unlock(&obj->lock, flags);
+
+	pt_batch_flush(&batch);
+
+	flags = spin_lock(&obj->lock);
+	for (size_t i = 0; i < n; i++) {
+		if (page_flags(run[i]) & PAGE_CLEANING)
+			page_state_change(obj, run[i], 0, PAGE_DIRTY | PAGE_CLEANING);
+	}
+	spin_unlock(&obj->lock, flags);
+
+	*index = first + n;
+	atomic_fetch_add_explicit(&cache_counts.writes, n, memory_order_relaxed);
+	obj->ops->write(obj, first, run, n);
+	return n;
+}
+
+static void record_error(struct pcache_object *obj, int err)
+{
+	atomic_store(&obj->write_errno, err);
+	atomic_fetch_add(&obj->write_errseq, 1);
+}
+
+void pcache_write_done(struct page *page, int err)
+{
+	struct pcache_object *obj = page->object; // stays while it is written
+	unsigned long flags = spin_lock(&obj->lock);
+
+	assert(err <= 0 && page_flags(page) & PAGE_WRITING);
+	if (err) {
+		page_state_change(obj, page, PAGE_DIRTY | PAGE_ERROR, PAGE_WRITING | PAGE_CLEANING);
+		record_error(obj, err);
+	} else {
+		page_state_change(obj, page, PAGE_WRITTEN, PAGE_WRITING | PAGE_ERROR);
+	}
+	writeback_object_written(obj, err);
+	page_wake(page);
+	page_unpin_locked(page);
+	spin_unlock(&obj->lock, flags);
+	writeback_transfer_ended(!err);
+}
+
+/* ---- by range ---- */
+/* Pinned; dirty or being written, at or after *index. */
+static struct page *find_busy(struct pcache_object *obj, pgidx_t *index, pgidx_t last)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	pgidx_t dirty_at = *index, writing_at = *index;
+	struct page *dirty = radix_next_tagged(&obj->pages, &dirty_at, PCACHE_TAG_DIRTY);
+	struct page *page = radix_next_tagged(&obj->pages, &writing_at, PCACHE_TAG_WRITING);
+
+	*index = writing_at;
+	if (!page || (dirty && dirty_at < writing_at)) {
+		page = dirty;
+		*index = dirty_at;
+	}
+	if (page && *index <= last)
+		page_pin(page);
+	else
+		page = NULL;
+	spin_unlock(&obj->lock, flags);
+	return page;
+}
+
+int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	pgidx_t index = first;
+	struct page *page;
+	int err = 0;
+
+	while (write_run(obj, &index, last, true) > 0)
+		;
+	/*
+	 * Each page of these writes is now in one of four states: written well, and possibly dirty anew; being written;
+	 * failed; failed and being tried again, which decides. The error flag stays until a write ends well.
+	 */
+	for (index = first; (page = find_busy(obj, &index, last)); index++) {
+		if (page_flags(page) & (PAGE_WRITING | PAGE_ERROR))
+			page_wait(page, PAGE_WRITING);
+		if (!err && page_flags(page) & PAGE_ERROR)
+			err = atomic_load(&obj->write_errno);
+		pcache_put(page);
+	}
+	return err;
+}
+
+void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	while (write_run(obj, &first, last, false) > 0)
+		;
+}
+
+int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	int err = pcache_write_range(obj, first, last);
+	int sync_err = obj->ops->sync(obj); // also without anything to write: I7
+
+	return err ? err : sync_err;
+}
+
+static int write_whole(struct pcache_object *obj)
+{
+	return pcache_write_range(obj, 0, PGIDX_MAX);
+}
+
+int pcache_write_all(void)
+{
+	return writeback_each_object(write_whole);
+}
+
+/* ---- errors ---- */
+void pcache_flush_failed(struct pcache_object *obj, int err)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+
+	for (pgidx_t index = 0;; index++) {
+		struct page *page = radix_next(&obj->pages, &index);
+
+		if (!page)
+			break;
+		if ((page_flags(page) & (PAGE_WRITTEN | PAGE_BACKED)) == (PAGE_WRITTEN | PAGE_BACKED))
+			page_make_dirty_locked(obj, page);
+	}
+	record_error(obj, err);
+	spin_unlock(&obj->lock, flags);
+}
+
+int pcache_error_since(struct pcache_object *obj, unsigned *seen)
+{
+	unsigned now = atomic_load(&obj->write_errseq);
+
+	if (now == *seen)
+		return 0;
+	*seen = now;
+	return atomic_load(&obj->write_errno);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Mapping calls work on ranges that begin and end inside mappings: what they share. Inside mm/ only. */
+#pragma once
+
+#include "mm/vma.h"
+
+/* Structures for the two mappings that cutting a range out can split, taken before space.change. */
+struct spares {
+	struct vma *vma[2];
+};
+int spares_take(struct spares *spares); // 0 or -ENOMEM
+void spares_give(struct spares *spares);
+
+/* addr is aligned and [addr, addr + len) lies where mappings can be; len is rounded up to pages. */
+bool range_is_good(vaddr_t addr, size_t *len);
+
+/* space.change held: */
+/* Splits what crosses start and end. */
+void range_isolate(vaddr_t start, vaddr_t end, struct spares *spares);
+/* Unmaps all of it; the mappings go to the list. */
+void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list_node *dead);
+bool range_is_mapped(vaddr_t start, vaddr_t end);

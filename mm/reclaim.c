@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The evictor. All pages of the cache are in one list, oldest first; it takes them from the front in small batches,
+ * gives those used since the last look a second chance at the back, unmaps the clean rest, finishes the shootdown, and
+ * frees what nobody took up again in between (I4). Dirty pages are left to the writeback thread, which whoever waits
+ * for memory asks to write. A thread keeps some frames free ahead of need.
+ *
+ * Locks: evictor.mutex is held for a batch, and never while waiting for I/O: whoever destroys an object takes it once
+ * after its last page has gone, so an object whose page the evictor has seen stays for the batch. lru.lock is after the
+ * page lock, and nothing is taken under it.
+ */
+
+#include "mm/reclaim.h"
+
+#include <assert.h>
+
+#include "kernel/thread.h"
+#include "mm/kmalloc.h"
+#include "mm/pcache_internal.h"
+#include "mm/vma.h"
+
+#define BATCH 16
+#define MARGIN_MIN 4 // frames between the reserve, the low and the high mark
+#define MARGIN_MAX 512
+#define RECLAIMER_STACK_SIZE (16 * 1024)
+
+static struct {
+	struct spinlock lock;
+	struct list_node pages; // struct page.lru
+	size_t count;
+} lru = {.lock = SPINLOCK_INIT("lru"), .pages = LIST_INIT(lru.pages)};
+
+static struct {
+	struct mutex mutex;
+	struct list_node shrinkers; // added at start, never removed
+
+	struct spinlock lock; // guards the thread's sleep
+	struct waitq waitq;
+	atomic_bool wanted;
+	atomic_size_t low, high; // marks; 0 before the thread runs
+} evictor = {
+    .mutex = MUTEX_INIT(evictor.mutex, "evictor"),
+    .shrinkers = LIST_INIT(evictor.shrinkers),
+    .lock = SPINLOCK_INIT("evictor"),
+    .waitq = WAITQ_INIT(evictor.waitq),
+};
+
+struct victim {
+	struct page *page; // pinned
+	struct pcache_object *obj;
+};
+
+void lru_add(struct page *page)
+{
+	unsigned long flags = spin_lock(&lru.lock);
+
+	list_push_back(&lru.pages, &page->lru);
+	lru.count++;
+	spin_unlock(&lru.lock, flags);
+}
+
+void lru_remove(struct page *page)
+{
+	unsigned long flags = spin_lock(&lru.lock);
+
+	list_remove(&page->lru);
+	lru.count--;
+	spin_unlock(&lru.lock, flags);
+}
+
+static size_t lru_count(void)
+{
+	unsigned long flags = spin_lock(&lru.lock);
+	size_t count = lru.count;
+
+	spin_unlock(&lru.lock, flags);
+	return count;
+}
+
+/* The oldest pages, which are from now on the youngest. */
+static size_t lru_take(struct victim *victims, size_t max)
+{
+	unsigned long flags = spin_lock(&lru.lock);
+	size_t n = min_of(max, lru.count);
+
+	for (size_t i = 0; i < n; i++) {
+		struct list_node *node = list_pop_front(&lru.pages);
+		struct page *page = list_entry(node, struct page, lru);
+
+		list_push_back(&lru.pages, node);
+		page_pin(page);
+		victims[i] = (struct victim){page, page->object};
+	}
+	spin_unlock(&lru.lock, flags);
+	return n;
+}
+
+/* Clean, and nobody's but the evictor's. */
+static bool is_idle_locked(const struct victim *v)
+{
+	const unsigned busy = PAGE_FILLING | PAGE_DIRTY | PAGE_WRITING;
+
+	return v->page->object == v->obj && atomic_load(&v->page->pins) == 1 && !(page_flags(v->page) & busy);
+}
+
+/* First step: unmaps it if it may go. */
+static bool victim_unmap(const struct victim *v, struct pt_batch *batch, bool only_unused)
+{
+	unsigned long flags = spin_lock(&v->obj->lock);
+	bool goes = is_idle_locked(v);
+
+	if (goes && only_unused) {
+		goes = v->page->mapped == 0;
+	} else if (goes && page_flags(v->page) & PAGE_REFERENCED) {
+		page_state_change(v->obj, v->page, 0, PAGE_REFERENCED);
+		goes = false;
+	} else if (goes && v->page->mapped) {
+		goes = !rmap_in_use(v->obj, v->page);
+	}
+	if (goes && v->page->mapped)
+		rmap_unmap(v->obj, v->page, batch);
+	spin_unlock(&v->obj->lock, flags);
+	return goes;
+}
+
+/* Second step, after the shootdown: frees it unless it was taken up again. Drops the pin either way. */
+static bool victim_free(const struct victim *v, bool goes)
+{
+	unsigned long flags = spin_lock(&v->obj->lock);
+	bool freed, last;
+
+	freed = goes && is_idle_locked(v) && v->page->mapped == 0;
+	if (freed)
+		page_detach_locked(v->obj, v->page);
+	last = page_unpin_locked(v->page);
+	spin_unlock(&v->obj->lock, flags);
+	if (last)
+		frame_free(v->page);
+	return freed;
+}
+
+/* evictor.mutex held. */
+static size_t evict_batch(size_t max, bool only_unused, size_t *looked_at)
+{
+	struct victim victims[BATCH];
+	bool goes[BATCH];
+	struct pt_batch batch = PT_BATCH_INIT;
+	size_t n = lru_take(victims, min_of(max, (size_t)BATCH)), freed = 0;
+
+	for (size_t i = 0; i < n; i++)
+		goes[i] = victim_unmap(&victims[i], &batch, only_unused);
+	pt_batch_flush(&batch);
+	for (size_t i = 0; i < n; i++)
+		freed += victim_free(&victims[i], goes[i]);
+	atomic_fetch_add_explicit(&cache_counts.evicted, freed, memory_order_relaxed);
+	*looked_at = n;
+	return freed;
+}
+
+static size_t shrink(size_t want)
+{
+	size_t freed = 0;
+
+	for (struct list_node *it = evictor.shrinkers.next; it != &evictor.shrinkers && freed < want; it = it->next)
+		freed += list_entry(it, struct shrinker, node)->shrink(want - freed);
+	return freed;
+}
+
+size_t reclaim(size_t want)
+{
+	size_t freed = 0, looked_at, left;
+
+	mutex_lock(&evictor.mutex);
+	left = 2 * lru_count(); // each page may have a second chance
+	while (freed < want && left > 0) {
+		freed += evict_batch(left, false, &looked_at);
+		if (looked_at == 0)
+			break;
+		left -= min_of(left, looked_at);
+	}
+	mutex_unlock(&evictor.mutex);
+	if (freed < want)
+		freed += shrink(want - freed);
+	if (freed == 0)
+		freed = tables_prune_all();
+	return freed;
+}
+
+size_t reclaim_drop_clean(void)
+{
+	size_t freed = 0, looked_at, left;
+
+	mutex_lock(&evictor.mutex);
+	for (left = lru_count(); left > 0; left -= min_of(left, looked_at)) {
+		freed += evict_batch(left, true, &looked_at);
+		if (looked_at == 0)
+			break;
+	}
+	mutex_unlock(&evictor.mutex);
+	return freed;
+}
+
+void reclaim_quiesce(void)
+{
+	mutex_lock(&evictor.mutex);
+	mutex_unlock(&evictor.mutex);
+}
+
+void shrinker_register(struct shrinker *s)
+{
+	list_push_back(&evictor.shrinkers, &s->node);
+}
+
+/* ---- memory for those who wait ---- */
+struct page *frame_get(void)
+{
+	struct page *page;
+
+	assert(thread_may_sleep());
+	while (!(page = frame_alloc_normal())) {
+		if (reclaim(BATCH) == 0 && !writeback_wait_progress())
+			return frame_alloc_normal();
+	}
+	return page;
+}
+
+void *kmalloc_wait(size_t size)
+{
+	void *p;
+
+	assert(thread_may_sleep());
+	while (!(p = kmalloc(size))) {
+		if (reclaim(BATCH) == 0 && !writeback_wait_progress())
+			return kmalloc(size);
+	}
+	return p;
+}
+
+/* ---- ahead of need ---- */
+bool reclaim_is_near(void)
+{
+	return frame_free_count() < atomic_load_explicit(&evictor.low, memory_order_relaxed);
+}
+
+void reclaim_poke(size_t free)
+{
+	unsigned long flags;
+
+	if (free >= atomic_load_explicit(&evictor.low, memory_order_relaxed) ||
+	    atomic_exchange_explicit(&evictor.wanted, true, memory_order_relaxed))
+		return;
+	flags = spin_lock(&evictor.lock);
+	waitq_wake_one(&evictor.waitq);
+	spin_unlock(&evictor.lock, flags);
+}
+
+static void *reclaimer_main(void *arg)
+{
+	const size_t high = atomic_load(&evictor.high);
+
+	(void)arg;
+	for (;;) {
+		unsigned long flags = spin_lock(&evictor.lock);
+
+		while (!atomic_exchange(&evictor.wanted, false))
+			waitq_wait(&evictor.waitq, &evictor.lock, &flags);
+		spin_unlock(&evictor.lock, flags);
+		for (size_t free; (free = frame_free_count()) < high;) {
+			if (reclaim(high - free) == 0 && !writeback_wait_progress())
+				break;
+		}
+	}
+	return NULL;
+}
+
+int reclaim_init(void)
+{
+	size_t margin = min_of(max_of(frame_total() / 64, (size_t)MARGIN_MIN), (size_t)MARGIN_MAX);
+
+	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
+	atomic_store(&evictor.low, frame_reserve() + margin);
+	return thread_create("reclaimer", RECLAIMER_STACK_SIZE, reclaimer_main, NULL, NULL);
+}

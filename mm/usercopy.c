@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Pinning application pages. The entry is read and its page pinned under the address space's lock: entries are changed
+ * under it, and frames are freed after that, so a page seen there does not go before the pin. Sleeps in faults and for
+ * the page lock's owner never.
+ */
+
+#include "mm/usercopy.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "arch/uaccess.h"
+#include "mm/pcache_internal.h"
+#include "mm/vma.h"
+
+/* Kernel memory as it is, if it is memory at all. */
+static int pin_kernel(vaddr_t at, size_t len, struct user_pin *out)
+{
+	uint32_t word;
+
+	if (at + len < at || !uaccess_peek32((const void *)align_down(at, 4ul), &word) ||
+	    !uaccess_peek32((const void *)align_down(at + len - 1, 4ul), &word))
+		return -EFAULT;
+	out->kva = (void *)at;
+	out->len = len;
+	return 0;
+}
+
+/* Pins what the entry shows if it gives the right. */
+static bool pin_shown(vaddr_t va, bool write, struct user_pin *out)
+{
+	unsigned long flags = spin_lock(&space.lock);
+	struct vma *vma = vma_find_locked(va);
+	pte_t e = vma ? pt_get(va) : pte_none();
+	bool shown = pte_is_present(e) && (pte_rights(e) & (write ? PT_W : PT_R));
+
+	if (shown) {
+		out->page = entry_page(e);
+		out->vma = vma;
+		page_pin(out->page);
+		vma_ref(vma);
+	}
+	spin_unlock(&space.lock, flags);
+	return shown;
+}
+
+/*
+ * The pin stores through the linear map: the page is dirty, and will be again at the end. Nobody holds map_lock, so the
+ * page may have been cleaned since the entry was seen, or have lost its block: then it must be faulted in again.
+ */
+static bool begin_stores(struct user_pin *pin)
+{
+	struct pcache_object *obj = pin->page->object; // alive: the mapping holds it
+	bool ok = true;
+	unsigned long flags;
+
+	if (!obj)
+		return true; // private memory, or taken out of its file, where stores go nowhere
+	flags = spin_lock(&obj->lock);
+	if (pin->page->object == obj) {
+		ok = page_flags(pin->page) & PAGE_BACKED;
+		if (ok) {
+			page_state_change(obj, pin->page, PAGE_STORING, 0);
+			page_make_dirty_locked(obj, pin->page);
+			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
+		}
+	}
+	spin_unlock(&obj->lock, flags);
+	return ok;
+}
+
+int user_pin(const void *app, size_t len, bool write, struct user_pin *out)
+{
+	const vaddr_t at = (vaddr_t)app;
+	int error;
+
+	assert(len > 0);
+	*out = (struct user_pin){0};
+	if (at < MMAP_MIN || at >= MMAP_MAX)
+		return pin_kernel(at, len, out);
+	for (;;) {
+		if (pin_shown(at, write, out)) {
+			if (!write || begin_stores(out))
+				break;
+			user_unpin(out);
+		}
+		if (fault_serve(at, write ? FAULT_WRITE : FAULT_READ, &error) != FAULT_OK)
+			return -EFAULT;
+	}
+	out->kva = (char *)page_va(out->page) + (at & PAGE_MASK);
+	out->len = min_of(len, PAGE_SIZE - (at & PAGE_MASK));
+	return 0;
+}
+
+void user_unpin(struct user_pin *pin)
+{
+	if (!pin->page)
+		return;
+	pcache_put(pin->page);
+	vma_put(pin->vma);
+	*pin = (struct user_pin){0};
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The address space: mappings in a tree by address, and what the mapping calls, the fault and the page cache share
+ * about them. Inside mm/ only.
+ *
+ * Two locks. `change`, a mutex, is held by a mapping call from its first look to its last: only its holder adds,
+ * removes or alters mappings, so it may read the tree without more. `lock`, a spinlock, is taken beside it for each
+ * step that others must see whole, and by everyone else: it guards the tree, every field marked so, every page-table
+ * entry and table of the low half, page.mapped and the objects' lists of mappings. Order: page lock -> lock. A fault
+ * that finds no mapping looks again under `change`, so a call that replaces mappings is never seen half done.
+ */
+#pragma once
+
+#include "arch/pt.h"
+#include "arch/trap.h"
+#include "lib/tree.h"
+#include "mm/map.h"
+
+struct vma {
+	/* Constant. */
+	enum map_kind kind;
+	struct pcache_object *object; // NULL: anonymous; referenced for as long as the structure lives
+	enum map_prot max_prot;
+	bool noreserve;
+
+	/* Guarded by space.lock. */
+	struct tree_node node; // key: first address
+	vaddr_t end;
+	pgidx_t pgoff; // page of the object at the first address
+	enum map_prot prot;
+	bool charged; // its pages count in space.committed
+	bool locked;  // its pages are not evicted
+	struct readahead ra;
+	unsigned long generation;      // never the same for two states of a mapping
+	struct list_node mapping_node; // in object->mappings
+
+	struct list_node dead_node; // of the mapping call that removed it
+	atomic_uint refs;	    // one is the tree's
+};
+
+struct space {
+	struct mutex change;
+
+	struct spinlock lock;
+	struct tree tree;
+	unsigned long generation;
+	size_t committed;   // pages promised to private writable memory
+	size_t locked;	    // pages of locked mappings
+	size_t anon_frames; // frames that private memory has
+	vaddr_t cursor;	    // where the search for a gap begins
+	vaddr_t heap_end;   // map_sbrk
+};
+extern struct space space;
+
+static inline vaddr_t vma_start(const struct vma *vma)
+{
+	return vma->node.key;
+}
+
+static inline size_t vma_pages(const struct vma *vma)
+{
+	return (vma->end - vma_start(vma)) / PAGE_SIZE;
+}
+
+static inline pgidx_t vma_index(const struct vma *vma, vaddr_t va)
+{
+	return vma->pgoff + (va - vma_start(vma)) / PAGE_SIZE;
+}
+
+/* Stores go to the object, not to copies. */
+static inline bool vma_is_shared_file(const struct vma *vma)
+{
+	return vma->kind == MAP_KIND_SHARED && vma->object;
+}
+
+/* Mappings without a place of their own go above; the heap has what is below. */
+#define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
+
+/* What an entry may allow under prot. RISC-V has no page that is writable and not readable. */
+static inline enum pt_rights prot_rights(enum map_prot prot)
+{
+	return (enum pt_rights)(prot & MAP_W ? prot | MAP_R : prot);
+}
+
+/* ---- vma.c. _locked: space.lock or space.change held ---- */
+struct vma *vma_find_locked(vaddr_t va);		 // the one that covers va
+struct vma *vma_next_locked(vaddr_t va);		 // the first that ends behind va
+struct vma *vma_following_locked(const struct vma *vma); // by address
+struct vma *vma_alloc(void);				 // zeroed, one reference; makes memory free if it must
+void vma_ref(struct vma *vma);
+void vma_put(struct vma *vma); // may sleep
+/* With the mutex held; these take the spinlock. */
+void vma_insert(struct vma *vma);
+/* The part from `at` on goes into upper, and both get new generations. */
+void vma_split(struct vma *vma, vaddr_t at, struct vma *upper);
+/* Out of the tree: no fault serves it any more. It stays in its object's list. */
+void vma_detach(struct vma *vma);
+void vma_forget_object(struct vma *vma);
+/* Joins the mappings in and beside [start, end) that are alike; those no longer needed go to the list. */
+void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead);
+void vmas_put(struct list_node *dead); // no lock held
+
+/* ---- entries.c: page-table entries of a range ---- */
+/* What an entry shows: the zero page, a page of the cache, or private memory. */
+struct page *entry_page(pte_t e);
+bool page_is_cached(const struct page *page);
+extern struct page *zero_page;
+int zero_page_init(void);
+
+/* Removes what is mapped in [from, to); private memory is freed. */
+void entries_remove(vaddr_t from, vaddr_t to);
+/* Takes rights away: what is not in `keep`. */
+void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep);
+/* Frees the tables of [from, to) that are empty. */
+void tables_prune(vaddr_t from, vaddr_t to);
+/* The same for all mappings: how many frames came free. */
+size_t tables_prune_all(void);
+
+/* ---- fault.c, anon.c ---- */
+struct fault {
+	vaddr_t va; // of the page
+	enum fault_access access;
+	/* As found, by value: */
+	struct vma *vma; // referenced
+	unsigned long generation;
+	enum pt_rights rights;
+	pgidx_t index; // in the object
+	struct readahead ra;
+};
+enum fault_step { FAULT_STEP_DONE, FAULT_STEP_AGAIN, FAULT_STEP_FAILED };
+
+enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error);
+/* The world is as it was found: the mapping is the same, and the entry's table exists. space.lock held. */
+enum fault_step fault_recheck_locked(const struct fault *f);
+enum fault_step fault_anon(const struct fault *f, int *error);
+/* Makes the leaf table for va. 0 or -ENOMEM. Sleeps for a frame if it must. */
+int fault_prepare_table(vaddr_t va);
+/* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
+enum fault_step anon_install(const struct fault *f, struct page *frame);
+/* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
+ */
+int populate(vaddr_t start, vaddr_t end);
+
+/* ---- commit.c ---- */
+/* Promises pages of private memory: 0, or -ENOMEM and a line in the log. `what` is the call. */
+int commit_charge(size_t pages, const char *what);
+void commit_release(size_t pages);
+int commit_lock(size_t pages, const char *what);
+void commit_unlock(size_t pages);
+bool vma_needs_charge(const struct vma *vma, enum map_prot prot);
+void vma_uncharge(struct vma *vma);
