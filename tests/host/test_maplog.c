@@ -217,6 +217,7 @@ static void test_recycle(void **state)
 		assert_in_range(stats.oldest, lost + 1, 3000);
 		assert_int_equal(stats.published, 3000);
 		assert_int_equal(count, 3001 - stats.oldest);
+		assert_int_equal(stats.torn_bytes, 0);
 		dir_empty(*state);
 	}
 }
