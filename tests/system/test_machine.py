@@ -40,7 +40,7 @@ def test_exit_status(console, value, status, tmp_path):
 
 
 @pytest.mark.parametrize("console", rig.CONSOLES)
-@pytest.mark.parametrize("how", ["null", "wild", "constant", "exec", "stack"])
+@pytest.mark.parametrize("how", ["null", "wild", "high", "constant", "exec", "stack"])
 def test_application_fault(console, how, tmp_path):
     """A report, a clean file system, status 139, and what was synced before is there."""
     card = tmp_path / "card.img"
@@ -58,8 +58,9 @@ def test_application_fault(console, how, tmp_path):
 
 @pytest.mark.parametrize("console", rig.CONSOLES)
 def test_panic(console, tmp_path):
-    result = rig.probe(tmp_path / "card.img", "die", "kernel", options=["--console", console])
+    result = rig.probe(tmp_path / "card.img", "die", "panic", options=["--console", console])
     assert result.status == 134 and "kernel panic (status 134)" in result.err, rig.text_of(result)
+    assert "the application asked for it" in result.err and "die" in result.err
 
 
 def test_time_out(tmp_path):

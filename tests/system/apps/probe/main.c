@@ -91,8 +91,13 @@ static int overflow_stack(volatile char *above)
 	return frames_left-- ? overflow_stack(frame) + frame[0] : 0;
 }
 
-/* Ends badly after having stored something that must survive. how: null, wild, kernel, stack, constant, exec. */
-static int die(const char *how)
+_Noreturn void panic(const char *format, ...); // the kernel's; a call away, as everything in a unikernel
+
+/*
+ * Ends badly after having stored something that must survive. how: null, wild, high, constant, exec, stack, panic. Not
+ * inlined: the backtrace shall name it.
+ */
+__attribute__((noinline)) static int die(const char *how)
 {
 	static const char constant[] = "constant";
 	static const char data[PAGE];
@@ -101,6 +106,8 @@ static int die(const char *how)
 		return 1;
 	if (!strcmp(how, "stack"))
 		return overflow_stack(NULL);
+	if (!strcmp(how, "panic"))
+		panic("the application asked for it");
 	if (!strcmp(how, "exec"))
 		return ((int (*)(void))(uintptr_t)data)();
 	uintptr_t to = !strcmp(how, "null")	  ? 0
