@@ -16,6 +16,7 @@
 #define BITS 6
 #define SLOTS (1u << BITS)
 #define HEIGHT_MAX 11 // of 64-bit indexes
+#define TOP_SLOTS 16  // that the four bits left for the highest level can name
 #define TAGS 2
 
 struct radix_node {
@@ -265,7 +266,7 @@ static void *next_entry(const struct radix *r, uint64_t *index, int tag)
 		do {
 			if (++level > r->height)
 				return NULL;
-		} while (slot_of(at, level) == SLOTS - 1);
+		} while (slot_of(at, level) == (level == HEIGHT_MAX ? TOP_SLOTS : SLOTS) - 1);
 		at = with_digit(at, level, slot_of(at, level) + 1);
 	}
 }
