@@ -6,7 +6,6 @@
  * streams for a console. The application's main is compiled under another name (posix/host_names.h).
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,27 +56,23 @@ static size_t parse_size(const char *text)
 	return unit ? n << (10 * (unit - units + 1)) : n;
 }
 
+/* By hand: the application finds getopt as it is at a program's start. */
 static void parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {{"card", required_argument, NULL, 'c'},
-					      {"image", required_argument, NULL, 'c'},
-					      {"memory", required_argument, NULL, 'm'},
-					      {"append", required_argument, NULL, 'a'},
-					      {0}};
-	int c;
-
 	*options = (struct options){.bootargs = "", .memory = MEMORY_DEFAULT};
-	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
-		if (c == 'c')
-			options->card = optarg;
-		else if (c == 'm')
-			options->memory = parse_size(optarg);
-		else if (c == 'a')
-			options->bootargs = optarg;
+	for (int i = 1; i < argc; i += 2) {
+		if (i + 1 == argc)
+			usage(argv[0]);
+		if (strcmp(argv[i], "--card") == 0)
+			options->card = argv[i + 1];
+		else if (strcmp(argv[i], "--memory") == 0)
+			options->memory = parse_size(argv[i + 1]);
+		else if (strcmp(argv[i], "--append") == 0)
+			options->bootargs = argv[i + 1];
 		else
 			usage(argv[0]);
 	}
-	if (optind != argc || !options->card || !options->memory)
+	if (!options->card || !options->memory)
 		usage(argv[0]);
 }
 
