@@ -42,11 +42,9 @@ static int request_check(void *addr, size_t len, int prot, int flags, off_t offs
 		return -EOPNOTSUPP;
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr))
 		return -EINVAL;
-	if (len > SIZE_MAX - PAGE_MASK)
+	if (len > MMAP_MAX)
 		return -ENOMEM;
-	if (len > (size_t)INT64_MAX - (size_t)offset)
-		return -EOVERFLOW;
-	return 0;
+	return offset > (off_t)(INT64_MAX - MMAP_MAX) ? -EOVERFLOW : 0;
 }
 
 /* Takes the object behind fd into the request, with a reference, if the file was opened for it. */

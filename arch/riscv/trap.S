@@ -33,23 +33,27 @@ trap_entry:
 	sd	t1, HART_SCRATCH+8(tp)
 	sd	sp, HART_SCRATCH+16(tp)
 
-	ld	t0, HART_KSTACK_BASE(tp)
-	sub	t1, sp, t0		// room left if we are on the kernel stack
 	ld	t0, HART_KSTACK_TOP(tp)
-	bgtu	sp, t0, elsewhere
+	bgtu	sp, t0, .Lelsewhere
+	ld	t0, HART_KSTACK_BASE(tp)
+	bltu	sp, t0, .Lbelow
+	sub	t1, sp, t0
 	li	t0, TRAP_SIZE + KSTACK_RESERVE
-	bge	t1, t0, have_stack
-	li	t0, -4096
-	blt	t1, t0, elsewhere
+	bgeu	t1, t0, .Lhave_stack
+.Lbad_stack:
 	ld	sp, HART_EMERGENCY_TOP(tp)
-	j	have_stack
-elsewhere:
+	j	.Lhave_stack
+.Lbelow:
+	sub	t0, t0, sp
+	li	t1, 4096		// the guard page
+	bleu	t0, t1, .Lbad_stack
+.Lelsewhere:
 	ld	t0, HART_EMERGENCY_TOP(tp)
 	sub	t0, t0, sp
 	li	t1, EMERGENCY_STACK_SIZE
-	bltu	t0, t1, have_stack	// a look-up by the report itself
+	bltu	t0, t1, .Lhave_stack	// a look-up by the report itself
 	ld	sp, HART_KSTACK_TOP(tp)
-have_stack:
+.Lhave_stack:
 	andi	sp, sp, -16
 	addi	sp, sp, -TRAP_SIZE
 	ld	t0, HART_SCRATCH(tp)
