@@ -19,9 +19,9 @@ uaccess_copy:
 	add	a2, a1, a2		// end of source
 	xor	t0, a0, a1
 	andi	t0, t0, 7
-copy_words:
+.Lcopy_words:
 	addi	t1, a2, -8
-	bltu	t1, a1, copy_bytes	// fewer than 8 (or a range that wraps: byte by byte into its fault)
+	bltu	t1, a1, .Lcopy_bytes	// fewer than 8 (or a range that wraps: byte by byte into its fault)
 1:	andi	t1, a0, 7
 	beqz	t1, 2f
 	lbu	t2, 0(a1)
@@ -29,7 +29,7 @@ copy_words:
 	addi	a1, a1, 1
 	addi	a0, a0, 1
 	j	1b
-2:	bnez	t0, copy_shifted
+2:	bnez	t0, .Lcopy_shifted
 	addi	t1, a2, -64
 	bltu	t1, a1, 4f
 3:	ld	t2, 0(a1)
@@ -52,7 +52,7 @@ copy_words:
 	addi	a0, a0, 64
 	bleu	a1, t1, 3b
 4:	addi	t1, a2, -8
-5:	bltu	t1, a1, copy_bytes
+5:	bltu	t1, a1, .Lcopy_bytes
 	ld	t2, 0(a1)
 	sd	t2, 0(a0)
 	addi	a1, a1, 8
@@ -60,14 +60,14 @@ copy_words:
 	j	5b
 
 /* dst is aligned, src is not: two aligned words of the source make one. None lies beyond the last byte's own word. */
-copy_shifted:
+.Lcopy_shifted:
 	slli	t3, a1, 3
 	andi	t3, t3, 56		// bits to drop from the lower word
 	neg	t4, t3			// shift amounts count modulo 64
 	andi	t5, a1, -8
 	ld	t6, 0(t5)
 	addi	t1, a2, -8
-6:	bltu	t1, a1, copy_bytes
+6:	bltu	t1, a1, .Lcopy_bytes
 	ld	a3, 8(t5)
 	srl	a4, t6, t3
 	sll	a5, a3, t4
@@ -78,7 +78,7 @@ copy_shifted:
 	addi	a1, a1, 8
 	addi	a0, a0, 8
 	j	6b
-copy_bytes:
+.Lcopy_bytes:
 	beq	a1, a2, 8f
 7:	lbu	t2, 0(a1)
 	sb	t2, 0(a0)
@@ -86,7 +86,7 @@ copy_bytes:
 	addi	a0, a0, 1
 	bne	a1, a2, 7b
 8:
-copy_end:
+.Lcopy_end:
 	sub	a0, a2, a1
 	ret
 
@@ -94,29 +94,29 @@ copy_end:
 	.globl	uaccess_string
 uaccess_string:
 	mv	t0, zero
-1:	beq	t0, a2, string_end
+1:	beq	t0, a2, .Lstring_end
 	add	t1, a1, t0
-string_load:
+.Lstring_load:
 	lbu	t2, 0(t1)
-string_loaded:
+.Lstring_loaded:
 	add	t1, a0, t0
 	sb	t2, 0(t1)
-	beqz	t2, string_end
+	beqz	t2, .Lstring_end
 	addi	t0, t0, 1
 	j	1b
-string_end:
+.Lstring_end:
 	mv	a0, t0
 	ret
-string_fault:
+.Lstring_fault:
 	li	a0, -1
 	ret
 
 /* bool uaccess_peek32(const void *src, uint32_t *value) */
 	.globl	uaccess_peek32
 uaccess_peek32:
-peek32_load:
+.Lpeek32_load:
 	lwu	t0, 0(a0)
-peek32_loaded:
+.Lpeek32_loaded:
 	sw	t0, 0(a1)
 	li	a0, 1
 	ret
@@ -124,9 +124,9 @@ peek32_loaded:
 /* bool uaccess_peek64(const void *src, uint64_t *value) */
 	.globl	uaccess_peek64
 uaccess_peek64:
-peek64_load:
+.Lpeek64_load:
 	ld	t0, 0(a0)
-peek64_loaded:
+.Lpeek64_loaded:
 	sd	t0, 0(a1)
 	li	a0, 1
 	ret
@@ -134,12 +134,12 @@ peek64_loaded:
 /* bool clock_probe_stimecmp(uint64_t value): an illegal instruction unless hart and firmware let us have it */
 	.globl	clock_probe_stimecmp
 clock_probe_stimecmp:
-stimecmp_write:
+.Lstimecmp_write:
 	csrw	0x14d, a0
-stimecmp_written:
+.Lstimecmp_written:
 	li	a0, 1
 	ret
-refused:
+.Lrefused:
 	li	a0, 0
 	ret
 
@@ -147,10 +147,10 @@ refused:
 	.balign	8
 	.globl	fault_rows, fault_rows_end
 fault_rows:
-	fault_row copy_words, copy_bytes, copy_bytes, 1
-	fault_row copy_bytes, copy_end, copy_end, 1
-	fault_row string_load, string_loaded, string_fault, 1
-	fault_row peek32_load, peek32_loaded, refused, 0
-	fault_row peek64_load, peek64_loaded, refused, 0
-	fault_row stimecmp_write, stimecmp_written, refused, 0
+	fault_row .Lcopy_words, .Lcopy_bytes, .Lcopy_bytes, 1
+	fault_row .Lcopy_bytes, .Lcopy_end, .Lcopy_end, 1
+	fault_row .Lstring_load, .Lstring_loaded, .Lstring_fault, 1
+	fault_row .Lpeek32_load, .Lpeek32_loaded, .Lrefused, 0
+	fault_row .Lpeek64_load, .Lpeek64_loaded, .Lrefused, 0
+	fault_row .Lstimecmp_write, .Lstimecmp_written, .Lrefused, 0
 fault_rows_end:
