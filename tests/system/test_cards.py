@@ -56,7 +56,7 @@ def test_no_card_at_all(tmp_path):
     refused(result, "./cairn image")
 
 
-@pytest.mark.parametrize("bits,name", [(0x40, "extents"), (0x80, "64bit"), (0x80000000, "0x80000000")])
+@pytest.mark.parametrize("bits,name", [(0x40, "extents"), (0x80, "64bit"), (0x80000000, "bit 31")])
 def test_unknown_incompat_feature(bits, name, tmp_path):
     card = make_card(tmp_path / "card.img")
     before = set_superblock(card, 96, bits)
