@@ -72,6 +72,7 @@ void panic(const char *format, ...)
 	va_start(ap, format);
 	say(format, ap);
 	va_end(ap);
+	log_error("backtrace:");
 	backtrace_here();
 	report_end(EXIT_PANIC, 'p');
 }
