@@ -95,21 +95,29 @@ static int write_grow(struct write *w, size_t *len)
 static int write_page(struct write *w, const void *from, size_t len, uint64_t old_size)
 {
 	struct pcache_object *object = &w->inode->object;
-	const uint64_t start = align_down(w->at, (uint64_t)PAGE_SIZE);
-	const bool whole = w->at == start && (len == PAGE_SIZE || w->at + len >= object->size);
+	const size_t offset = w->at % PAGE_SIZE;
+	const bool is_new = w->at - offset >= old_size;
+	const bool whole = offset == 0 && (len == PAGE_SIZE || w->at + len >= object->size);
 	struct page *page;
+	char *to;
 	int err;
 
-	/* A page that is all new, or all overwritten, is not read. */
-	if (whole || start >= old_size)
+	/* A page that is all new, or all overwritten up to the file's end, is not read; what is around is zeros. */
+	if (whole || is_new)
 		err = pcache_get_overwrite(object, w->at / PAGE_SIZE, &page);
 	else
 		err = pcache_get(object, w->at / PAGE_SIZE, NULL, &page);
 	if (err)
 		return err;
 	err = pcache_make_dirty(page);
-	if (!err)
-		memmove((char *)page_va(page) + (w->at - start), from, len);
+	if (!err) {
+		to = page_va(page);
+		memmove(to + offset, from, len);
+		if (is_new)
+			memset(to, 0, offset);
+		if (whole || is_new)
+			memset(to + offset + len, 0, PAGE_SIZE - offset - len);
+	}
 	pcache_put(page);
 	return err;
 }

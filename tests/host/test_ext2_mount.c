@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What mounts, what does not, and what is said about it; what a mount and an unmount leave on the card; repairing a
+ * volume that was not unmounted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/buffer.h"
+#include "fs/ext2/format.h"
+#include "fs/fs.h"
+#include "tests/host/harness.h"
+#include "tests/host/image.h"
+
+static int *result; // shared with runs
+
+static void mount_only(void *arg)
+{
+	struct blkdev *disk = harness_start_disk();
+	const bool read_only = arg != NULL;
+
+	harness_start_mm();
+	assert_int_equal(fs_init(), 0);
+	*result = fs_mount_root(disk, read_only);
+	if (*result == 0)
+		assert_int_equal(fs_unmount_all(), 0);
+}
+
+static const char *mount_image(const char *image, bool read_only, const char *save)
+{
+	struct harness h = {.frames = 2048, .disk = {.image = image, .save = save}};
+	const char *log;
+
+	if (!result)
+		result = harness_shared(sizeof(*result));
+	if (harness_status(&h, mount_only, read_only ? result : NULL, &log))
+		fail_msg("the run failed:\n%s", log);
+	return log;
+}
+
+static void check(const char *image, bool read_only, int expected, const char *said)
+{
+	const char *log = mount_image(image, read_only, NULL);
+
+	if (*result != expected)
+		fail_msg("mount: %d, not %d\n%s", *result, expected, log);
+	if (said && !strstr(log, said))
+		fail_msg("\"%s\" is not in:\n%s", said, log);
+}
+
+static void poke_super(const char *image, size_t field, uint32_t value, size_t width)
+{
+	image_poke(image, EXT2_SUPER_OFFSET + field, &value, width);
+}
+
+#define POKE(image, field, value)                                                                                      \
+	poke_super(image, offsetof(struct ext2_super, field), value, sizeof(((struct ext2_super *)0)->field))
+
+static const char *fresh(const char *options)
+{
+	const char *image = image_path("mount");
+
+	image_mke2fs(image, "4M", options);
+	return image;
+}
+
+static void test_features(void **state)
+{
+	static const struct {
+		uint32_t incompat, ro;
+		const char *name;
+	} cases[] = {
+	    {0x40, 0, "extents"},
+	    {0x80, 0, "64bit"},
+	    {0x200, 0, "flex_bg"},
+	    {0x8000, 0, "inline_data"},
+	    {0x20000000, 0, "unknown (bit 29)"},
+	    {0, 0x400, "metadata_csum"},
+	    {0, 0x10, "uninit_bg"},
+	    {0, 0x8, "huge_file"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		const char *image = fresh("-b 1024");
+
+		POKE(image, feature_incompat, EXT2_INCOMPAT_FILETYPE | cases[i].incompat);
+		POKE(image, feature_ro_compat, EXT2_RO_SPARSE_SUPER | cases[i].ro);
+		check(image, false, cases[i].incompat ? -ENOTSUP : -EROFS, cases[i].name);
+		check(image, true, cases[i].incompat ? -ENOTSUP : 0, cases[i].name);
+	}
+}
+
+static void test_journal(void **state)
+{
+	const char *image;
+
+	(void)state;
+	image = fresh("-b 1024 -O has_journal");
+	check(image, false, 0, NULL);
+	POKE(image, feature_incompat, EXT2_INCOMPAT_FILETYPE | EXT2_INCOMPAT_RECOVER);
+	check(image, false, -ENOTSUP, "run e2fsck");
+}
+
+static void test_ext4(void **state)
+{
+	(void)state;
+	check(fresh("-O extents,flex_bg,metadata_csum"), false, -ENOTSUP, "extents");
+}
+
+static void test_bad_geometry(void **state)
+{
+	(void)state;
+#define BAD(field, value, expected, said)                                                                              \
+	do {                                                                                                           \
+		const char *image_ = fresh("-b 1024");                                                                 \
+		POKE(image_, field, value);                                                                            \
+		check(image_, false, expected, said);                                                                  \
+	} while (0)
+	BAD(magic, 0, -EINVAL, "no ext2");
+	BAD(log_block_size, 6, -ENOTSUP, "not supported");
+	BAD(log_block_size, 0xffffffff, -ENOTSUP, "not supported");
+	BAD(blocks_count, 1 << 20, -EUCLEAN, "too small");
+	BAD(blocks_count, 0, -EUCLEAN, "number of blocks");
+	BAD(blocks_per_group, 0, -EUCLEAN, "blocks per group");
+	BAD(blocks_per_group, 7, -EUCLEAN, "blocks per group");
+	BAD(inodes_per_group, 0, -EUCLEAN, "inodes per group");
+	BAD(inodes_count, 3, -EUCLEAN, "number of inodes");
+	BAD(inode_size, 100, -EUCLEAN, "inode size");
+	BAD(inode_size, 0, -EUCLEAN, "inode size");
+	BAD(first_data_block, 0, -EUCLEAN, "first block");
+	BAD(first_ino, 1, -EUCLEAN, "first inode");
+	BAD(reserved_gdt_blocks, 0xffff, -EUCLEAN, "descriptor");
+#undef BAD
+}
+
+static void test_bad_descriptor(void **state)
+{
+	(void)state;
+	for (uint32_t at = 0; at < 12; at += 4) {
+		const char *image = fresh("-b 1024");
+		const uint32_t far = 100000;
+
+		image_poke(image, 2048 + at, &far, sizeof(far));
+		check(image, false, -EUCLEAN, "descriptor of group 0");
+	}
+}
+
+static void test_nothing_there(void **state)
+{
+	struct harness h = {.frames = 2048, .disk = {.sectors = 4}};
+	const char *log;
+
+	(void)state;
+	if (!result)
+		result = harness_shared(sizeof(*result));
+	assert_int_equal(harness_status(&h, mount_only, NULL, &log), 0);
+	assert_int_equal(*result, -EINVAL);
+	h.disk.sectors = 8192;
+	assert_int_equal(harness_status(&h, mount_only, NULL, &log), 0);
+	assert_int_equal(*result, -EINVAL);
+	assert_non_null(strstr(log, "no ext2"));
+}
+
+static void mount_device_read_only(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	struct blkdev *disk = harness_start_disk();
+
+	harness_start_mm();
+	assert_int_equal(fs_init(), 0);
+	assert_int_equal(fs_mount_root(disk, false), -EROFS);
+	assert_int_equal(fs_mount_root(disk, true), 0);
+	assert_int_equal(fs_open("/new", O_CREAT | O_RDWR, 0644), -EROFS);
+	assert_int_equal(fs_open("/lost+found", O_RDWR, 0), -EISDIR);
+	assert_int_equal(fs_mkdir("/d", 0755), -EROFS);
+	assert_int_equal(fs_unlink("/lost+found"), -EROFS);
+	assert_int_equal(fs_rename("/lost+found", "/l"), -EROFS);
+	fd = fs_open("/", O_RDONLY, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_fsync(fd, false), 0);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(fs_sync(), 0);
+	assert_int_equal(fs_unmount_all(), 0);
+}
+
+static void test_read_only_device(void **state)
+{
+	struct harness h = {.frames = 2048, .disk = {.image = fresh("-b 4096"), .read_only = true}};
+
+	(void)state;
+	harness_run(&h, mount_device_read_only, NULL);
+}
+
+static struct ext2_super read_super(const char *image)
+{
+	struct ext2_super super;
+	FILE *f = fopen(image, "rb");
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, EXT2_SUPER_OFFSET, SEEK_SET), 0);
+	assert_int_equal(fread(&super, sizeof(super), 1, f), 1);
+	assert_int_equal(fclose(f), 0);
+	return super;
+}
+
+static void test_mark(void **state)
+{
+	const char *image = fresh("-b 2048"), *out = image_path("mount-out");
+	struct ext2_super super;
+
+	(void)state;
+	mount_image(image, false, out);
+	super = read_super(out);
+	assert_int_equal(super.state, EXT2_STATE_VALID);
+	assert_int_equal(super.mount_count, 1);
+	assert_int_equal(image_e2fsck(out, "-n"), 0);
+}
+
+static void mount_and_leave(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	harness_start();
+	fd = fs_open("/kept", O_CREAT | O_RDWR, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_fallocate(fd, 0, 300000), 0);
+	assert_int_equal(fs_pwrite(fd, "acknowledged", 12, 100000), 12);
+	assert_int_equal(fs_fsync(fd, false), 0);
+	/* Deleted but open, and being written: the cut comes with both. */
+	fd = fs_open("/gone", O_CREAT | O_RDWR, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_fallocate(fd, 0, 500000), 0);
+	assert_int_equal(fs_unlink("/gone"), 0);
+	assert_int_equal(fs_sync(), 0);
+}
+
+static void mount_after_cut(void *arg)
+{
+	char text[13] = "";
+	struct fs_space space;
+	int fd;
+
+	(void)arg;
+	harness_start();
+	fd = fs_open("/kept", O_RDONLY, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_pread(fd, text, 12, 100000), 12);
+	assert_string_equal(text, "acknowledged");
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(fs_open("/gone", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(fs_space(&space), 0);
+	*result = (int)space.blocks_free;
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_unclean(void **state)
+{
+	static const char *const options[] = {"-b 1024", "-b 2048 -I 256", "-b 4096"};
+
+	(void)state;
+	if (!result)
+		result = harness_shared(sizeof(*result));
+	for (size_t i = 0; i < array_size(options); i++) {
+		const char *image = fresh(options[i]), *cut = image_path("mount-cut"), *out = image_path("mount-out");
+		struct harness h = {.frames = 2048, .disk = {.image = image, .save = cut}};
+		const char *log;
+
+		harness_run(&h, mount_and_leave, NULL);
+		assert_int_equal(read_super(cut).state & EXT2_STATE_VALID, 0);
+		h.disk.image = cut;
+		h.disk.save = out;
+		if (harness_status(&h, mount_after_cut, NULL, &log))
+			fail_msg("%s", log);
+		assert_non_null(strstr(log, "was not unmounted"));
+		assert_non_null(strstr(log, "1 deleted files removed"));
+		assert_int_equal(image_e2fsck(out, "-n"), 0);
+		assert_int_equal(read_super(out).free_blocks, *result);
+	}
+}
+
+/* Leaked blocks and wrong counts, as a cut leaves them, made by hand. */
+static void test_recount(void **state)
+{
+	const char *image = fresh("-b 1024"), *out = image_path("mount-out");
+	const uint8_t ones[64] = {[0 ... 63] = 0xff};
+	struct ext2_super super = read_super(image);
+	struct ext2_group group;
+	FILE *f = fopen(image, "rb");
+	const char *log;
+
+	(void)state;
+	assert_non_null(f);
+	assert_int_equal(fseek(f, 2048, SEEK_SET), 0);
+	assert_int_equal(fread(&group, sizeof(group), 1, f), 1);
+	assert_int_equal(fclose(f), 0);
+	image_poke(image, group.block_bitmap * 1024ull + 256, ones, sizeof(ones));
+	POKE(image, free_blocks, super.free_blocks - 999);
+	POKE(image, free_inodes, 1);
+	POKE(image, state, 0);
+	log = mount_image(image, false, out);
+	assert_int_equal(*result, 0);
+	assert_non_null(strstr(log, "512 leaked blocks freed"));
+	assert_int_equal(image_e2fsck(out, "-n"), 0);
+	assert_int_equal(read_super(out).free_blocks, super.free_blocks);
+}
+
+static void test_recount_refuses(void **state)
+{
+	const char *image = fresh("-b 1024");
+
+	(void)state;
+	image_debugfs(image, "write /proc/self/exe a\nwrite /proc/self/exe b\n");
+	/* Both claim the first block of a. */
+	image_debugfs(image, "sif a block[0] 900\nsif b block[0] 900\nssv state 0\n");
+	check(image, false, -EUCLEAN, "block 900 belongs to inode");
+}
+
+static void damaged_in_use(void *arg)
+{
+	const bool continues = arg != NULL;
+	uint8_t byte;
+	int fd;
+
+	harness_start();
+	fd = fs_open("/a", O_RDONLY, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_pread(fd, &byte, 1, 0), -EUCLEAN);
+	assert_int_equal(fs_pread(fd, &byte, 1, 4096), 1);
+	assert_int_equal(fs_close(fd), 0);
+	fd = fs_open("/new", O_CREAT | O_RDWR, 0644);
+	if (continues)
+		assert_int_equal(fs_close(fd), 0);
+	else
+		assert_int_equal(fd, -EROFS);
+	assert_int_equal(fs_unmount_all(), 0);
+}
+
+/* A pointer out of range is found where it is used, remembered in the superblock, and errors= is honoured. */
+static void test_bad_pointer(void **state)
+{
+	static const char *const errors[] = {"-e remount-ro", "-e continue"};
+
+	(void)state;
+	for (uintptr_t i = 0; i < 2; i++) {
+		char options[64];
+		const char *image, *out = image_path("mount-out"), *log;
+		struct harness h = {.frames = 2048};
+
+		snprintf(options, sizeof(options), "-b 1024 %s", errors[i]);
+		image = fresh(options);
+		image_debugfs(image, "write /proc/self/exe a\nsif a block[0] 99999999\n");
+		h.disk = (struct simdisk){.image = image, .save = out};
+		if (harness_status(&h, damaged_in_use, i ? &h : NULL, &log))
+			fail_msg("%s", log);
+		assert_non_null(strstr(log, "points to block 99999999"));
+		assert_int_equal(read_super(out).state, EXT2_STATE_ERROR);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_features),
+	    cmocka_unit_test(test_journal),
+	    cmocka_unit_test(test_ext4),
+	    cmocka_unit_test(test_bad_geometry),
+	    cmocka_unit_test(test_bad_descriptor),
+	    cmocka_unit_test(test_nothing_there),
+	    cmocka_unit_test(test_read_only_device),
+	    cmocka_unit_test(test_mark),
+	    cmocka_unit_test(test_unclean),
+	    cmocka_unit_test(test_recount),
+	    cmocka_unit_test(test_recount_refuses),
+	    cmocka_unit_test(test_bad_pointer),
+	};
+
+	return cmocka_run_group_tests_name("ext2: mounting", tests, NULL, NULL);
+}
