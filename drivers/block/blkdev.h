@@ -5,7 +5,8 @@
  * Block devices. A request is a run of sectors and a list of memory segments. It is submitted, merged with adjacent
  * ones where that helps, carried out by the driver with scatter-gather, and completed from the interrupt. FLUSH is a
  * request: its completion means that every write completed before it was submitted is on stable media (I7).
- * Time-outs and retries are here, in one place. Partitions are devices over a part of another.
+ * Time-outs and retries are here, in one place; a FLUSH is never retried, and the first one after a reset that may have
+ * lost writes fails. Partitions are devices over a part of another.
  *
  * Requests are carried out in any order and beside each other: whoever needs one after another waits for the first.
  */
