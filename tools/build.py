@@ -54,7 +54,7 @@ def lock():
 def scons(targets):
     if not shutil.which("scons"):
         raise Failure("scons is not installed", "Run ./cairn setup.")
-    words = ["scons", "-Q", "-s" if not targets else "-Q", f"-j{min(os.cpu_count() or 1, 8)}", *targets]
+    words = ["scons", "-Q", f"-j{min(os.cpu_count() or 1, 8)}", *targets]
     with lock():
         # stderr too: standard output belongs to the application
         result = subprocess.run(words, cwd=apps.ROOT, stdin=subprocess.DEVNULL, stdout=2, check=False)

@@ -27,14 +27,17 @@ def watched():
     return sys.stderr.isatty()
 
 
+def short_line(verb):
+    return f"{ERASE if watched() and sys.stdout.isatty() else ''}  {verb:<9}$TARGET"
+
+
 def short_commands(env):
-    erase = ERASE if watched() and sys.stdout.isatty() else ""
     for verb, variables in {
         "compile": ("CCCOMSTR",), "assemble": ("ASPPCOMSTR", "ASCOMSTR"), "archive": ("ARCOMSTR",),
         "index": ("RANLIBCOMSTR",), "link": ("LINKCOMSTR",),
     }.items():
         for variable in variables:
-            env[variable] = f"{erase}  {verb:<9}$TARGET"
+            env[variable] = short_line(verb)
 
 
 def progress(scons_progress):
