@@ -98,24 +98,10 @@ int root_mount(void)
 	if (!dev)
 		return -ENODEV;
 	err = fs_mount_root(dev, false);
-	if (err == -EROFS) {
-		log_warning("%s: can only be read: mounted read-only", dev->name);
+	if (err == -EROFS)
 		err = fs_mount_root(dev, true);
-	}
-	switch (err) {
-	case 0:
-		break;
-	case -ENOTSUP:
-		log_error("%s: not mounted: make it without that feature (mke2fs -t ext2)", dev->name);
-		break;
-	case -EUCLEAN:
-		log_error("%s: not mounted: damaged; repair it on a PC with e2fsck -f", dev->name);
-		break;
-	case -EINVAL:
-		log_error("%s: not mounted: no ext2 on it; root= names another, mke2fs makes one", dev->name);
-		break;
-	default:
-		log_error("%s: not mounted: error %d", dev->name, -err);
-	}
+	/* fs/ has named the trouble and the way out of it, but for this. */
+	if (err == -ENOMEM)
+		log_error("%s: not mounted: too little memory", dev->name);
 	return err;
 }
