@@ -244,7 +244,7 @@ static int run(struct logger *logger)
 	err = input_run(logger, &reading);
 	if (err)
 		status = fail(reading ? "standard input" : "append", err);
-	commit_err = maplog_commit(logger->log, maplog_published(logger->log));
+	commit_err = maplog_brownout(logger->log); // and nothing is recycled any more: the figures are final
 	if (commit_err && commit_err != err)
 		status = fail("commit", commit_err);
 	maplog_stats(logger->log, &stats);

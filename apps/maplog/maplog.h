@@ -120,7 +120,10 @@ size_t maplog_record_max(const struct maplog *log);
  */
 int maplog_commit(struct maplog *log, uint64_t sequence);
 
-/* The supply fails: appends end for good with -ECANCELED, then as maplog_commit for all that is published. */
+/*
+ * The supply fails, or the end has come: appends end for good with -ECANCELED, no segment is prepared or recycled any
+ * more, then as maplog_commit for all that is published.
+ */
 int maplog_brownout(struct maplog *log);
 
 /* The wall clock was set or lost: its quality for records from here on. */

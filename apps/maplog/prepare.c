@@ -93,14 +93,15 @@ int prepare_next_locked(struct maplog *log, bool wait)
 		struct segment segment;
 		struct extent next = {0};
 		struct residency refused = log->refused;
-		enum prepare_way way = way_choose_locked(log, &segment);
+		enum prepare_way way;
 		int err;
 
+		if (log->closing || log->stopped || log->error)
+			return -ECANCELED;
+		way = way_choose_locked(log, &segment);
 		if (way == WAY_NONE || (way == WAY_WAIT && !wait))
 			return -ENOSPC;
 		if (way == WAY_WAIT) {
-			if (log->closing || log->error)
-				return -ECANCELED;
 			pthread_cond_wait(&log->prepare, &log->lock);
 			continue;
 		}
