@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Metadata work of every kind while the nth transfer fails, for every n until n is not reached, with the fewest
+ * buffers. What fsync or sync acknowledged is on the card after e2fsck, whatever failed around it; errors are told;
+ * nothing crashes, and an unmount that says yes leaves nothing for e2fsck to find.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/buffer.h"
+#include "fs/fs.h"
+#include "mm/pcache.h"
+#include "tests/host/harness.h"
+#include "tests/host/image.h"
+
+#define FILES 8
+#define N_MAX 5000
+
+static struct outcome {
+	struct simdisk_fault fault;
+	unsigned buffers;
+	uint64_t fired;
+	unsigned told;
+	bool stopped;
+	size_t durable[FILES]; // so many bytes of /keepN are acknowledged
+} * outcome;
+
+static uint8_t byte_of(unsigned file, size_t at)
+{
+	return (uint8_t)((file + 1) * 37 + at + (at >> 8) * 3 + (at >> 16));
+}
+
+static bool tell(long err)
+{
+	outcome->told += err < 0;
+	return err < 0;
+}
+
+static void keep_file(unsigned i, size_t len)
+{
+	uint8_t *data = malloc(len);
+	char path[32];
+	int fd;
+	long r;
+
+	for (size_t b = 0; b < len; b++)
+		data[b] = byte_of(i, b);
+	snprintf(path, sizeof(path), "/keep%u", i);
+	fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+	if (!tell(fd)) {
+		r = fs_write(fd, data, len);
+		if (!tell(r) && !tell(fs_fsync(fd, i % 2)))
+			outcome->durable[i] = (size_t)r;
+		tell(fs_close(fd));
+	}
+	free(data);
+}
+
+static void read_back(unsigned i)
+{
+	static uint8_t data[400000];
+	char path[32];
+	int fd;
+	long r;
+
+	snprintf(path, sizeof(path), "/keep%u", i);
+	fd = fs_open(path, O_RDONLY, 0);
+	if (tell(fd))
+		return;
+	r = fs_read(fd, data, sizeof(data));
+	if (!tell(r)) {
+		/* Short for a failed read further on; what came is right. */
+		for (long b = 0; b < r; b++) {
+			if (data[b] != byte_of(i, (size_t)b))
+				fail_msg("%s: byte %ld is %#x", path, b, data[b]);
+		}
+	}
+	tell(fs_close(fd));
+}
+
+static void churn(void)
+{
+	char path[64], other[64];
+
+	tell(fs_mkdir("/dir", 0755));
+	tell(fs_mkdir("/dir/sub", 0755));
+	for (unsigned i = 0; i < 12; i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "/dir/%u-a-rather-long-name-so-that-the-directory-grows", i);
+		fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+		if (tell(fd))
+			continue;
+		tell(fs_pwrite(fd, path, sizeof(path), i * 5000));
+		if (i % 4 == 0)
+			tell(fs_fallocate(fd, 0, 100000));
+		if (i % 4 == 1)
+			tell(fs_ftruncate(fd, 700));
+		tell(fs_close(fd));
+	}
+	for (unsigned i = 0; i < 12; i += 2) {
+		snprintf(path, sizeof(path), "/dir/%u-a-rather-long-name-so-that-the-directory-grows", i);
+		snprintf(other, sizeof(other), "/dir/sub/%u", i / 4);
+		tell(fs_rename(path, other));
+	}
+	for (unsigned i = 1; i < 12; i += 4) {
+		snprintf(path, sizeof(path), "/dir/%u-a-rather-long-name-so-that-the-directory-grows", i);
+		tell(fs_unlink(path));
+	}
+	tell(fs_rename("/dir/sub", "/moved"));
+	tell(fs_unlink("/moved/0"));
+	tell(fs_unlink("/moved/1"));
+	tell(fs_unlink("/moved/2"));
+	tell(fs_rmdir("/moved"));
+}
+
+static void body(void *arg)
+{
+	struct blkdev *disk = harness_start_disk();
+
+	(void)arg;
+	buffer_cache_init(outcome->buffers);
+	harness_start_mm();
+	assert_int_equal(fs_init(), 0);
+	assert_int_equal(fs_mount_root(disk, false), 0);
+	simdisk_fail(&outcome->fault);
+	keep_file(0, 100);
+	keep_file(1, 20000);
+	churn();
+	keep_file(2, 330000);
+	keep_file(3, 70000);
+	tell(fs_sync());
+	(void)pcache_drop_clean();
+	for (unsigned i = 0; i < 4; i++)
+		read_back(i);
+	outcome->stopped = !tell(fs_unmount_all());
+	outcome->fired = simdisk_fired();
+}
+
+static void check_image(const char *out)
+{
+	int fsck = image_e2fsck(out, "-n");
+
+	if (outcome->stopped && fsck)
+		fail_msg("the unmount said yes, and e2fsck finds faults");
+	if (fsck && image_e2fsck(out, "-y") > 1)
+		fail_msg("e2fsck cannot repair the card");
+	for (unsigned i = 0; i < FILES; i++) {
+		char path[32];
+		uint8_t *data;
+		size_t len;
+
+		if (!outcome->durable[i])
+			continue;
+		snprintf(path, sizeof(path), "/keep%u", i);
+		data = image_read(out, path, &len);
+		if (!data || len < outcome->durable[i])
+			fail_msg("%s was acknowledged and is gone or short (%zu)", path, data ? len : 0);
+		for (size_t b = 0; b < outcome->durable[i]; b++) {
+			if (data[b] != byte_of(i, b))
+				fail_msg("%s was acknowledged and differs at %zu", path, b);
+		}
+		free(data);
+	}
+}
+
+/* Writes that e2fsck would complain about are possible after errors only; its output is of no interest then. */
+static bool run(const struct harness *h, uint64_t n)
+{
+	const char *log;
+	int status;
+
+	outcome->fault.from = n;
+	outcome->fired = outcome->told = 0;
+	memset(outcome->durable, 0, sizeof(outcome->durable));
+	status = harness_status(h, body, NULL, &log);
+	if (status)
+		fail_msg("n = %llu: status %d\n%s", (unsigned long long)n, status, log);
+	check_image(h->disk.save);
+	if (outcome->fired)
+		return true;
+	assert_int_equal(outcome->told, 0);
+	assert_true(outcome->stopped);
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(outcome->durable[i] > 0);
+	return false;
+}
+
+static void loop(unsigned block, unsigned buffers, unsigned ops, uint64_t count, bool torn, uint64_t step)
+{
+	char options[32];
+	const char *image = image_path("fs-errors");
+	uint64_t n = 1;
+
+	if (!outcome)
+		outcome = harness_shared(sizeof(*outcome));
+	snprintf(options, sizeof(options), "-b %u -N 256", block);
+	image_mke2fs(image, "3M", options);
+	outcome->fault = (struct simdisk_fault){.ops = ops, .count = count, .torn = torn};
+	outcome->buffers = buffers;
+	struct harness h = {.frames = 2048, .disk = {.image = image, .save = image_path("fs-errors-out")}};
+
+	while (run(&h, n)) {
+		n += step;
+		assert_true(n < N_MAX);
+	}
+	print_message("block %u, %u buffers, ops %#x: %llu transfers could fail\n", block, buffers, ops,
+		      (unsigned long long)n - 1);
+	assert_true(n > 5);
+}
+
+#define READS (1u << BLK_READ)
+#define WRITES (1u << BLK_WRITE)
+#define FLUSHES (1u << BLK_FLUSH)
+
+static void test_reads(void **state)
+{
+	(void)state;
+	loop(1024, BUFFERS_MIN, READS, 1, false, 1);
+	loop(4096, BUFFERS_MIN, READS, 1, false, 1);
+	loop(1024, 0, READS, UINT64_MAX, false, 1);
+}
+
+static void test_writes(void **state)
+{
+	(void)state;
+	loop(1024, 0, WRITES, 1, false, 3);
+	loop(4096, 0, WRITES, 1, true, 1);
+	loop(2048, BUFFERS_MIN, WRITES, UINT64_MAX, false, 7);
+}
+
+static void test_flushes(void **state)
+{
+	(void)state;
+	loop(1024, 0, FLUSHES, 1, false, 1);
+	loop(1024, 0, FLUSHES, UINT64_MAX, false, 1);
+	loop(4096, BUFFERS_MIN, FLUSHES, 1, false, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reads),
+	    cmocka_unit_test(test_writes),
+	    cmocka_unit_test(test_flushes),
+	};
+
+	return cmocka_run_group_tests_name("fs: the nth transfer fails", tests, NULL, NULL);
+}
