@@ -200,10 +200,10 @@ int dup2(int fd, int to)
 int fcntl(int fd, int command, ...)
 {
 	va_list ap;
-	long arg;
+	int arg;
 
 	va_start(ap, command);
-	arg = va_arg(ap, long);
+	arg = va_arg(ap, int); // of every command that is built
 	va_end(ap);
 	return (int)result_posix(fs_fcntl(fd, command, arg));
 }

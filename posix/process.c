@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/hart.h"
 #include "arch/page.h"
 #include "arch/power.h"
 #include "drivers/console.h"
@@ -18,18 +19,20 @@
 
 void process_end(int status, char kind, bool unmount)
 {
-	static atomic_bool ending;
+	static _Atomic(struct thread *) ender;
+	struct thread *nobody = NULL;
+	bool first = atomic_compare_exchange_strong(&ender, &nobody, thread_self());
 	int err = 0;
 
-	if (atomic_exchange(&ending, true)) {
-		/* A fault while unmounting would wait for itself: the one who cannot unmount does not wait. */
-		while (unmount)
-			thread_sleep_until(UINT64_MAX);
-	}
-	if (unmount)
+	/* The first may be waiting for a lock of somebody who cannot unmount, or have faulted while it unmounts: these
+	   end the machine as it is. */
+	while (!first && unmount && nobody != thread_self())
+		thread_sleep_until(UINT64_MAX);
+	if (first && unmount)
 		err = fs_unmount_all();
 	else
-		log_error("the file system is left as it is: the thread holds a lock of the kernel");
+		log_error("the file system is left as it is: %s",
+			  unmount ? "a fault while unmounting" : "the thread holds a lock of the kernel");
 	if (err) {
 		log_error("unmounting failed: %s; run e2fsck on the card", strerror(-err));
 		if (status == 0)
