@@ -37,8 +37,9 @@ void power_off(int status)
 		semihosting_exit(status);
 	if (sbi_probe(SBI_SRST))
 		(void)sbi_call(SBI_SRST, 0, 0, 0);
-	(void)sbi_call(SBI_SHUTDOWN, 0, 0, 0);
+	/* What is left may never return. */
 	upcall_print("power: the firmware cannot turn this board off: power may be removed now");
+	(void)sbi_call(SBI_SHUTDOWN, 0, 0, 0);
 	for (;;)
 		irq_wait();
 }
