@@ -35,6 +35,7 @@ class AppError(Exception):
 class App:
     name: str
     folder: str  # absolute
+    origin: str  # the folder, or the single .c file: what load() took
     output: str  # below build/<variant>/, without suffix
     sources: list = field(default_factory=list)  # absolute
     includes: list = field(default_factory=list)
@@ -85,7 +86,7 @@ def output_of(folder, name):
 
 def load_file(path):
     name = os.path.basename(path)[: -len(".c")]
-    return App(name, os.path.dirname(path), output_of(os.path.join(os.path.dirname(path), name), name), [path])
+    return App(name, os.path.dirname(path), path, output_of(os.path.join(os.path.dirname(path), name), name), [path])
 
 
 def load_folder(folder):
@@ -107,7 +108,7 @@ def load_folder(folder):
             if not os.path.exists(path):
                 raise AppError(f"{relative(folder)}/app.toml: {key}: {path} does not exist")
     name = os.path.basename(folder)
-    return App(name, folder, output_of(folder, name), sources, paths("includes"), table.get("defines", []),
+    return App(name, folder, folder, output_of(folder, name), sources, paths("includes"), table.get("defines", []),
                paths("libraries"), paths("files"))
 
 

@@ -66,13 +66,13 @@ def scons(targets):
 def target(app):
     """SCons's words for the board's image of an application."""
     path = os.path.relpath(kernel(app), apps.ROOT)
-    return [path] if app.inside else [f"app={app.sources[0] if len(app.sources) == 1 else app.folder}", path]
+    return [path] if app.inside else [f"app={app.origin}", path]
 
 
 def build(app, board="virt"):
     say(f"building {app.name}")
     if board == "host":
-        scons([os.path.relpath(host_program(app), apps.ROOT)] + ([] if app.inside else [f"app={app.folder}"]))
+        scons([os.path.relpath(host_program(app), apps.ROOT)] + ([] if app.inside else [f"app={app.origin}"]))
         return host_program(app)
     scons(target(app))
     return kernel(app)
