@@ -2,8 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Reader of the flattened device tree. fdt_open walks the whole blob once and checks every bound; the rest relies on
- * that and only bounds what it was not shown: numbers inside properties. Works in place, takes no lock, never sleeps.
+ * Reader of the flattened device tree; fdt_bus.c has addresses and interrupts. fdt_open walks the whole blob once and
+ * checks every bound; the rest relies on that and only bounds what it was not shown: numbers inside properties. Works
+ * in place, takes no lock, never sleeps.
  */
 
 #include "lib/fdt.h"
@@ -14,7 +15,6 @@
 #define FDT_MAGIC 0xd00dfeedu
 #define FDT_HEADER_SIZE 40u
 #define FDT_VERSION 17u
-#define FDT_CELLS_MAX 2u // of an address or a size that we can hold
 
 enum fdt_token { FDT_BEGIN_NODE = 1, FDT_END_NODE = 2, FDT_PROP = 3, FDT_NOP = 4, FDT_END = 9 };
 
@@ -393,116 +393,6 @@ bool fdt_is_enabled(const struct fdt *fdt, fdt_node_t node)
 		return true;
 	status = fdt_prop_string(fdt, node, "status");
 	return status && (!strcmp(status, "okay") || !strcmp(status, "ok"));
-}
-
-/* ---- addresses ---- */
-static uint32_t cells_of(const struct fdt *fdt, fdt_node_t node, const char *name, uint32_t absent)
-{
-	uint32_t value;
-
-	return fdt_prop_u32(fdt, node, name, 0, &value) ? value : absent;
-}
-
-static uint64_t get_cells(const uint8_t *p, uint32_t cells)
-{
-	return cells == 0 ? 0 : cells == 1 ? get32(p) : get64(p);
-}
-
-/* Turns an address on the bus below a bridge into one on the bus around it. */
-static int translate(const struct fdt *fdt, fdt_node_t bus, uint32_t parent_cells, paddr_t *pa, uint64_t size)
-{
-	uint32_t cells = cells_of(fdt, bus, "#address-cells", 2);
-	uint32_t size_cells = cells_of(fdt, bus, "#size-cells", 1);
-	uint32_t len, row;
-	const uint8_t *ranges = fdt_prop(fdt, bus, "ranges", &len);
-
-	if (!ranges || cells > FDT_CELLS_MAX || size_cells > FDT_CELLS_MAX || parent_cells > FDT_CELLS_MAX)
-		return -EINVAL;
-	if (len == 0)
-		return 0;
-	row = 4 * (cells + parent_cells + size_cells);
-	for (; row && len >= row; len -= row, ranges += row) {
-		uint64_t from = get_cells(ranges, cells);
-		uint64_t to = get_cells(ranges + 4 * cells, parent_cells);
-		uint64_t span = get_cells(ranges + 4 * (cells + parent_cells), size_cells);
-
-		if (*pa >= from && range_inside(*pa - from, size, span)) {
-			*pa = to + (*pa - from);
-			return *pa >= to ? 0 : -EINVAL;
-		}
-	}
-	return -EINVAL;
-}
-
-int fdt_reg(const struct fdt *fdt, fdt_node_t node, unsigned i, paddr_t *pa, uint64_t *len)
-{
-	fdt_node_t path[FDT_DEPTH_MAX];
-	unsigned depth = node_path(fdt, node, path);
-	uint32_t cells, size_cells, prop_len;
-	const uint8_t *reg = fdt_prop(fdt, node, "reg", &prop_len);
-	int err;
-
-	if (!reg || depth == 0)
-		return -ENOENT;
-	cells = cells_of(fdt, path[depth - 1], "#address-cells", 2);
-	size_cells = cells_of(fdt, path[depth - 1], "#size-cells", 1);
-	if (cells == 0 || cells > FDT_CELLS_MAX || size_cells > FDT_CELLS_MAX)
-		return -EINVAL;
-	if (i >= prop_len / (4 * (cells + size_cells)))
-		return -ENOENT;
-	reg += 4 * (size_t)i * (cells + size_cells);
-	*pa = get_cells(reg, cells);
-	*len = get_cells(reg + 4 * cells, size_cells);
-	if (*len > UINT64_MAX - *pa)
-		return -EINVAL;
-	for (unsigned d = depth - 1; d > 0; d--) {
-		err = translate(fdt, path[d], cells_of(fdt, path[d - 1], "#address-cells", 2), pa, *len);
-		if (err)
-			return err;
-	}
-	return *len > UINT64_MAX - *pa ? -EINVAL : 0;
-}
-
-/* ---- interrupts ---- */
-static int irq_extended(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq)
-{
-	unsigned at = 0;
-
-	for (;; i--) {
-		uint32_t cells;
-		fdt_node_t controller;
-
-		if (!fdt_prop_u32(fdt, node, "interrupts-extended", at, parent))
-			return -ENOENT;
-		controller = fdt_by_phandle(fdt, *parent);
-		if (controller < 0 || !fdt_prop_u32(fdt, controller, "#interrupt-cells", 0, &cells) || cells > 16)
-			return -EINVAL;
-		if (i == 0)
-			return cells == 1 && fdt_prop_u32(fdt, node, "interrupts-extended", at + 1, irq) ? 0 : -EINVAL;
-		at += 1 + cells;
-	}
-}
-
-int fdt_irq(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq)
-{
-	fdt_node_t path[FDT_DEPTH_MAX], controller;
-	unsigned depth;
-	uint32_t len, cells;
-
-	if (fdt_prop(fdt, node, "interrupts-extended", &len))
-		return irq_extended(fdt, node, i, parent, irq);
-	if (!fdt_prop_u32(fdt, node, "interrupts", i, irq))
-		return -ENOENT;
-	depth = node_path(fdt, node, path);
-	while (!fdt_prop_u32(fdt, node, "interrupt-parent", 0, parent)) {
-		if (depth == 0)
-			return -EINVAL;
-		node = path[--depth];
-	}
-	controller = fdt_by_phandle(fdt, *parent);
-	if (controller < 0 || !fdt_prop_u32(fdt, controller, "#interrupt-cells", 0, &cells) || cells != 1)
-		return -EINVAL;
-	return 0;
 }
 
 int fdt_reservation(const struct fdt *fdt, unsigned i, paddr_t *pa, uint64_t *len)

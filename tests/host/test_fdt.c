@@ -152,6 +152,32 @@ static void test_reg(void **state)
 	assert_reg(&trees[1], "/memory", 2, -EINVAL, 0, 0); // wraps
 }
 
+/* Buses whose addresses have no cells: rows of ranges take no room, and a reader that counts by them hangs. */
+static void test_reg_without_cells(void **state)
+{
+	static struct tree tree;
+	int root, outer, inner, node;
+
+	(void)state;
+	assert_int_equal(fdt_create_empty_tree(tree.blob, sizeof(tree.blob)), 0);
+	root = fdt_path_offset(tree.blob, "/");
+	assert_int_equal(fdt_setprop_u32(tree.blob, root, "#size-cells", 0), 0);
+	assert_int_equal(fdt_setprop_u32(tree.blob, root, "#address-cells", 0), 0);
+	outer = fdt_add_subnode(tree.blob, root, "outer");
+	assert_int_equal(fdt_setprop_u32(tree.blob, outer, "ranges", 1), 0);
+	assert_int_equal(fdt_setprop_u32(tree.blob, outer, "#size-cells", 0), 0);
+	assert_int_equal(fdt_setprop_u32(tree.blob, outer, "#address-cells", 0), 0);
+	inner = fdt_add_subnode(tree.blob, outer, "inner");
+	assert_int_equal(fdt_setprop_u64(tree.blob, inner, "ranges", 0x100), 0);
+	assert_int_equal(fdt_setprop_u32(tree.blob, inner, "#size-cells", 1), 0);
+	assert_int_equal(fdt_setprop_u32(tree.blob, inner, "#address-cells", 1), 0);
+	node = fdt_add_subnode(tree.blob, inner, "device");
+	assert_int_equal(fdt_setprop_u64(tree.blob, node, "reg", 0x400000004), 0);
+	assert_int_equal(fdt_open(&tree.fdt, tree.blob, sizeof(tree.blob)), 0);
+	assert_reg(&tree, "/outer/inner/device", 0, -EINVAL, 0, 0);
+	assert_reg(&tree, "/outer/inner", 0, -ENOENT, 0, 0);
+}
+
 static void test_irq(void **state)
 {
 	const struct fdt *virt = &trees[0].fdt, *odd = &trees[1].fdt;
@@ -337,6 +363,7 @@ int main(void)
 	    cmocka_unit_test(test_walk_like_libfdt),
 	    cmocka_unit_test(test_find_like_libfdt),
 	    cmocka_unit_test(test_reg),
+	    cmocka_unit_test(test_reg_without_cells),
 	    cmocka_unit_test(test_irq),
 	    cmocka_unit_test(test_strings_and_status),
 	    cmocka_unit_test(test_reservations),
