@@ -66,7 +66,6 @@ struct maplog {
 	uint64_t next_sequence;	  // of the next data record
 	uint32_t boot;
 	enum maplog_clock clock;
-	bool clock_guessed;
 	uint64_t waiting_bytes; // published, not durable
 	uint64_t waiting_since; // monotonic ns of the oldest of them
 	bool hurry;		// make what waits durable now

@@ -104,7 +104,7 @@ void record_write_locked(struct maplog *log, enum record_kind kind, const void *
 	    .boot = log->boot,
 	    .kind = (uint8_t)kind,
 	    .flags = (uint8_t)flags,
-	    .clock = (uint8_t)(log->clock_guessed ? guess : log->clock),
+	    .clock = (uint8_t)(log->clock == MAPLOG_CLOCK_GUESS ? guess : log->clock),
 	    .monotonic_ns = now,
 	    .wall_offset_ns = (int64_t)(wall - now),
 	    .durable = atomic_load_explicit(&log->durable, memory_order_relaxed),
@@ -227,7 +227,6 @@ uint64_t maplog_durable(const struct maplog *log)
 void maplog_set_clock(struct maplog *log, enum maplog_clock clock)
 {
 	pthread_mutex_lock(&log->lock);
-	log->clock_guessed = clock == MAPLOG_CLOCK_GUESS;
 	log->clock = clock;
 	pthread_mutex_unlock(&log->lock);
 }
@@ -265,7 +264,7 @@ static int options_check(struct maplog_options *o)
 		o->commit_align = MAPLOG_ALIGN;
 	if (o->segment_bytes % MAPLOG_SEGMENT_UNIT != 0 || o->segment_bytes > MAPLOG_SEGMENT_MAX || o->segments == 1 ||
 	    o->ahead_bytes > MAPLOG_SEGMENT_MAX || (unsigned)o->policy > MAPLOG_STOP ||
-	    (unsigned)o->clock > MAPLOG_CLOCK_GUESS ||
+	    (unsigned)o->clock > MAPLOG_CLOCK_SET ||
 	    (o->commit_align != MAPLOG_ALIGN && o->commit_align != 512 && o->commit_align != 4096))
 		return -EINVAL;
 	return 0;
@@ -430,7 +429,6 @@ int maplog_open(const char *dir, const struct maplog_options *options, struct ma
 	}
 	memcpy(log->dir, dir, strlen(dir) + 1);
 	log->clock = log->options.clock;
-	log->clock_guessed = !log->options.clock_known || log->clock == MAPLOG_CLOCK_GUESS;
 	if (!log->options.read_only)
 		err = directory_make(dir);
 	if (!err)

@@ -31,13 +31,13 @@ enum maplog_policy {
 	MAPLOG_STOP,	// as refuse, and every later append fails too until the log is opened anew
 };
 
-/* How far to trust the wall clock of a record, worst first. The sequence orders records, not time. */
+/* How far to trust the wall clock of a record. The sequence orders records, not time. */
 enum maplog_clock {
+	MAPLOG_CLOCK_GUESS, // for options only: UNSET before 2020, else BOUND
 	MAPLOG_CLOCK_UNSET, // counts from 1970 at power-on
 	MAPLOG_CLOCK_BOUND, // plausible, of unknown source: at best a lower bound
 	MAPLOG_CLOCK_RTC,   // read from a clock device
 	MAPLOG_CLOCK_SET,   // set from outside
-	MAPLOG_CLOCK_GUESS, // for maplog_options only: UNSET before 2020, else BOUND
 };
 
 /* Record flags, kept with the record. The first two belong to whoever splits long units into parts. */
@@ -56,9 +56,8 @@ struct maplog_options {
 	uint32_t commit_align; // a durable unit of this many bytes is never written again: 8 (default), 512, 4096
 	uint32_t ahead_bytes;  // file bytes kept resident and locked ahead of the tail; default 256 KiB
 	enum maplog_policy policy;
-	bool read_only; // nothing is written, no threads; append and commit fail with -EROFS
-	bool clock_known;
-	enum maplog_clock clock; // quality of CLOCK_REALTIME; counts only with clock_known, else it is guessed
+	bool read_only;		 // nothing is written, no threads; append and commit fail with -EROFS
+	enum maplog_clock clock; // quality of CLOCK_REALTIME; default: guessed
 
 	/* One line, without newline, for each damage found and each degradation. Called from open, by the caller. */
 	void (*report)(void *arg, const char *line);
@@ -94,8 +93,9 @@ struct maplog_stats {
 
 /*
  * Opens the log in directory `dir`, made if missing (not its parents), and recovers it: the sequence continues after
- * the last whole record. Blocks for reading at most three segments and one small durable write. `options` may be NULL.
- * The caller owns the result and ends it with maplog_close.
+ * the last whole record. Blocks for reading at most three segments, for one small durable write, and for making a
+ * segment where none goes on. `options` may be NULL. The caller owns the result and ends it with maplog_close.
+ *
  * -EINVAL: an option out of range. -ENOSPC: no room for two segments. -EROFS, -EIO and others: from the file system.
  */
 int maplog_open(const char *dir, const struct maplog_options *options, struct maplog **out);
@@ -104,10 +104,11 @@ int maplog_open(const char *dir, const struct maplog_options *options, struct ma
 int maplog_close(struct maplog *log);
 
 /*
- * Appends `len` bytes as one record and publishes it; *sequence (may be NULL) gets its number. Does not wait for the
- * card as long as a prepared segment is at hand; where it must, it blocks. -EMSGSIZE: longer than maplog_record_max.
- * -ENOSPC: see enum maplog_policy. -ECANCELED: after maplog_brownout. -EROFS. Any other: an earlier write failed; the
- * log takes no more records until it is opened anew.
+ * Appends `len` bytes, with `flags` (enum maplog_flags), as one record and publishes it; *sequence (may be NULL) gets
+ * its number. Does not wait for the card as long as a prepared segment is at hand; where it must, it blocks.
+ *
+ * -EMSGSIZE: longer than maplog_record_max. -ENOSPC: see enum maplog_policy. -ECANCELED: after maplog_brownout. -EROFS.
+ * Any other: the card failed; if it failed a write, the log takes no more records until it is opened anew.
  */
 int maplog_append(struct maplog *log, const void *data, size_t len, unsigned flags, uint64_t *sequence);
 

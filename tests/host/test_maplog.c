@@ -121,7 +121,7 @@ static void test_model(void **state)
 
 static void test_flags_and_clock(void **state)
 {
-	struct maplog_options options = {SMALL_LOG(4), .clock_known = true, .clock = MAPLOG_CLOCK_RTC};
+	struct maplog_options options = {SMALL_LOG(4), .clock = MAPLOG_CLOCK_RTC};
 	struct maplog *log = log_open(*state, &options);
 	struct maplog_reader *reader = reader_open(log, 0, 0);
 	struct maplog_record record;
@@ -149,13 +149,9 @@ static void test_flags_and_clock(void **state)
 static void test_options(void **state)
 {
 	const struct maplog_options wrong[] = {
-	    {.segment_bytes = 1000},
-	    {.segment_bytes = 2u << 30},
-	    {.segments = 1},
-	    {.commit_align = 100},
-	    {.policy = MAPLOG_STOP + 1},
-	    {.ahead_bytes = 2u << 30},
-	    {.clock = MAPLOG_CLOCK_GUESS + 1},
+	    {.segment_bytes = 1000},	     {.segment_bytes = 2u << 30}, {.segments = 1},
+	    {.commit_align = 100},	     {.policy = MAPLOG_STOP + 1}, {.ahead_bytes = 2u << 30},
+	    {.clock = MAPLOG_CLOCK_SET + 1},
 	};
 	char missing[MAPLOG_PATH_MAX], longest[MAPLOG_DIR_MAX + 1];
 	struct maplog *log = NULL;

@@ -118,7 +118,7 @@ static void wall_format(const struct maplog_record *record, char *text, size_t s
 
 static const char *clock_name(unsigned clock)
 {
-	static const char *const names[] = {"unset", "bound", "rtc", "set"};
+	static const char *const names[] = {"unknown", "unset", "bound", "rtc", "set"};
 
 	return clock < sizeof(names) / sizeof(names[0]) ? names[clock] : "unknown";
 }
