@@ -38,7 +38,7 @@ struct harness {
 	bool verbose;	     // kernel messages to stderr as they come; else only of a run that fails
 	struct simdisk disk; // for harness_start
 	size_t cache_pages;  // for harness_start: pcache_limit; 0: as RAM allows
-	size_t fs_buffers;   // for harness_start: metadata buffers; 0: the file system's default
+	unsigned fs_buffers; // for harness_start: metadata buffers; 0: the file system's default
 };
 
 #define HARNESS_FRAMES 8192

@@ -2,8 +2,7 @@
 // Copyright the cairn authors
 
 /* Starting the rooms above the scheduler, inside a run. A room that does not start fails the run. */
-#include <string.h>
-
+#include "fs/buffer.h"
 #include "fs/fs.h"
 #include "mm/map.h"
 #include "mm/pcache.h"
@@ -22,6 +21,7 @@ void harness_start(void)
 	struct blkdev *disk = harness_start_disk(), *partition = blkdev_next(disk);
 
 	harness_start_mm();
+	buffer_cache_init(harness_config()->fs_buffers);
 	assert_int_equal(fs_init(), 0);
 	assert_int_equal(fs_mount_root(partition ? partition : disk, disk->read_only), 0);
 }

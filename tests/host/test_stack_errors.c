@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/buffer.h"
 #include "tests/host/stack.h"
 
 #define DATA_LEN (300 * 1024 + 123)
@@ -118,6 +119,7 @@ static int start(void)
 	struct blkdev *disk = harness_start_disk();
 
 	harness_start_mm();
+	buffer_cache_init(harness_config()->fs_buffers);
 	assert_int_equal(fs_init(), 0);
 	if (outcome->at_mount)
 		arm();

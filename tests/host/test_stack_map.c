@@ -11,15 +11,12 @@
 #include <string.h>
 
 #include "arch/clock.h"
+#include "fs/buffer.h"
 #include "kernel/thread.h"
 #include "tests/host/stack.h"
 
 #define DATA_LEN (1024 * 1024 + 777)
 #define DATA_PAGES ((DATA_LEN + PAGE_SIZE - 1) / PAGE_SIZE)
-
-/* Frames to start with, beside those that the cache gets. */
-#define FRAMES_SMALL 512
-#define CACHE_SMALL 64
 
 static const unsigned blocks[] = {1024, 2048, 4096};
 
@@ -27,8 +24,9 @@ static void matrix(void (*body)(void *arg))
 {
 	static const struct {
 		size_t frames, cache;
+		unsigned buffers;
 		uint64_t seed;
-	} sizes[] = {{8192, 0, 0}, {FRAMES_SMALL, CACHE_SMALL, 0}, {FRAMES_SMALL, CACHE_SMALL, 7}};
+	} sizes[] = {{8192, 0, 0, 0}, {64, 0, BUFFERS_MIN, 0}, {64, 0, BUFFERS_MIN, 7}, {2048, 8, BUFFERS_MIN, 8}};
 
 	for (size_t b = 0; b < array_size(blocks); b++) {
 		char name[32];
@@ -39,6 +37,7 @@ static void matrix(void (*body)(void *arg))
 		for (size_t i = 0; i < array_size(sizes); i++) {
 			harness_run(&(struct harness){.frames = sizes[i].frames,
 						      .cache_pages = sizes[i].cache,
+						      .fs_buffers = sizes[i].buffers,
 						      .seed = sizes[i].seed,
 						      .disk = {.image = image, .seed = sizes[i].seed, .save = out}},
 				    body, NULL);
@@ -253,7 +252,7 @@ static void private_body(void *arg)
 	(void)arg;
 	harness_start();
 	fd = stack_open("/data", O_RDONLY);
-	p = stack_map(fd, 8 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_PRIVATE);
+	p = stack_map(fd, 4 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_PRIVATE);
 	assert_int_equal(p[5000], stack_byte(1, 5000));
 	p[5000] = (uint8_t)~p[5000];
 	assert_int_equal(fs_pread(fd, &value, 1, 5000), 1);
@@ -261,16 +260,16 @@ static void private_body(void *arg)
 	assert_int_equal(p[5001], stack_byte(1, 5001));
 	assert_int_equal(p[5000], (uint8_t)~stack_byte(1, 5000));
 
-	anon = stack_map(-1, 20 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_ANON);
-	for (size_t i = 0; i < 20 * PAGE_SIZE; i += 1000)
+	anon = stack_map(-1, 9 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_ANON);
+	for (size_t i = 0; i < 9 * PAGE_SIZE; i += 1000)
 		assert_int_equal(anon[i], 0);
-	stack_fill(anon, 9, 0, 20 * PAGE_SIZE);
+	stack_fill(anon, 9, 0, 9 * PAGE_SIZE);
 	stack_unmap(anon + 5 * PAGE_SIZE, 2 * PAGE_SIZE); // a hole splits the mapping
 	assert_int_equal(harness_load(anon + 6 * PAGE_SIZE, &value, &error), FAULT_MAPERR);
 	assert_int_equal(stack_differs(anon, 9, 0, 5 * PAGE_SIZE), 5 * PAGE_SIZE);
-	assert_int_equal(stack_differs(anon + 7 * PAGE_SIZE, 9, 7 * PAGE_SIZE, 13 * PAGE_SIZE), 13 * PAGE_SIZE);
-	stack_unmap(anon, 20 * PAGE_SIZE);
-	stack_unmap(p, 8 * PAGE_SIZE);
+	assert_int_equal(stack_differs(anon + 7 * PAGE_SIZE, 9, 7 * PAGE_SIZE, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
+	stack_unmap(anon, 9 * PAGE_SIZE);
+	stack_unmap(p, 4 * PAGE_SIZE);
 	stop();
 }
 
