@@ -115,8 +115,10 @@ static void fill_scratch(size_t len)
 {
 	uint64_t x = next();
 
-	for (size_t i = 0; i < len; i++)
-		scratch[i] = (uint8_t)(x = x * 6364136223846793005u + 1442695040888963407u) ^ (uint8_t)(x >> 32);
+	for (size_t i = 0; i < len; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		scratch[i] = (uint8_t)x ^ (uint8_t)(x >> 32);
+	}
 }
 
 static void model_resize(struct file *f, size_t size)
@@ -210,8 +212,8 @@ static void do_fallocate(unsigned i)
 
 	if (fd < 0)
 		return;
-	len = min_of(len, model->config.file_max - min_of(at, model->config.file_max - 1));
 	at = min_of(at, model->config.file_max - 1);
+	len = min_of(len, model->config.file_max - at);
 	err = fs_fallocate(fd, (int64_t)at, (int64_t)len);
 	if (err && !full(err))
 		fail_msg("fallocate: %d", err);

@@ -304,7 +304,7 @@ static void timeout_race_body(void *arg)
 	(void)arg;
 	wait_deadline = clock_now() + 1000000;
 	start(&impatient, wait_once, NULL);
-	start(&patient, wait_once, "patient");
+	start(&patient, wait_once, &patient);
 	thread_sleep_until(clock_now() + 10000);
 	flags = spin_lock(&wait_lock);
 	while (clock_now() <= wait_deadline)
