@@ -113,7 +113,7 @@ static int check_geometry(struct volume *vol)
 		return bad(dev, "number of blocks", s->blocks_count);
 	if ((uint64_t)s->blocks_count * vol->sectors_per_block > dev->sectors) {
 		log_error("ext2: %s: the file system has %llu sectors and the device %llu: the card is too small for "
-			  "it, or the image was cut",
+			  "it, or the image was cut; if neither, run e2fsck",
 			  dev->name, (unsigned long long)s->blocks_count * vol->sectors_per_block,
 			  (unsigned long long)dev->sectors);
 		return -EUCLEAN;

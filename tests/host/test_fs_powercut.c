@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Power cuts in the midst of work on names, sizes and blocks. Each image that a cut may leave is looked at twice:
+ * e2fsck finds no more than plain ext2 may leave (blocks and inodes that nobody uses, wrong counts, P2) and repairs it;
+ * and mounted as it is, without e2fsck, everything acknowledged is there, work goes on, and again no more than that is
+ * left.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/buffer.h"
+#include "fs/fs.h"
+#include "tests/host/harness.h"
+#include "tests/host/image.h"
+#include "tests/host/simlog.h"
+
+#define ROUNDS 12
+#define CUTS_MAX 120
+#define SEEDS 3 // none of the volatile writes, all, a subset
+
+static struct shared {
+	unsigned buffers;
+	bool acknowledged; // there is a fact
+	uint64_t round;	   // it: rounds up to this one are durable
+} * shared;
+
+static size_t length_of(unsigned round)
+{
+	return 3000 + round * 7919 % 40000;
+}
+
+static uint8_t byte_of(unsigned round, size_t at)
+{
+	return (uint8_t)(round * 59 + at + (at >> 9) + 1);
+}
+
+/* /current is replaced by a whole new file in each round, and is never to be missing or mixed. */
+static void replace(unsigned round)
+{
+	static uint8_t data[50000];
+	int fd = fs_open("/new", O_CREAT | O_TRUNC | O_RDWR, 0644);
+
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < length_of(round); i++)
+		data[i] = byte_of(round, i);
+	assert_int_equal(fs_write(fd, data, length_of(round)), length_of(round));
+	assert_int_equal(fs_fsync(fd, round % 2), 0);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(fs_rename("/new", "/current"), 0);
+}
+
+static void churn(unsigned round)
+{
+	char path[64], other[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/d%u", round);
+	assert_int_equal(fs_mkdir(path, 0755), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "/d%u/a-name-that-takes-room-in-the-directory-%u", round, i);
+		fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+		assert_true(fd >= 0);
+		assert_int_equal(fs_fallocate(fd, 0, 5000 + i * 30000), 0);
+		if (i == 3)
+			assert_int_equal(fs_ftruncate(fd, 9000), 0);
+		assert_int_equal(fs_close(fd), 0);
+	}
+	if (round == 0)
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "/d%u/a-name-that-takes-room-in-the-directory-%u", round - 1, i);
+		snprintf(other, sizeof(other), "/d%u/moved-%u", round, i);
+		assert_int_equal(i % 2 ? fs_rename(path, other) : fs_unlink(path), 0);
+	}
+	snprintf(path, sizeof(path), "/d%u", round - 1);
+	if (round > 1) {
+		for (unsigned i = 1; i < 4; i += 2) {
+			snprintf(other, sizeof(other), "/d%u/moved-%u", round - 1, i);
+			assert_int_equal(fs_unlink(other), 0);
+		}
+	}
+	assert_int_equal(fs_rmdir(path), 0);
+}
+
+static void body(void *arg)
+{
+	(void)arg;
+	buffer_cache_init(shared->buffers);
+	harness_start();
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		replace(round);
+		churn(round);
+		assert_int_equal(fs_sync(), 0);
+		simdisk_mark(round);
+	}
+}
+
+/* Which round's file /current is; fails the run if it is none's. */
+static unsigned current_round(void)
+{
+	static uint8_t data[50000];
+	int fd = fs_open("/current", O_RDONLY, 0);
+	unsigned round;
+	long n;
+
+	if (fd < 0)
+		fail_msg("/current: %d", fd);
+	n = fs_read(fd, data, sizeof(data));
+	for (round = 0; round < ROUNDS && (long)length_of(round) != n; round++)
+		;
+	assert_true(round < ROUNDS);
+	for (long i = 0; i < n; i++)
+		assert_int_equal(data[i], byte_of(round, (size_t)i));
+	assert_int_equal(fs_close(fd), 0);
+	return round;
+}
+
+static void mount_cut(void *arg)
+{
+	char path[64];
+	struct stat st;
+
+	(void)arg;
+	harness_start();
+	if (shared->acknowledged) {
+		assert_true(current_round() >= shared->round);
+		/* The round's own directory, or the next's, which takes its place. */
+		snprintf(path, sizeof(path), "/d%llu", (unsigned long long)shared->round);
+		if (fs_stat(path, &st, true)) {
+			snprintf(path, sizeof(path), "/d%llu", (unsigned long long)shared->round + 1);
+			assert_int_equal(fs_stat(path, &st, true), 0);
+		}
+	}
+	/* Work goes on. */
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "/after%u", i);
+		int fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+
+		assert_true(fd >= 0);
+		assert_int_equal(fs_fallocate(fd, 0, 100000), 0);
+		assert_int_equal(fs_close(fd), 0);
+	}
+	assert_int_equal(fs_unlink("/after1"), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+/* What e2fsck said, line by line, is only what P2 allows. */
+static void check_words(const char *what)
+{
+	static const char *const allowed[] = {
+	    "e2fsck ",
+	    "Pass ",
+	    "FILE SYSTEM WAS MODIFIED",
+	    "files (",
+	    "ix? yes",
+	    "lear? yes",
+	    "onnect to /lost+found? yes",
+	    "Block bitmap differences:  -",
+	    "Inode bitmap differences:  -",
+	    "Free blocks count wrong",
+	    "Free inodes count wrong",
+	    "Directories count wrong",
+	    "ref count is",
+	    "Unattached inode",
+	    "Unattached zero-length inode",
+	    "Unconnected directory inode",
+	    "was not cleanly unmounted",
+	    "orphaned inode",
+	    "has zero dtime",
+	    "i_blocks is",
+	    "Padding at end",
+	};
+	FILE *f = fopen(image_path("output"), "r");
+	char line[4096];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		bool known = line[0] == '\n';
+
+		for (size_t i = 0; i < array_size(allowed) && !known; i++)
+			known = strstr(line, allowed[i]) != NULL;
+		if (!known || strstr(line, " +"))
+			fail_msg("%s: e2fsck says: %s", what, line);
+	}
+	assert_int_equal(fclose(f), 0);
+}
+
+static void check_cut(const struct simlog *log, uint64_t tick, uint64_t seed)
+{
+	const char *cut = image_path("cut"), *mounted = image_path("mounted"), *said;
+	char what[64];
+	int status;
+
+	snprintf(what, sizeof(what), "tick %llu, subset %llu", (unsigned long long)tick, (unsigned long long)seed);
+	simlog_cut(log, tick, seed, cut);
+	shared->acknowledged = simlog_fact(log, tick, &shared->round);
+	struct harness h = {.frames = 2048, .disk = {.image = cut, .save = mounted}};
+
+	status = harness_status(&h, mount_cut, NULL, &said);
+	if (status)
+		fail_msg("%s: the mount run ended with %d\n%s", what, status, said);
+	if (image_e2fsck(mounted, "-y") > 1)
+		fail_msg("%s: e2fsck cannot repair the card after a mount", what);
+	check_words(what);
+	if (image_e2fsck(cut, "-y") > 1)
+		fail_msg("%s: e2fsck cannot repair the card", what);
+	check_words(what);
+}
+
+static void cuts(unsigned block, unsigned buffers, uint64_t seed)
+{
+	const char *base = image_path("base"), *record = image_path("record");
+	char options[32];
+	uint64_t images = 0;
+
+	if (!shared)
+		shared = harness_shared(sizeof(*shared));
+	shared->buffers = buffers;
+	snprintf(options, sizeof(options), "-b %u -N 128", block);
+	image_mke2fs(base, "2M", options);
+	harness_run(&(struct harness){.frames = 2048, .disk = {.image = base, .record = record, .seed = seed}}, body,
+		    NULL);
+
+	struct simlog *log = simlog_open(record, base);
+	uint64_t end = simlog_end(log), step = max_of(end / CUTS_MAX, (uint64_t)1);
+
+	for (uint64_t tick = end; tick > 0 && tick <= end; tick -= min_of(step, tick)) {
+		for (uint64_t s = 0; s < SEEDS; s++, images++)
+			check_cut(log, tick, s < 2 ? s : tick * 31 + seed);
+	}
+	simlog_close(log);
+	print_message("block %u, %u buffers: %llu images of %llu ticks\n", block, buffers, (unsigned long long)images,
+		      (unsigned long long)end);
+	assert_true(images > 100);
+}
+
+static void test_1024(void **state)
+{
+	(void)state;
+	cuts(1024, 0, 1);
+}
+
+static void test_4096(void **state)
+{
+	(void)state;
+	cuts(4096, 0, 2);
+}
+
+static void test_fewest_buffers(void **state)
+{
+	(void)state;
+	cuts(2048, BUFFERS_MIN, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_1024),
+	    cmocka_unit_test(test_4096),
+	    cmocka_unit_test(test_fewest_buffers),
+	};
+
+	return cmocka_run_group_tests_name("fs: power cuts", tests, NULL, NULL);
+}
