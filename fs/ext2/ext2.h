@@ -56,6 +56,8 @@ void ext2_group_changed(struct volume *vol, uint32_t group);
 bool ext2_group_has_super(const struct volume *vol, uint32_t group);
 /* Descriptors and superblock to the card; counts: also where only those changed. Holder of txn.lock. */
 int ext2_super_write(struct volume *vol, bool counts, bool *any);
+/* What that wrote is durable. */
+void ext2_super_clean(struct volume *vol, bool counts);
 /*
  * Gives back what was unlinked: commits, drops links, deletes files without any, frees blocks. No lock held. 0 or the
  * first error.

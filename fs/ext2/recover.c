@@ -247,9 +247,10 @@ int ext2_recount(struct volume *vol)
 	return txn_commit_all(vol);
 }
 
-/* The number that follows in the list, from the card. */
-static int next_orphan(struct volume *vol, uint32_t ino, uint32_t *next)
+/* The number that follows in the list, from the card. *gone: this one was deleted already, and the list ends. */
+static int next_orphan(struct volume *vol, uint32_t ino, uint32_t *next, bool *gone)
 {
+	const struct ext2_inode *raw;
 	struct buffer *b;
 	uint32_t offset;
 	int err;
@@ -259,7 +260,9 @@ static int next_orphan(struct volume *vol, uint32_t ino, uint32_t *next)
 	err = buffer_get(ext2_inode_place(vol, ino, &offset), &b);
 	if (err)
 		return err;
-	*next = ((const struct ext2_inode *)((const char *)b->data + offset))->dtime;
+	raw = (const struct ext2_inode *)((const char *)b->data + offset);
+	*next = raw->dtime;
+	*gone = raw->mode == 0 || (raw->links == 0 && raw->dtime > vol->inodes);
 	buffer_put(b);
 	return 0;
 }
@@ -274,16 +277,33 @@ static int finish_truncate(struct inode *inode)
 	return err;
 }
 
+/* It began with inodes that were gone. */
+static int empty_list(struct volume *vol)
+{
+	struct txn t;
+	int err = txn_begin(&t, vol, 0, 0);
+
+	if (err)
+		return err;
+	vol->super.last_orphan = 0;
+	txn_super(&t);
+	txn_end(&t);
+	return txn_commit(vol);
+}
+
 int ext2_orphans_process(struct volume *vol)
 {
 	uint32_t ino = vol->super.last_orphan, next = 0, deleted = 0, truncated = 0;
+	bool gone = false;
 	int err = 0;
 
 	/* All into memory first, in the order of the card; each keeps its reference until it is done. */
 	while (ino && !err) {
 		struct inode *inode;
 
-		err = next_orphan(vol, ino, &next);
+		err = next_orphan(vol, ino, &next, &gone);
+		if (gone)
+			break;
 		if (!err)
 			err = inode_get_orphan(vol, ino, &inode);
 		if (err)
@@ -315,6 +335,8 @@ int ext2_orphans_process(struct volume *vol)
 	if (deleted || truncated)
 		log_info("ext2: %s: %u deleted files removed, %u truncations finished", vol->dev->name, deleted,
 			 truncated);
+	if (!err && vol->super.last_orphan)
+		err = empty_list(vol);
 	if (!err)
 		err = volume_settle(vol);
 	return err;

@@ -300,20 +300,23 @@ int ext2_super_write(struct volume *vol, bool counts, bool *any)
 
 		if (!vol->group_dirty[i])
 			continue;
-		err = blk_write(vol->dev, sector, vol->group_blocks[i], vol->sectors_per_block);
-		if (!err)
-			vol->group_dirty[i] = false;
 		*any = true;
+		err = blk_write(vol->dev, sector, vol->group_blocks[i], vol->sectors_per_block);
 	}
 	if (!err && (vol->super_urgent || (counts && vol->super_dirty))) {
 		*any = true;
 		err = write_super_block(vol);
-		if (!err) {
-			vol->super_urgent = false;
-			vol->super_dirty = vol->super_dirty && !counts;
-		}
 	}
 	return err;
+}
+
+void ext2_super_clean(struct volume *vol, bool counts)
+{
+	vol->super_urgent = false;
+	if (counts) {
+		vol->super_dirty = false;
+		memset(vol->group_dirty, 0, vol->gdt_blocks * sizeof(*vol->group_dirty));
+	}
 }
 
 static void free_memory(struct volume *vol)

@@ -20,7 +20,7 @@
 #include "tests/host/simlog.h"
 
 #define ROUNDS 12
-#define CUTS_MAX 120
+#define CUTS_MAX 40
 #define SEEDS 3 // none of the volatile writes, all, a subset
 
 static struct shared {
@@ -52,6 +52,27 @@ static void replace(unsigned round)
 	assert_int_equal(fs_fsync(fd, round % 2), 0);
 	assert_int_equal(fs_close(fd), 0);
 	assert_int_equal(fs_rename("/new", "/current"), 0);
+}
+
+/* Files deleted while they are open, closed in another order than they were deleted in. */
+static void orphans(unsigned round)
+{
+	int fds[4];
+	char path[32];
+
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "/orphan%u", i);
+		fds[i] = fs_open(path, O_CREAT | O_RDWR, 0644);
+		assert_true(fds[i] >= 0);
+		assert_int_equal(fs_fallocate(fds[i], 0, 20000), 0);
+		assert_int_equal(fs_unlink(path), 0);
+	}
+	assert_int_equal(fs_sync(), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(fs_close(fds[(i * 3 + round) % 4]), 0);
+		if (i == 1)
+			assert_int_equal(fs_sync(), 0);
+	}
 }
 
 static void churn(unsigned round)
@@ -95,6 +116,7 @@ static void body(void *arg)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		replace(round);
 		churn(round);
+		orphans(round);
 		assert_int_equal(fs_sync(), 0);
 		simdisk_mark(round);
 	}
