@@ -34,7 +34,7 @@ static bool is_free(vaddr_t start, size_t len)
 {
 	const struct vma *vma = vma_next_locked(start);
 
-	return !vma || vma_start(vma) - start >= len;
+	return !vma || vma_start(vma) >= start + len;
 }
 
 /*

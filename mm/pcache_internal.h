@@ -66,8 +66,10 @@ size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool w
 /* ---- rmap.c: with the page lock held; the address space's lock is taken inside ---- */
 void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
 void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
-/* Used through a mapping since the last call, or mapped by a locked one. */
-bool rmap_in_use(struct pcache_object *obj, struct page *page);
+/* Used through a mapping since the last call. */
+bool rmap_take_use(struct pcache_object *obj, struct page *page);
+/* Shown by a mapping that is locked in memory. */
+bool rmap_locked(struct pcache_object *obj, struct page *page);
 /* For assertions: some entry lets stores through; the entries that show it are as many as page->mapped. */
 bool rmap_writable(struct pcache_object *obj, struct page *page);
 bool rmap_count_is_right(struct pcache_object *obj, struct page *page);

@@ -32,6 +32,9 @@ static struct {
 	size_t count;
 } lru = {.lock = SPINLOCK_INIT("lru"), .pages = LIST_INIT(lru.pages)};
 
+/* What a look at the pages takes: those not used since the last look, or used or not, or unmapped ones in any case. */
+enum look { LOOK_OLD, LOOK_ANY, LOOK_UNMAPPED };
+
 static struct {
 	struct mutex mutex;
 	struct list_node shrinkers; // added at start, never removed
@@ -105,20 +108,27 @@ static bool is_idle_locked(const struct victim *v)
 	return v->page->object == v->obj && atomic_load(&v->page->pins) == 1 && !(page_flags(v->page) & busy);
 }
 
+/* Whether it was used since the last look; it is not any more. */
+static bool take_use_locked(const struct victim *v)
+{
+	bool used = page_flags(v->page) & PAGE_REFERENCED;
+
+	if (used)
+		page_state_change(v->obj, v->page, 0, PAGE_REFERENCED);
+	return (v->page->mapped && rmap_take_use(v->obj, v->page)) || used;
+}
+
 /* First step: unmaps it if it may go. */
-static bool victim_unmap(const struct victim *v, struct pt_batch *batch, bool only_unused)
+static bool victim_unmap(const struct victim *v, struct pt_batch *batch, enum look look)
 {
 	unsigned long flags = spin_lock(&v->obj->lock);
 	bool goes = is_idle_locked(v);
 
-	if (goes && only_unused) {
+	if (goes && look == LOOK_UNMAPPED)
 		goes = v->page->mapped == 0;
-	} else if (goes && page_flags(v->page) & PAGE_REFERENCED) {
-		page_state_change(v->obj, v->page, 0, PAGE_REFERENCED);
-		goes = false;
-	} else if (goes && v->page->mapped) {
-		goes = !rmap_in_use(v->obj, v->page);
-	}
+	else if (goes && take_use_locked(v))
+		goes = look == LOOK_ANY;
+	goes = goes && !(v->page->mapped && rmap_locked(v->obj, v->page));
 	if (goes && v->page->mapped)
 		rmap_unmap(v->obj, v->page, batch);
 	spin_unlock(&v->obj->lock, flags);
@@ -142,7 +152,7 @@ static bool victim_free(const struct victim *v, bool goes)
 }
 
 /* evictor.mutex held. */
-static size_t evict_batch(size_t max, bool only_unused, size_t *looked_at)
+static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
 {
 	struct victim victims[BATCH];
 	bool goes[BATCH];
@@ -150,7 +160,7 @@ static size_t evict_batch(size_t max, bool only_unused, size_t *looked_at)
 	size_t n = lru_take(victims, min_of(max, (size_t)BATCH)), freed = 0;
 
 	for (size_t i = 0; i < n; i++)
-		goes[i] = victim_unmap(&victims[i], &batch, only_unused);
+		goes[i] = victim_unmap(&victims[i], &batch, look);
 	pt_batch_flush(&batch);
 	for (size_t i = 0; i < n; i++)
 		freed += victim_free(&victims[i], goes[i]);
@@ -168,18 +178,29 @@ static size_t shrink(size_t want)
 	return freed;
 }
 
-size_t reclaim(size_t want)
+/* Once round the list. evictor.mutex held. */
+static size_t evict(size_t want, enum look look)
 {
-	size_t freed = 0, looked_at, left;
+	size_t freed = 0, looked_at;
 
-	mutex_lock(&evictor.mutex);
-	left = 2 * lru_count(); // each page may have a second chance
-	while (freed < want && left > 0) {
-		freed += evict_batch(left, false, &looked_at);
+	for (size_t left = lru_count(); left > 0 && freed < want; left -= min_of(left, looked_at)) {
+		freed += evict_batch(left, look, &looked_at);
 		if (looked_at == 0)
 			break;
-		left -= min_of(left, looked_at);
 	}
+	return freed;
+}
+
+size_t reclaim(size_t want)
+{
+	size_t freed;
+
+	mutex_lock(&evictor.mutex);
+	freed = evict(want, LOOK_OLD);
+	if (freed < want)
+		freed += evict(want - freed, LOOK_OLD); // what had its second chance in the first round
+	if (freed == 0)
+		freed = evict(want, LOOK_ANY);
 	mutex_unlock(&evictor.mutex);
 	if (freed < want)
 		freed += shrink(want - freed);
@@ -190,14 +211,10 @@ size_t reclaim(size_t want)
 
 size_t reclaim_drop_clean(void)
 {
-	size_t freed = 0, looked_at, left;
+	size_t freed;
 
 	mutex_lock(&evictor.mutex);
-	for (left = lru_count(); left > 0; left -= min_of(left, looked_at)) {
-		freed += evict_batch(left, true, &looked_at);
-		if (looked_at == 0)
-			break;
-	}
+	freed = evict(SIZE_MAX, LOOK_UNMAPPED);
 	mutex_unlock(&evictor.mutex);
 	return freed;
 }

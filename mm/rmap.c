@@ -63,23 +63,38 @@ void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *b
 	spin_unlock(&space.lock, flags);
 }
 
-bool rmap_in_use(struct pcache_object *obj, struct page *page)
+bool rmap_take_use(struct pcache_object *obj, struct page *page)
 {
 	unsigned long flags = spin_lock(&space.lock);
 	bool used = false;
+
+	for (struct list_node *it = obj->mappings.next; page->mapped && it != &obj->mappings; it = it->next) {
+		vaddr_t va;
+		pte_t e;
+
+		if (!shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e) || !pte_young(e))
+			continue;
+		used = true;
+		pt_make_old(va);
+	}
+	spin_unlock(&space.lock, flags);
+	return used;
+}
+
+bool rmap_locked(struct pcache_object *obj, struct page *page)
+{
+	unsigned long flags = spin_lock(&space.lock);
+	bool locked = false;
 
 	for (struct list_node *it = obj->mappings.next; page->mapped && it != &obj->mappings; it = it->next) {
 		const struct vma *vma = list_entry(it, struct vma, mapping_node);
 		vaddr_t va;
 		pte_t e;
 
-		if (!shown_by(vma, page, &va, &e))
-			continue;
-		used |= vma->locked || pte_young(e);
-		pt_make_old(va);
+		locked |= vma->locked && shown_by(vma, page, &va, &e);
 	}
 	spin_unlock(&space.lock, flags);
-	return used;
+	return locked;
 }
 
 bool rmap_writable(struct pcache_object *obj, struct page *page)
