@@ -55,6 +55,13 @@ static bool power_use(bool sync)
 	return there;
 }
 
+static void power_off(void)
+{
+	pthread_mutex_lock(&medium.lock);
+	medium.off = true;
+	pthread_mutex_unlock(&medium.lock);
+}
+
 int fsync(int fd)
 {
 	struct stat st;
@@ -263,7 +270,7 @@ static void log_use(struct history *history, const char *dir, const struct maplo
 	}
 	assert_true(!err || err == -EIO);
 	if (random_next(seed) % 2 || err)
-		medium.off = true; // the power goes between two syncs
+		power_off(); // between two syncs
 	history->durable = maplog_durable(log);
 	if (maplog_close(log) == 0)
 		history->durable = history->next - 1;

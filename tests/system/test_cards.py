@@ -91,12 +91,14 @@ def superblock(card):
         return file.read(1024)
 
 
-def test_damaged_superblock(tmp_path):
+@pytest.mark.parametrize("offset,value,words", [(4, 0xFFFFFFFF, ("too small",)), (32, 0, ("e2fsck",)), (24, 99, ("mke2fs -b",))],
+                         ids=["more blocks than the card", "no blocks in a group", "block size"])
+def test_damaged_superblock(offset, value, words, tmp_path):
     card = make_card(tmp_path / "card.img")
     with open(card, "r+b") as file:
-        file.seek(image.ROOT_START + 1024 + 4)
-        file.write(b"\xff" * 4)  # block count: beyond the partition
-    refused(rig.probe(card, "status", "0"), "e2fsck")
+        file.seek(image.ROOT_START + 1024 + offset)
+        file.write(value.to_bytes(4, "little"))
+    refused(rig.probe(card, "status", "0"), *words)
 
 
 def test_read_only_card(tmp_path):
