@@ -302,18 +302,27 @@ void buffer_set_dirty(struct buffer *b, enum buffer_class class)
 	spin_unlock(&pool.lock, flags);
 }
 
-int buffer_write(enum buffer_class class, bool *any)
+bool buffer_any(enum buffer_class class)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	bool any = false;
+
+	for (unsigned i = 0; i < pool.count && !any; i++)
+		any = pool.buffers[i].class == class;
+	spin_unlock(&pool.lock, flags);
+	return any;
+}
+
+int buffer_write(enum buffer_class class)
 {
 	unsigned long flags = spin_lock(&pool.lock);
 	int err = 0;
 
-	*any = false;
 	for (unsigned i = 0; i < pool.count; i++) {
 		struct buffer *b = &pool.buffers[i];
 
 		if (b->class != class)
 			continue;
-		*any = true;
 		assert(!b->busy);
 		b->busy = true;
 		spin_unlock(&pool.lock, flags);
@@ -332,13 +341,11 @@ int buffer_write(enum buffer_class class, bool *any)
 	return err;
 }
 
-void buffer_clean(enum buffer_class class)
+void buffer_clean_all(void)
 {
 	unsigned long flags = spin_lock(&pool.lock);
 
-	for (unsigned i = 0; i < pool.count; i++) {
-		if (pool.buffers[i].class == class)
-			clean_locked(&pool.buffers[i]);
-	}
+	for (unsigned i = 0; i < pool.count; i++)
+		clean_locked(&pool.buffers[i]);
 	spin_unlock(&pool.lock, flags);
 }

@@ -67,6 +67,8 @@ void buffer_forget(fsblk_t block);
 /* An early buffer stays early until it is clean. */
 void buffer_set_dirty(struct buffer *b, enum buffer_class class);
 
-/* Writes all dirty ones of a class and waits: the first error. They stay dirty until buffer_clean says otherwise. */
-int buffer_write(enum buffer_class class, bool *any);
-void buffer_clean(enum buffer_class class);
+bool buffer_any(enum buffer_class class);
+/* Writes all dirty ones of a class and waits: the first error. */
+int buffer_write(enum buffer_class class);
+/* What was written is durable. */
+void buffer_clean_all(void);

@@ -48,44 +48,30 @@ int txn_flush(struct volume *vol)
 	return 0;
 }
 
-/* One class; `more` tells whether a later one waits for it. */
-static int write_class(struct volume *vol, enum buffer_class class, bool more, bool *unflushed)
-{
-	bool any;
-	int err = buffer_write(class, &any);
-
-	if (err)
-		return err;
-	*unflushed |= any;
-	if (*unflushed && more) {
-		err = txn_flush(vol);
-		if (err)
-			return err;
-		*unflushed = false;
-		for (unsigned i = 0; i <= class; i++)
-			buffer_clean(i);
-	}
-	return 0;
-}
-
 /*
- * The superblock goes with the first class: should the cut come right after it, a file at the head of the orphan list
- * may not look like an orphan yet, which does no harm; the other way round the list could begin with an inode that is
- * gone.
+ * A FLUSH stands before a class only where something is to be written on both sides of it. The superblock goes with the
+ * first class: should the cut come right after it, a file at the head of the orphan list may not look like an orphan
+ * yet, which does no harm; the other way round the list could begin with an inode that is gone.
  */
 static int write_batch(struct volume *vol, bool counts)
 {
 	bool unflushed = false;
 	int err = ext2_super_write(vol, counts, &unflushed);
 
-	for (unsigned class = 0; class < BUFFER_CLASSES && !err; class ++)
-		err = write_class(vol, class, class + 1 < BUFFER_CLASSES, &unflushed);
+	for (unsigned class = 0; class < BUFFER_CLASSES && !err; class ++) {
+		if (!buffer_any(class))
+			continue;
+		if (unflushed && class != BUFFER_EARLY)
+			err = txn_flush(vol);
+		if (!err)
+			err = buffer_write(class);
+		unflushed = true;
+	}
 	if (!err)
 		err = txn_flush(vol);
 	if (err)
 		return err;
-	for (unsigned class = 0; class < BUFFER_CLASSES; class ++)
-		buffer_clean(class);
+	buffer_clean_all();
 	ext2_super_clean(vol, counts);
 	return 0;
 }

@@ -58,6 +58,8 @@ bool ext2_group_has_super(const struct volume *vol, uint32_t group);
 int ext2_super_write(struct volume *vol, bool counts, bool *any);
 /* What that wrote is durable. */
 void ext2_super_clean(struct volume *vol, bool counts);
+
+/* ---- settle.c ---- */
 /*
  * Gives back what was unlinked: commits, drops links, deletes files without any, frees blocks. No lock held. 0 or the
  * first error.
@@ -178,11 +180,19 @@ int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode 
 int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, bool exclusive, struct inode **out);
 int ext2_mkdir(struct inode *dir, const char *name, unsigned len, mode_t mode);
 int ext2_unlink(struct inode *dir, const char *name, unsigned len, bool directory);
+/* The target of a symbolic link, NUL-terminated: its length. */
+int ext2_readlink(struct inode *inode, char *buf, size_t size);
+/* A subdirectory came (1) or went (-1). A count of 1 is "too many to count" (dir_nlink). */
+void ext2_count_subdirectory(struct inode *dir, int change);
+/* A name of the inode is gone in this batch; `links` of its count go with it. The list takes a reference. */
+void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links);
+/* May the name of this inode be taken away? directory: as a directory's, which must be empty. */
+int ext2_check_victim(struct inode *victim, bool directory);
+
+/* ---- rename.c ---- */
 /* directory: a slash follows one of the names, so that it must be one. */
 int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode *to, const char *to_name,
 		unsigned to_len, bool directory);
-/* The target of a symbolic link, NUL-terminated: its length. */
-int ext2_readlink(struct inode *inode, char *buf, size_t size);
 
 /* ---- data.c ---- */
 extern const struct pcache_ops ext2_data_ops;
