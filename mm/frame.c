@@ -223,7 +223,7 @@ struct page *frame_alloc_contig(size_t count, size_t align)
 
 	assert(count > 0 && (align & (align - 1)) == 0);
 	align = max_of(align, PAGE_SIZE);
-	for (size_t i = 0; i < frames.range_count && !page && count <= free; i++) {
+	for (size_t i = 0; i < frames.range_count && !page && count + frames.reserve <= free; i++) {
 		if (!find_adjacent_locked(&frames.ranges[i], count, align, &from))
 			continue;
 		take_adjacent_locked(&frames.ranges[i], from, count);

@@ -66,7 +66,8 @@ void frame_init(const struct mem_range *ranges, size_t count);
 struct page *frame_alloc(void);
 /* The same, only above the reserve kept for page tables and writeback. */
 struct page *frame_alloc_normal(void);
-/* `count` frames adjacent in physical memory, aligned to `align` bytes (a power of two). At start and for drivers. */
+/* `count` frames adjacent in physical memory, aligned to `align` bytes (a power of two), above the
+ * reserve. At start, for drivers and for large blocks of the heap. */
 struct page *frame_alloc_contig(size_t count, size_t align);
 /* Invariant I4: pins is 1 (the caller's), unmapped, not under I/O, no object. Any context. */
 void frame_free(struct page *page);
