@@ -40,8 +40,9 @@ void trap_timer(void);
 _Noreturn void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error);
 
 /*
- * A trap that only a mistake explains: of the kernel's own (a fault in its half of the address space, or one taken with
- * interrupts masked), or a stack run over into its guard page. Any context. kernel/panic.c.
+ * A fault in the kernel's half of the address space, or one taken with interrupts masked: a stack run over into its
+ * guard page, a wild pointer of the application's (both as trap_fatal), or a mistake of the kernel's, a panic. Any
+ * context. kernel/panic.c.
  */
 _Noreturn void trap_kernel(const struct trap_frame *tf, unsigned cause, vaddr_t va);
 

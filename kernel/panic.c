@@ -89,9 +89,12 @@ void panic_trap(const struct trap_frame *tf, const char *format, ...)
 	report_end(EXIT_PANIC, 'p');
 }
 
+/* The guard page, or behind it: a large frame steps over it. Nothing else of the thread's lies there. */
+#define GUARD_SPAN (64 * 1024)
+
 static bool in_guard(vaddr_t va, vaddr_t stack_base)
 {
-	return stack_base && va < stack_base && stack_base - va <= PAGE_SIZE;
+	return stack_base && va < stack_base && stack_base - va <= GUARD_SPAN;
 }
 
 void trap_kernel(const struct trap_frame *tf, unsigned cause, vaddr_t va)
@@ -113,6 +116,11 @@ void trap_kernel(const struct trap_frame *tf, unsigned cause, vaddr_t va)
 	if (self && sp < self->kstack_base + PAGE_SIZE && sp >= self->kstack_base - PAGE_SIZE)
 		panic_trap(tf, "kernel stack overflow in thread %s: its stack ends at %#lx", self->name,
 			   self->kstack_base);
+	/* Outside every lock and interrupt the kernel's data is whole: a wild pointer of the application's. */
+	if (self && thread_may_sleep() && self->locks_held == 0) {
+		irq_enable();
+		trap_fatal(tf, cause, va, FAULT_ACCERR, 0);
+	}
 	panic_trap(tf, "trap in the kernel, cause %u, at address %#lx", cause, va);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arch/hart.h"
+#include "arch/page.h"
 #include "arch/trap.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -37,7 +38,7 @@ static void report_mapping(vaddr_t va)
 	struct map_info map;
 
 	if (!map_lookup(va, &map)) {
-		log_error("  no mapping holds that address");
+		log_error(va < MMAP_MAX ? "  no mapping holds that address" : "  the address is not one of mmap's");
 		return;
 	}
 	log_error("  mapping 0x%lx-0x%lx %c%c%c %s", (unsigned long)map.start, (unsigned long)map.end,

@@ -40,7 +40,7 @@ def test_exit_status(console, value, status, tmp_path):
 
 
 @pytest.mark.parametrize("console", rig.CONSOLES)
-@pytest.mark.parametrize("how", ["null", "wild", "high", "stack"])
+@pytest.mark.parametrize("how", ["null", "wild", "high", "constant", "exec", "stack"])
 def test_application_fault(console, how, tmp_path):
     """A report, a clean file system, status 139, and what was synced before is there."""
     card = tmp_path / "card.img"
@@ -49,7 +49,8 @@ def test_application_fault(console, how, tmp_path):
     if how == "stack":
         assert "stack overflow in thread main" in result.err
     else:
-        assert re.search(r"\b(pc|epc|sepc)\b", result.err) and "die" in result.err, "registers and a symbolised backtrace"
+        assert re.search(r"\b(pc|epc|sepc)\b", result.err), "registers"
+        assert how == "exec" or "die" in result.err, "a symbolised backtrace"
     if how == "wild":
         assert "123456789000" in result.err
     rig.check_fs(card)
@@ -57,15 +58,11 @@ def test_application_fault(console, how, tmp_path):
 
 
 @pytest.mark.parametrize("console", rig.CONSOLES)
-@pytest.mark.parametrize("how,words", [("panic", "the application asked for it"), ("constant", "store page fault"),
-                                       ("exec", "instruction page fault")])
-def test_panic(console, how, words, tmp_path):
-    """Faults on the image's own addresses cannot be told from the kernel's mistakes."""
-    card = tmp_path / "card.img"
-    result = rig.probe(card, "die", how, options=["--console", console])
+def test_panic(console, tmp_path):
+    result = rig.probe(tmp_path / "card.img", "die", "panic", options=["--console", console])
     assert result.status == 134 and "kernel panic (status 134)" in result.err, rig.text_of(result)
-    assert words in result.err and "#0 " in result.err
-    assert how == "exec" or "die" in result.err, "a symbolised backtrace"
+    assert "the application asked for it" in result.err and "#0 " in result.err
+    assert "die" in result.err, "a symbolised backtrace"
 
 
 def test_time_out(tmp_path):
