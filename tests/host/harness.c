@@ -39,6 +39,15 @@ static _Thread_local struct {
 	int error;
 } probe;
 
+enum harness_effort harness_effort(void)
+{
+	const char *word = getenv("CAIRN_TEST_EFFORT");
+
+	if (word && strcmp(word, "quick") == 0)
+		return EFFORT_QUICK;
+	return word && strcmp(word, "long") == 0 ? EFFORT_LONG : EFFORT_DEFAULT;
+}
+
 void *harness_shared(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

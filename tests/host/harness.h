@@ -53,6 +53,10 @@ void harness_run(const struct harness *h, void (*body)(void *arg), void *arg);
  */
 int harness_status(const struct harness *h, void (*body)(void *arg), void *arg, const char **log);
 
+/* How much testing was asked for (CAIRN_TEST_EFFORT; default without). */
+enum harness_effort { EFFORT_QUICK, EFFORT_DEFAULT, EFFORT_LONG };
+enum harness_effort harness_effort(void);
+
 /* Zeroed memory that a run and its test both see. Valid until the process ends. */
 void *harness_shared(size_t size);
 

@@ -17,8 +17,9 @@
 #define RECORD 1000 // bytes: records straddle sectors, blocks and pages
 #define RECORDS 60
 #define LOG_LEN (RECORDS * RECORD)
-#define CUTS_MAX 60	// of a recording
 #define SEEDS_PER_CUT 4 // 0: none of the volatile writes, 1: all, others: subsets
+
+static const unsigned cuts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 25, [EFFORT_LONG] = 1000}; // of a recording
 
 enum way { WAY_MAPPED, WAY_GROWING, WAY_WRITE };
 
@@ -120,7 +121,7 @@ static unsigned cut_everywhere(enum way way, unsigned block, uint64_t seed, bool
 	    body, &way);
 
 	struct simlog *log = simlog_open(record, base);
-	uint64_t end = simlog_end(log), step = max_of(end / CUTS_MAX, (uint64_t)1);
+	uint64_t end = simlog_end(log), step = max_of(end / cuts[harness_effort()], (uint64_t)1);
 	unsigned images = 0, bad = 0;
 
 	if (!drop_flush)
