@@ -7,8 +7,8 @@
  *
  * While it waits for a frame or for the card it holds no lock of the address space: the mapping is pinned, which keeps
  * its object, and told again by its generation. It holds the object's map_lock shared from before the page is got until
- * the entry stands, so that no truncate comes between (I2). Runs as a call of the faulting thread, may sleep, does not
- * nest.
+ * the entry stands, so that no truncate comes between (I2); only a store into a resident page does without. Runs as a
+ * call of the faulting thread, may sleep, does not nest.
  */
 
 #include <assert.h>
@@ -184,7 +184,10 @@ static enum fault_step install_file(struct fault *f, struct page *page, bool sto
 	enum fault_step step;
 	pte_t old;
 
-	assert(page->object == obj); // map_lock is held
+	if (page->object != obj || (store && !(page_flags(page) & PAGE_BACKED))) {
+		spin_unlock(&obj->lock, flags);
+		return FAULT_STEP_AGAIN; // without map_lock: truncated meanwhile
+	}
 	inner = spin_lock(&space.lock);
 	step = fault_recheck_locked(f);
 	if (step == FAULT_STEP_DONE) {
@@ -231,13 +234,22 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 	return anon_install(f, copy);
 }
 
-static bool is_cached(struct pcache_object *obj, pgidx_t index)
+/*
+ * A store into a page that is cached and backed takes no lock that anybody holds across I/O, map_lock included (P4):
+ * the page lock is enough, since truncate takes pages out under it. *resident: the page was there.
+ */
+static enum fault_step store_resident(struct fault *f, bool *resident)
 {
-	struct page *page = pcache_find(obj, index);
+	struct page *page = pcache_find(f->vma->object, f->index);
+	enum fault_step step = FAULT_STEP_AGAIN;
 
-	if (page)
-		pcache_put(page);
-	return page;
+	*resident = page;
+	if (!page)
+		return step;
+	if (page_flags(page) & PAGE_BACKED)
+		step = install_file(f, page, true);
+	pcache_put(page);
+	return step;
 }
 
 static enum fault_step fault_file(struct fault *f, int *error)
@@ -245,11 +257,15 @@ static enum fault_step fault_file(struct fault *f, int *error)
 	struct pcache_object *obj = f->vma->object;
 	enum fault_step step = FAULT_STEP_FAILED;
 	struct page *page;
+	bool resident;
 	int err = 0;
 
-	/* Only a store that needs a new frame keeps pace with the card (P4). */
-	if (f->access == FAULT_WRITE && vma_is_shared_file(f->vma) && !is_cached(obj, f->index))
-		err = writeback_throttle();
+	if (f->access == FAULT_WRITE && vma_is_shared_file(f->vma)) {
+		if (store_resident(f, &resident) == FAULT_STEP_DONE)
+			return FAULT_STEP_DONE;
+		/* Only a store that needs a new frame keeps pace with the card (P4). */
+		err = resident ? 0 : writeback_throttle();
+	}
 	if (err) {
 		*error = -err;
 		return FAULT_STEP_FAILED;
