@@ -49,7 +49,7 @@ static unsigned pool_size(uint32_t block_size)
 
 	if (pool.wanted)
 		return pool.wanted;
-	return min_of(max_of(by_ram, (size_t)16), (size_t)BUFFERS_MAX);
+	return min_of(max_of(by_ram, (size_t)BUFFERS_MIN), (size_t)BUFFERS_MAX);
 }
 
 int buffer_cache_open(struct blkdev *dev, uint32_t block_size)

@@ -10,10 +10,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
 #include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 
 struct slot {
 	struct file *file; // NULL: free
@@ -53,10 +55,11 @@ static int fd_install(struct file *file, int from, bool cloexec)
 
 static int file_make(const struct node *node, int flags, struct file **out)
 {
-	struct file *file = kzalloc(sizeof(*file));
+	struct file *file = kmalloc_wait(sizeof(*file));
 
 	if (!file)
 		return -ENOMEM;
+	memset(file, 0, sizeof(*file));
 	mutex_init(&file->lock, "file");
 	file->node = *node;
 	file->channel = 1;

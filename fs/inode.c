@@ -18,6 +18,7 @@
 #include "fs/mount.h"
 #include "kernel/time.h"
 #include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 
 #define HASH_SIZE 128
 #define INODES_IDLE_MAX 128
@@ -45,14 +46,14 @@ static struct list_node *hash_of(uint32_t ino)
 	return &cache.hash[ino % HASH_SIZE];
 }
 
-static struct inode *inode_make(struct volume *vol, uint32_t ino)
+struct inode *inode_make(struct volume *vol)
 {
-	struct inode *inode = kzalloc(sizeof(*inode));
+	struct inode *inode = kmalloc_wait(sizeof(*inode));
 
 	if (!inode)
 		return NULL;
+	memset(inode, 0, sizeof(*inode));
 	inode->vol = vol;
-	inode->ino = ino;
 	inode->refs = 1;
 	inode->busy = true;
 	list_init(&inode->hash_node);
@@ -169,9 +170,10 @@ static int get(struct volume *vol, uint32_t ino, bool orphan, struct inode **out
 		return 0;
 	}
 	(void)inodes_trim(INODES_IDLE_MAX); // what cannot be written stays, and its own files hear of it
-	fresh = inode_make(vol, ino);
+	fresh = inode_make(vol);
 	if (!fresh)
 		return -ENOMEM;
+	fresh->ino = ino;
 	flags = spin_lock(&cache.lock);
 	inode = find_locked(ino, &flags);
 	if (inode)
@@ -205,27 +207,22 @@ int inode_get_orphan(struct volume *vol, uint32_t ino, struct inode **out)
 	return get(vol, ino, true, out);
 }
 
-int inode_new(struct volume *vol, uint32_t ino, struct inode **out)
+int inode_add(struct inode *inode, uint32_t ino)
 {
-	struct inode *inode = inode_make(vol, ino), *last;
+	struct inode *last;
 	unsigned long flags;
 
-	if (!inode)
-		return -ENOMEM;
+	inode->ino = ino;
 	pcache_object_init(&inode->object, &ext2_data_ops, 0);
-	inode->busy = false;
 	flags = spin_lock(&cache.lock);
 	/* The number's last user may be on its way out. */
 	last = find_locked(ino, &flags);
-	if (!last)
+	if (!last) {
+		inode->busy = false;
 		insert_locked(inode);
-	spin_unlock(&cache.lock, flags);
-	if (last) {
-		kfree(inode);
-		return ext2_damaged(vol, "inode %u is in use and free in its bitmap", ino);
 	}
-	*out = inode;
-	return 0;
+	spin_unlock(&cache.lock, flags);
+	return last ? ext2_damaged(inode->vol, "inode %u is in use and free in its bitmap", ino) : 0;
 }
 
 static struct inode_time now(void)

@@ -74,11 +74,11 @@ static inline struct inode *inode_of(struct pcache_object *object)
 int inode_get(struct volume *vol, uint32_t ino, struct inode **out);
 /* The same where no links are expected. */
 int inode_get_orphan(struct volume *vol, uint32_t ino, struct inode **out);
-/*
- * A new one for a freshly allocated number, with one reference; the caller fills it in before it is found by name. 0,
- * -ENOMEM, -EUCLEAN (the number is in use).
+/* The memory for a new one, before the transaction that makes it; kfree takes it back. NULL: none, even with eviction.
  */
-int inode_new(struct volume *vol, uint32_t ino, struct inode **out);
+struct inode *inode_make(struct volume *vol);
+/* It gets its freshly allocated number and is found by it. 0, -EUCLEAN (the number is in use). */
+int inode_add(struct inode *inode, uint32_t ino);
 struct inode *inode_ref(struct inode *inode);
 /* Never sleeps. NULL is fine. */
 void inode_put(struct inode *inode);

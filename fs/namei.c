@@ -15,6 +15,7 @@
 #include "fs/ext2/ext2.h"
 #include "fs/mount.h"
 #include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 
 struct walk {
 	char *path; // PATH_SIZE bytes
@@ -25,7 +26,7 @@ struct walk {
 
 int path_copy(const char *path, char **out)
 {
-	char *copy = kmalloc(PATH_SIZE);
+	char *copy = kmalloc_wait(PATH_SIZE);
 	long len;
 
 	if (!copy)
@@ -152,7 +153,7 @@ static int follow_link(struct walk *w, struct inode *link)
 
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
-	target = kmalloc(PATH_SIZE);
+	target = kmalloc_wait(PATH_SIZE);
 	if (!target)
 		return -ENOMEM;
 	len = ext2_readlink(link, target, PATH_SIZE);

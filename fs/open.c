@@ -15,6 +15,7 @@
 #include "fs/fs.h"
 #include "fs/mount.h"
 #include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 
 static int check_open(const struct node *node, int flags)
 {
@@ -73,7 +74,7 @@ static int find_or_create(char *path, int flags, mode_t mode, struct node *out)
 
 	if (!(flags & O_CREAT))
 		return path_lookup(path, !(flags & O_NOFOLLOW), out);
-	copy = kmalloc(PATH_SIZE);
+	copy = kmalloc_wait(PATH_SIZE);
 	if (!copy)
 		return -ENOMEM;
 	strcpy(copy, path); // both PATH_SIZE, and walks use them up

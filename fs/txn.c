@@ -20,7 +20,7 @@
 void txn_log_init(struct txn_log *log)
 {
 	mutex_init(&log->lock, "txn");
-	log->changed = false;
+	log->changed = log->failing = false;
 	log->free_count = 0;
 	list_init(&log->unlinked);
 	list_init(&log->droppable);
@@ -120,10 +120,13 @@ static int commit_locked(struct volume *vol, bool counts)
 	if (!log->changed && !(counts && vol->super_dirty))
 		return apply_frees(&t); // those that could not be applied before
 	err = write_batch(vol, counts);
-	if (err) {
+	if (err && !log->failing)
 		log_error("ext2: %s: metadata could not be written (%d); it will be tried again", vol->dev->name, err);
+	else if (!err && log->failing)
+		log_warning("ext2: %s: metadata can be written again", vol->dev->name);
+	log->failing = err != 0;
+	if (err)
 		return err;
-	}
 	log->changed = false;
 	atomic_fetch_add(&log->running, 1);
 	while (!list_empty(&log->unlinked))

@@ -29,6 +29,7 @@ struct txn_free {
 struct txn_log {
 	struct mutex lock;
 	bool changed;		   // the running batch has something in it
+	bool failing;		   // the last commit failed, which was said
 	struct list_node unlinked; // struct inode.drop_node: links to take away once the running batch has committed
 	struct list_node droppable;
 	struct txn_free frees[TXN_FREES_MAX];

@@ -25,6 +25,7 @@ struct volume {
 	atomic_bool read_only; // no change is accepted
 	atomic_bool dead;      // unmounted: every call fails
 	atomic_bool damaged;   // seen so, now or at an earlier mount: stays in the superblock for e2fsck
+	atomic_uint damage_said;
 
 	/* Guarded by the transaction. */
 	struct ext2_super super;

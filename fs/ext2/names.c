@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fs/ext2/ext2.h"
+#include "mm/kmalloc.h"
 
 int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode **out)
 {
@@ -46,20 +47,18 @@ static void abandon(struct inode *inode)
 	inode_put(inode);
 }
 
-static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct inode **out, struct buffer **itable)
+/* `inode` is from inode_make, and freed here if it comes to nothing. */
+static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct inode *inode, struct buffer **itable)
 {
-	struct volume *vol = dir->vol;
-	struct inode *inode;
 	uint32_t ino;
 	int err = ext2_inode_alloc(t, dir->ino, S_ISDIR(mode), &ino);
 
-	if (err)
+	if (!err)
+		err = inode_add(inode, ino);
+	if (err) {
+		kfree(inode);
 		return err;
-	err = inode_new(vol, ino, &inode);
-	if (err == -ENOMEM)
-		(void)ext2_inode_release(t, ino, S_ISDIR(mode)); // its bitmap is at hand: cannot fail
-	if (err)
-		return err;
+	}
 	inode->mode = mode;
 	inode->links = S_ISDIR(mode) ? 2 : 1;
 	inode_touch(inode, true);
@@ -74,10 +73,22 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 		buffer_put(*itable);
 		inode->deleted = true; // another's: nothing of it may be freed
 		abandon(inode);
-		return err;
 	}
-	*out = inode;
-	return 0;
+	return err;
+}
+
+/* A transaction for a new inode, and the memory for that. */
+static int fresh_begin(struct txn *t, struct volume *vol, struct inode **inode)
+{
+	int err;
+
+	*inode = inode_make(vol);
+	if (!*inode)
+		return -ENOMEM;
+	err = txn_begin(t, vol, 4, 0);
+	if (err)
+		kfree(*inode);
+	return err;
 }
 
 static int create_locked(struct inode *dir, const char *name, unsigned len, mode_t mode, struct inode **out)
@@ -88,13 +99,15 @@ static int create_locked(struct inode *dir, const char *name, unsigned len, mode
 	int err = ext2_dir_make_room(dir, len);
 
 	if (!err)
-		err = txn_begin(&t, dir->vol, 4, 0);
+		err = fresh_begin(&t, dir->vol, &inode);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, dir, &dir_itable);
-	if (err)
+	if (err) {
+		kfree(inode);
 		goto end;
-	err = fresh_inode(&t, dir, mode, &inode, &itable);
+	}
+	err = fresh_inode(&t, dir, mode, inode, &itable);
 	if (err)
 		goto put;
 	ext2_inode_store(&t, inode, itable);
@@ -145,11 +158,11 @@ static int make_directory(struct inode *parent, mode_t mode, struct inode **out)
 	fsblk_t block;
 	uint32_t count;
 	struct txn t;
-	int err = txn_begin(&t, vol, 4, 0);
+	int err = fresh_begin(&t, vol, &inode);
 
 	if (err)
 		return err;
-	err = fresh_inode(&t, parent, mode, &inode, &itable);
+	err = fresh_inode(&t, parent, mode, inode, &itable);
 	if (err)
 		goto end;
 	err = ext2_blocks_alloc(&t, ext2_blocks_goal(vol, inode->ino), 1, &block, &count);

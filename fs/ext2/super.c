@@ -16,6 +16,8 @@
 #include "kernel/time.h"
 #include "mm/kmalloc.h"
 
+#define DAMAGE_SAID_MAX 32
+
 struct feature {
 	uint32_t bit;
 	const char *name;
@@ -54,13 +56,17 @@ static void log_features(const struct blkdev *dev, const char *what, uint32_t bi
 
 int ext2_damaged(struct volume *vol, const char *format, ...)
 {
+	const unsigned said = atomic_fetch_add(&vol->damage_said, 1);
 	char text[128];
 	va_list ap;
 
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	log_error("ext2: %s: damaged: %s; run e2fsck", vol->dev->name, text);
+	if (said < DAMAGE_SAID_MAX) {
+		va_start(ap, format);
+		vsnprintf(text, sizeof(text), format, ap);
+		va_end(ap);
+		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->dev->name, text,
+			  said + 1 == DAMAGE_SAID_MAX ? " (no more of this is said)" : "");
+	}
 	if (!atomic_exchange(&vol->damaged, true) && vol->super.errors != EXT2_ERRORS_CONTINUE &&
 	    !atomic_exchange(&vol->read_only, true))
 		log_error("ext2: %s: is read-only from now on", vol->dev->name);

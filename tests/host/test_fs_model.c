@@ -17,7 +17,7 @@
 
 struct variant {
 	unsigned block, inode;
-	size_t buffers, cache_pages;
+	size_t frames, buffers, cache_pages;
 	const char *size;
 	struct fsmodel_config model;
 };
@@ -42,12 +42,12 @@ static void run(const struct variant *v)
 	const char *image = image_path("model"), *out = image_path("model-out");
 	char options[64];
 
-	print_message("block %u, inode %u, %zu buffers, %zu pages, %s, seed %llu\n", v->block, v->inode, v->buffers,
-		      v->cache_pages, v->size, (unsigned long long)v->model.seed);
+	print_message("block %u, inode %u, %zu frames, %zu buffers, %zu pages, %s, seed %llu\n", v->block, v->inode,
+		      v->frames, v->buffers, v->cache_pages, v->size, (unsigned long long)v->model.seed);
 	snprintf(options, sizeof(options), "-b %u -I %u", v->block, v->inode);
 	image_mke2fs(image, v->size, options);
 	fsmodel_init();
-	struct harness h = {.frames = 4096,
+	struct harness h = {.frames = v->frames,
 			    .fs_buffers = v->buffers,
 			    .cache_pages = v->cache_pages,
 			    .seconds = 120,
@@ -59,15 +59,16 @@ static void run(const struct variant *v)
 	fsmodel_verify_image(out);
 }
 
-static void matrix(size_t buffers, size_t cache_pages, const char *size, bool full, unsigned steps)
+static void matrix(size_t frames, size_t buffers, size_t cache_pages, const char *size, bool full, unsigned steps)
 {
 	static const unsigned blocks[] = {1024, 2048, 4096}, inodes[] = {128, 256};
-	uint64_t seed = buffers + cache_pages + full;
+	uint64_t seed = frames + buffers + cache_pages + full;
 
 	for (size_t b = 0; b < array_size(blocks); b++) {
 		for (size_t i = 0; i < array_size(inodes); i++) {
 			struct variant v = {.block = blocks[b],
 					    .inode = inodes[i],
+					    .frames = frames,
 					    .buffers = buffers,
 					    .cache_pages = cache_pages,
 					    .size = size,
@@ -85,40 +86,47 @@ static void matrix(size_t buffers, size_t cache_pages, const char *size, bool fu
 static void test_plenty(void **state)
 {
 	(void)state;
-	matrix(0, 0, "32M", false, 1200);
+	matrix(4096, 0, 0, "32M", false, 1200);
 }
 
 static void test_fewest_buffers(void **state)
 {
 	(void)state;
-	matrix(8, 0, "32M", false, 600);
+	matrix(4096, 8, 0, "32M", false, 600);
 }
 
 static void test_fewest_pages(void **state)
 {
 	(void)state;
-	matrix(0, 32, "32M", false, 600);
+	matrix(4096, 0, 32, "32M", false, 600);
 }
 
 static void test_fewest_of_both(void **state)
 {
 	(void)state;
-	matrix(8, 32, "32M", false, 600);
+	matrix(4096, 8, 32, "32M", false, 600);
+}
+
+static void test_fewest_frames(void **state)
+{
+	(void)state;
+	matrix(64, 0, 0, "32M", false, 600);
 }
 
 static void test_full_volume(void **state)
 {
 	(void)state;
-	matrix(0, 0, "1M", true, 1200);
-	matrix(8, 32, "1M", true, 600);
+	matrix(4096, 0, 0, "1M", true, 1200);
+	matrix(4096, 8, 32, "1M", true, 600);
+	matrix(64, 0, 0, "1M", true, 600);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_plenty),	 cmocka_unit_test(test_fewest_buffers),
-	    cmocka_unit_test(test_fewest_pages), cmocka_unit_test(test_fewest_of_both),
-	    cmocka_unit_test(test_full_volume),
+	    cmocka_unit_test(test_plenty),	  cmocka_unit_test(test_fewest_buffers),
+	    cmocka_unit_test(test_fewest_pages),  cmocka_unit_test(test_fewest_of_both),
+	    cmocka_unit_test(test_fewest_frames), cmocka_unit_test(test_full_volume),
 	};
 
 	return cmocka_run_group_tests_name("fs: model", tests, NULL, NULL);
