@@ -6,7 +6,6 @@ import argparse
 import glob
 import os
 import sys
-import textwrap
 
 from tools import apps, build, doctor, image, launcher, log, packages, qemu, serialline, testrun
 from tools.ui import Failure, report, say
