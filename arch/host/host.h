@@ -37,8 +37,17 @@ struct host_event {
 void host_event_post(struct host_event *event, nsec_t due);
 void host_event_cancel(struct host_event *event); // it is posted
 
-/* Real time: calls ready once, in interrupt context, when fd has input or has ended. One at a time. */
-void host_watch_fd(int fd, void (*ready)(void));
+/*
+ * A file descriptor of the host as a device, in real time: posts the event once the descriptor has input or has ended;
+ * the watch is the caller's again then. Looked at when nothing runs, and when the timer fires.
+ */
+struct host_watch {
+	int fd;
+	struct host_event event;
+	struct host_watch *next;
+};
+void host_watch(struct host_watch *watch);
+#define HOST_WATCHES_MAX 4u
 
 /*
  * Sees a fault that nobody served before it becomes fatal; may siglongjmp away, or return false to let it become so,

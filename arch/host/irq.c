@@ -31,8 +31,7 @@ static nsec_t clock_virtual; // now
 static nsec_t clock_deadline = NEVER;
 
 static struct host_event *events; // by due, then in order posted
-static int watch_fd = -1;
-static void (*watch_ready)(void);
+static struct host_watch *watches;
 
 static uint64_t preempt_state;
 static unsigned preempt_one_in;
@@ -96,33 +95,47 @@ void host_event_cancel(struct host_event *event)
 	*at = event->next;
 }
 
-void host_watch_fd(int fd, void (*ready)(void))
+void host_watch(struct host_watch *watch)
 {
-	assert(watch_fd < 0);
-	watch_fd = fd;
-	watch_ready = ready;
+	watch->next = watches;
+	watches = watch;
 }
 
-/* Waits for the watched descriptor, at most so long (NEVER: for ever). True when it is ready. */
-static bool watch_wait(nsec_t timeout)
+/* Waits for the watched descriptors, at most so long (NEVER: for ever), and posts the events of those that are ready.
+ */
+static void watches_wait(nsec_t timeout)
 {
-	struct pollfd pfd = {.fd = watch_fd, .events = POLLIN};
+	struct pollfd fds[HOST_WATCHES_MAX];
 	struct timespec ts = {.tv_sec = (time_t)(timeout / 1000000000u), .tv_nsec = (long)(timeout % 1000000000u)};
-	int n = ppoll(&pfd, 1, timeout == NEVER ? NULL : &ts, NULL);
+	struct host_watch **at = &watches;
+	unsigned count = 0;
+	int ready;
 
-	if (n < 0 && errno != EINTR)
+	for (struct host_watch *w = watches; w; w = w->next) {
+		assert(count < HOST_WATCHES_MAX);
+		fds[count++] = (struct pollfd){.fd = w->fd, .events = POLLIN};
+	}
+	ready = ppoll(fds, count, timeout == NEVER ? NULL : &ts, NULL);
+	if (ready < 0 && errno != EINTR)
 		host_die("ppoll");
-	return n > 0;
+	for (unsigned i = 0; ready > 0 && i < count; i++) {
+		struct host_watch *w = *at;
+
+		if (fds[i].revents) {
+			*at = w->next;
+			host_event_post(&w->event, 0);
+		} else {
+			at = &w->next;
+		}
+	}
 }
 
 static void timer_deliver(void)
 {
 	clock_deadline = NEVER;
 	trap_timer();
-	if (watch_fd >= 0 && watch_wait(0)) {
-		watch_fd = -1;
-		watch_ready();
-	}
+	if (watches)
+		watches_wait(0);
 }
 
 /* Interrupts masked. */
@@ -213,13 +226,7 @@ void irq_wait(void)
 		clock_virtual = next;
 		return;
 	}
-	if (next == NEVER && watch_fd < 0)
+	if (next == NEVER && !watches)
 		report_stuck();
-	if (watch_wait(next == NEVER ? NEVER : next - now)) {
-		static struct host_event ready;
-
-		watch_fd = -1;
-		ready.fire = (void (*)(struct host_event *))watch_ready;
-		host_event_post(&ready, now);
-	}
+	watches_wait(next == NEVER ? NEVER : next - now);
 }

@@ -12,5 +12,8 @@ struct blkdev;
  */
 int host_card_open(const char *path, struct blkdev **out);
 
+/* Before the first thread: SIGINT waits for the console's thread. */
+void host_interrupt_block(void);
+
 /* Makes stdout and stderr write to the console, stdin read from it, also from and to mapped memory. */
 void host_stdio_init(void);

@@ -6,8 +6,10 @@
  * Linux's. Reading waits for the host in the scheduler's sense, so other threads run; writing blocks the process.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "arch/host/host.h"
@@ -16,46 +18,114 @@
 #include "fs/fs.h"
 #include "kernel/log.h"
 #include "kernel/mutex.h"
+#include "kernel/thread.h"
+#include "posix/process.h"
 
-static struct {
-	struct mutex reader; // one at a time
-
+/* Something of the host that a thread waits for. */
+struct device {
+	struct host_watch watch;
 	struct spinlock lock; // guards the rest
 	bool ready;
 	struct waitq waitq;
-} console = {
-    .reader = MUTEX_INIT(console.reader, "console reader"),
-    .lock = SPINLOCK_INIT("console"),
-    .waitq = WAITQ_INIT(console.waitq),
 };
 
-static void input_ready(void)
-{
-	unsigned long flags = spin_lock(&console.lock);
+static void device_ready(struct host_event *event);
 
-	console.ready = true;
-	waitq_wake_one(&console.waitq);
-	spin_unlock(&console.lock, flags);
+#define DEVICE_INIT(device, what)                                                                                      \
+	{                                                                                                              \
+		.watch.event.fire = device_ready, .lock = SPINLOCK_INIT(what), .waitq = WAITQ_INIT((device).waitq)     \
+	}
+
+static struct device input = DEVICE_INIT(input, "console input");
+static struct device interrupt = DEVICE_INIT(interrupt, "interrupt key");
+static struct mutex reader = MUTEX_INIT(reader, "console reader"); // one at a time
+
+static void device_ready(struct host_event *event)
+{
+	struct device *device = container_of(event, struct device, watch.event);
+	unsigned long flags = spin_lock(&device->lock);
+
+	device->ready = true;
+	waitq_wake_one(&device->waitq);
+	spin_unlock(&device->lock, flags);
+}
+
+static void device_wait(struct device *device, int fd)
+{
+	unsigned long flags = spin_lock(&device->lock);
+
+	device->ready = false;
+	device->watch.fd = fd;
+	host_watch(&device->watch);
+	while (!device->ready)
+		waitq_wait(&device->waitq, &device->lock, &flags);
+	spin_unlock(&device->lock, flags);
 }
 
 static long input_read(struct chardev *dev, void *buf, size_t len)
 {
-	unsigned long flags;
 	ssize_t n;
 
 	(void)dev;
-	mutex_lock(&console.reader);
-	flags = spin_lock(&console.lock);
-	console.ready = false;
-	host_watch_fd(STDIN_FILENO, input_ready);
-	while (!console.ready)
-		waitq_wait(&console.waitq, &console.lock, &flags);
-	spin_unlock(&console.lock, flags);
+	mutex_lock(&reader);
+	device_wait(&input, STDIN_FILENO);
 	n = read(STDIN_FILENO, buf, len);
 	if (n < 0)
 		n = -errno;
-	mutex_unlock(&console.reader);
+	mutex_unlock(&reader);
 	return n;
+}
+
+/*
+ * SIGINT is blocked in every thread, and comes to this one, in its turn, as it does from a board's console: the
+ * application's handler may call what it likes. Without one the application ends.
+ */
+static _Noreturn void *interrupt_main(void *arg)
+{
+	int fd = *(const int *)arg;
+	struct signalfd_siginfo info;
+	struct sigaction action;
+
+	for (;;) {
+		device_wait(&interrupt, fd);
+		if (read(fd, &info, sizeof(info)) != sizeof(info) || sigaction(SIGINT, NULL, &action) < 0)
+			host_die("SIGINT");
+		if (action.sa_handler == SIG_DFL)
+			process_end(128 + SIGINT, 'e', true);
+		if (action.sa_handler != SIG_IGN)
+			action.sa_handler(SIGINT);
+	}
+}
+
+static sigset_t interrupt_set(void)
+{
+	sigset_t set;
+
+	if (sigemptyset(&set) < 0 || sigaddset(&set, SIGINT) < 0)
+		host_die("SIGINT");
+	return set;
+}
+
+void host_interrupt_block(void)
+{
+	const sigset_t set = interrupt_set();
+
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		host_die("SIGINT");
+}
+
+static int interrupt_init(void)
+{
+	const sigset_t set = interrupt_set();
+	static int fd;
+	struct thread *thread;
+	int err;
+
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0)
+		host_die("SIGINT");
+	err = thread_create("interrupt", THREAD_STACK_SIZE, interrupt_main, &fd, &thread);
+	return err ? err : thread_detach(thread);
 }
 
 static int write_all(int fd, const char *buf, size_t len)
@@ -99,7 +169,7 @@ int console_init(void)
 {
 	chardev.is_tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	log_set_sink(log_sink);
-	return 0;
+	return interrupt_init();
 }
 
 void console_ready(void)

@@ -123,6 +123,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: memory of %zu MiB: %s\n", argv[0], options.memory >> 20, strerror(-err));
 		return STATUS_USAGE;
 	}
+	host_interrupt_block();
 	host_clock_real();
 	host_stuck_hook = threads_print;
 	bootargs_set(options.bootargs, strlen(options.bootargs));
