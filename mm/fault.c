@@ -35,7 +35,6 @@ static enum pt_rights rights_for(enum fault_access access)
 	}
 }
 
-/* Private memory that is there, held or with fewer rights than the mapping now gives: shown with all of them. */
 static bool entry_is_private(pte_t e)
 {
 	struct page *page;
@@ -55,6 +54,7 @@ static bool serve_by_entry_locked(vaddr_t va, enum pt_rights needed, enum pt_rig
 		/* The access came before the entry, from a hart that remembered an older one, or found A clear. */
 		pt_make_young(va);
 	} else if (entry_is_private(e)) {
+		/* It is held, or was shown with fewer rights than the mapping gives by now. */
 		pt_exchange(va, pte_make(pte_pa(e), rights));
 	} else {
 		return false;
@@ -158,11 +158,9 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 	const vaddr_t window = align_down(f->va, AROUND_PAGES * PAGE_SIZE);
 	const vaddr_t from = max_of(window, vma_start(f->vma));
 	const vaddr_t to = min_of(window + AROUND_PAGES * PAGE_SIZE, f->vma->end);
-	const pgidx_t end = pages_in(obj->size);
 
 	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
-		const pgidx_t index = vma_index(f->vma, va);
-		struct page *page = index < end && pte_is_none(pt_get(va)) ? radix_get(&obj->pages, index) : NULL;
+		struct page *page = pte_is_none(pt_get(va)) ? radix_get(&obj->pages, vma_index(f->vma, va)) : NULL;
 
 		if (page && page_flags(page) & PAGE_UPTODATE)
 			show_locked(va, page, f->rights & ~PT_W);
@@ -203,6 +201,7 @@ static enum fault_step install_file(struct fault *f, struct page *page, bool sto
 				show_locked(f->va, page, f->rights & ~PT_W);
 			map_around_locked(f, obj);
 		}
+		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
 		f->vma->ra = f->ra;
 	}
 	spin_unlock(&space.lock, inner);
@@ -246,6 +245,8 @@ static enum fault_step store_resident(struct fault *f, bool *resident)
 	*resident = page;
 	if (!page)
 		return step;
+	if (f->ra.next == f->index)
+		f->ra.next++; // the next miss is still part of a sequence
 	if (page_flags(page) & PAGE_BACKED)
 		step = install_file(f, page, true);
 	pcache_put(page);

@@ -17,7 +17,7 @@
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
 
-#define FILL_RUN_MAX 32 // pages of one ops->fill; on the fault's stack
+#define FILL_RUN_MAX 64 // pages of one ops->fill; on the fault's stack
 #define WINDOW_MIN 4
 #define WINDOW_MAX 64
 
