@@ -67,8 +67,8 @@ int ext2_damaged(struct volume *vol, const char *format, ...)
 		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->dev->name, text,
 			  said + 1 == DAMAGE_SAID_MAX ? " (no more of this is said)" : "");
 	}
-	if (!atomic_exchange(&vol->damaged, true) && vol->super.errors != EXT2_ERRORS_CONTINUE &&
-	    !atomic_exchange(&vol->read_only, true))
+	atomic_store(&vol->damaged, true);
+	if (vol->super.errors != EXT2_ERRORS_CONTINUE && !atomic_exchange(&vol->read_only, true))
 		log_error("ext2: %s: is read-only from now on", vol->dev->name);
 	return -EUCLEAN;
 }

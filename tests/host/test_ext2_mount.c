@@ -363,6 +363,10 @@ static void test_bad_pointer(void **state)
 			fail_msg("%s", log);
 		assert_non_null(strstr(log, "points to block 99999999"));
 		assert_int_equal(read_super(out).state, EXT2_STATE_ERROR);
+		/* The same on a volume that was damaged before. */
+		POKE(image, state, EXT2_STATE_ERROR | EXT2_STATE_VALID);
+		image_debugfs(image, "sif a block[0] 0\n");
+		check(image, false, 0, "was not unmounted");
 	}
 }
 
