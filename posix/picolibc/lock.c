@@ -15,6 +15,10 @@ struct __lock {
 	pthread_mutex_t mutex;
 };
 
+/* Newer ones declare them no more. */
+int __retarget_lock_try_acquire(_LOCK_T lock);
+int __retarget_lock_try_acquire_recursive(_LOCK_T lock);
+
 struct __lock __lock___libc_recursive_mutex = {PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
 
 void __retarget_lock_init(_LOCK_T *lock)
