@@ -227,16 +227,16 @@ static int heap_resize(vaddr_t from, vaddr_t to)
 vaddr_t map_sbrk(intptr_t delta)
 {
 	vaddr_t old, end;
+	bool possible;
 
 	mutex_lock(&heap_mutex);
 	old = space.heap_end;
 	end = old + (vaddr_t)delta;
-	if (delta < 0 ? end > old || end < HEAP_BASE : end < old || end > MAP_AREA_BASE)
-		old = 0;
-	else if (heap_resize(old, end))
-		old = 0;
-	else
+	possible = delta < 0 ? end <= old && end >= HEAP_BASE : end >= old && end <= MAP_AREA_BASE;
+	if (possible && heap_resize(old, end) == 0)
 		space.heap_end = end;
+	else
+		old = 0;
 	mutex_unlock(&heap_mutex);
 	return old;
 }

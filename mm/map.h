@@ -23,7 +23,7 @@ struct map_request {
 	enum map_kind kind;
 	bool fixed, noreplace; // MAP_FIXED; MAP_FIXED_NOREPLACE
 	bool populate, locked, noreserve;
-	struct pcache_object *object; // NULL for anonymous; the mapping takes its own reference
+	struct pcache_object *object; // NULL: anonymous (MAP_KIND_ANON or _SHARED); the mapping takes its own reference
 	uint64_t offset;	      // bytes, page aligned
 };
 

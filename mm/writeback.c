@@ -221,11 +221,6 @@ static bool is_due(const struct pcache_object *obj, enum pass pass, nsec_t now)
 	}
 }
 
-static void object_pin_locked(struct pcache_object *obj)
-{
-	obj->writeback_pins++;
-}
-
 static void object_unpin(struct pcache_object *obj)
 {
 	unsigned long flags = spin_lock(&wb.lock);
@@ -236,27 +231,31 @@ static void object_unpin(struct pcache_object *obj)
 }
 
 /* The next of the objects that are due, pinned; *left counts down those not looked at. */
-static struct pcache_object *next_due(enum pass pass, size_t *left)
+static struct pcache_object *next_due_locked(enum pass pass, size_t *left, nsec_t now)
 {
-	unsigned long flags = spin_lock(&wb.lock);
-	nsec_t now = clock_now();
-	struct pcache_object *due = NULL;
-
-	while (!due && *left > 0 && !list_empty(&wb.objects)) {
+	for (; *left > 0 && !list_empty(&wb.objects); --*left) {
 		struct list_node *node = list_pop_front(&wb.objects);
 		struct pcache_object *obj = list_entry(node, struct pcache_object, dirty_node);
 
 		list_push_back(&wb.objects, node);
-		--*left;
 		if (!is_due(obj, pass, now))
 			continue;
+		--*left;
 		if (pass == PASS_AGED)
 			obj->dirty_since = now;
-		object_pin_locked(obj);
-		due = obj;
+		obj->writeback_pins++;
+		return obj;
 	}
+	return NULL;
+}
+
+static struct pcache_object *next_due(enum pass pass, size_t *left)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+	struct pcache_object *obj = next_due_locked(pass, left, clock_now());
+
 	spin_unlock(&wb.lock, flags);
-	return due;
+	return obj;
 }
 
 static bool enough(enum pass pass)
@@ -343,22 +342,27 @@ int writeback_init(void)
 }
 
 /* ---- all objects ---- */
-static struct pcache_object *next_unvisited(uint64_t visit)
+static struct pcache_object *next_unvisited_locked(uint64_t visit)
 {
-	unsigned long flags = spin_lock(&wb.lock);
-	struct pcache_object *found = NULL;
-
-	for (struct list_node *it = wb.objects.next; it != &wb.objects && !found; it = it->next) {
+	list_for_each (&wb.objects, it) {
 		struct pcache_object *obj = list_entry(it, struct pcache_object, dirty_node);
 
 		if (obj->visit == visit)
 			continue;
 		obj->visit = visit;
-		object_pin_locked(obj);
-		found = obj;
+		obj->writeback_pins++;
+		return obj;
 	}
+	return NULL;
+}
+
+static struct pcache_object *next_unvisited(uint64_t visit)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+	struct pcache_object *obj = next_unvisited_locked(visit);
+
 	spin_unlock(&wb.lock, flags);
-	return found;
+	return obj;
 }
 
 int writeback_each_object(int (*visit)(struct pcache_object *obj))
