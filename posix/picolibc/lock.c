@@ -2,8 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * picolibc's locks, all in one object, so that its own, which do nothing, are never linked. Recursive or not, each is a
- * recursive mutex. Sleeps; thread context.
+ * picolibc's locks, all in one object, so that its own, which do nothing, are never linked (nothing in it tries a
+ * lock). Recursive or not, each is a recursive mutex. Sleeps; thread context.
  */
 
 #include <sys/lock.h>
@@ -14,10 +14,6 @@
 struct __lock {
 	pthread_mutex_t mutex;
 };
-
-/* Newer ones declare them no more. */
-int __retarget_lock_try_acquire(_LOCK_T lock);
-int __retarget_lock_try_acquire_recursive(_LOCK_T lock);
 
 struct __lock __lock___libc_recursive_mutex = {PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
 
@@ -43,11 +39,6 @@ void __retarget_lock_acquire(_LOCK_T lock)
 	(void)pthread_mutex_lock(&lock->mutex);
 }
 
-int __retarget_lock_try_acquire(_LOCK_T lock)
-{
-	return pthread_mutex_trylock(&lock->mutex) == 0;
-}
-
 void __retarget_lock_release(_LOCK_T lock)
 {
 	(void)pthread_mutex_unlock(&lock->mutex); // held: cannot fail
@@ -66,11 +57,6 @@ void __retarget_lock_close_recursive(_LOCK_T lock)
 void __retarget_lock_acquire_recursive(_LOCK_T lock)
 {
 	__retarget_lock_acquire(lock);
-}
-
-int __retarget_lock_try_acquire_recursive(_LOCK_T lock)
-{
-	return __retarget_lock_try_acquire(lock);
 }
 
 void __retarget_lock_release_recursive(_LOCK_T lock)
