@@ -59,7 +59,7 @@ static struct blkdev *first_ext2(bool partitions)
 static void devices_list(void)
 {
 	for (struct blkdev *dev = blkdev_next(NULL); dev; dev = blkdev_next(dev))
-		log_info("%s: %lu KiB%s", dev->name, dev->sectors / 2, dev->number ? ", a partition" : "");
+		log_error("%s: %lu KiB%s", dev->name, dev->sectors / 2, dev->number ? ", a partition" : "");
 }
 
 static struct blkdev *root_find(void)

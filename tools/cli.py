@@ -17,6 +17,7 @@ COMMON_STATUS = "exit status: 0 done; 1 failed, with what to do about it; 2 wron
 RUN_STATUS = """exit status: the application's, & 255. Beside it, each with a line that tells it apart:
   124  time-out (--timeout)
   125  launcher error: failed build or set-up, QEMU trouble, machine ended from the keyboard
+  130  interrupted (Ctrl-C), and no handler in the application
   134  kernel panic
   139  application fault (wild pointer, stack overflow)
   2    wrong usage"""
@@ -80,8 +81,8 @@ def add_run(command):
     run.add_argument("--image", metavar="FILE", help="the card; made if missing, reused if there "
                      "(default: a new one, kept as build/card.img until the next run)")
     add_card_options(run)
-    run.add_argument("--memory", metavar="SIZE", type=memory, default="128M", help="32M to 16G (default: 128M)")
-    run.add_argument("--smp", metavar="N", type=int, default=1, help="harts (default: 1)")
+    run.add_argument("--memory", metavar="SIZE", type=memory, default="128M", help="8M to 16G (default: 128M)")
+    run.add_argument("--smp", metavar="N", type=harts, default=1, help="harts of the machine (default: 1; cairn uses one so far)")
     run.add_argument("--timeout", type=positive, metavar="SECONDS", help="end the machine after this time")
     run.add_argument("--console", choices=("virtio", "serial"), default="virtio",
                      help="virtio: a fast port of QEMU's; serial: the line a real board has (default: virtio)")
@@ -121,6 +122,7 @@ def checked(function):
 
 size = checked(image.parse_size)
 memory = checked(qemu.check_memory)
+harts = checked(qemu.check_harts)
 
 
 @checked
@@ -166,19 +168,30 @@ def run_run(options):
     launcher.open_missing_streams()
     app = load_or_launcher_error(options)
     card = options.image or LAST_CARD
+    if os.path.isdir(card):
+        raise Failure(f"{card} is a folder, not a card", "--image wants a file; ./cairn run makes it if it is missing.")
+    if options.board == "host":
+        refuse_machine_options(options)
     if not options.drive and (options.image is None or not os.path.exists(card)):
         say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
         kernel = build.kernel(app) if options.board == "virt" else None
         image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size)
     mode = "term" if launcher.has_terminal() else "stream"
     if options.board == "host":
-        arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv)
+        arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv, app.name)
         return launcher.run_host(build.host_program(app), card, options.memory, arguments, options.timeout)
-    arguments = qemu.boot_arguments(options.console, mode, options.quiet, options.append, options.argv)
+    arguments = qemu.boot_arguments(options.console, mode, options.quiet, options.append, options.argv, app.name)
     drive = options.drive or qemu.file_drive(card, options.read_only)
     machine = qemu.Machine(build.kernel(app), drive, options.memory, options.smp, arguments, options.console, options.gdb,
                            options.qemu_arg)
     return launcher.run_machine(machine, options.timeout, options.firmware)
+
+
+def refuse_machine_options(options):
+    given = {"--gdb": options.gdb, "--smp": options.smp != 1, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
+             "--read-only": options.read_only, "--firmware": options.firmware, "--console serial": options.console == "serial"}
+    for name in (name for name, value in given.items() if value):
+        raise Failure(f"{name} is for a machine; --board host runs a process", f"Leave out {name} or --board host.")
 
 
 def load_or_launcher_error(options):
@@ -216,7 +229,7 @@ def run_image(options):
 def run_log(options):
     ready()
     if not os.path.exists(options.image):
-        raise Failure(f"{options.image} does not exist", "./cairn run makes a card; --image FILE keeps it at FILE.")
+        raise Failure(f"{options.image} does not exist", "./cairn run makes a card; --image FILE keeps it at FILE.", 2)
     build.scons(["logread"])
     return log.read(options.image, ["--json"] if options.json else ["--csv"] if options.csv else [])
 
@@ -245,13 +258,22 @@ def run_help(options):
     raise Failure(f"no topic {options.topic}", f"Topics: readme, {', '.join(topics())}, and every command.")
 
 
+def joined(arguments):
+    """`--qemu-arg -x` as one word, since argparse takes a word that begins with a dash for an option."""
+    words = list(arguments)
+    for at in reversed(range(len(words) - 1)):
+        if words[at] in ("--qemu-arg", "--append"):
+            words[at : at + 2] = [f"{words[at]}={words[at + 1]}"]
+    return words
+
+
 def main(arguments):
     argv = []
     if arguments[:1] == ["run"] and "--" in arguments:
         at = arguments.index("--")
         arguments, argv = arguments[:at], arguments[at + 1 :]
     try:
-        options = parser().parse_args(arguments)
+        options = parser().parse_args(joined(arguments))
         if argv:
             options.argv = argv
         return options.run(options)

@@ -75,7 +75,7 @@ def make(path, size, files=(), kernel=None, block_size=4096, features=FEATURES):
         make_root(partial, size, files, block_size, features)
         os.replace(partial, path)
     except OSError as error:
-        raise Failure(f"cannot make {path}: {error.strerror}", "Is the folder writable, and is there room?") from error
+        raise Failure(f"cannot make {path}: {error.strerror or error}", "Is the folder writable, and is there room?") from error
     finally:
         if os.path.exists(partial):
             os.unlink(partial)
@@ -155,8 +155,8 @@ def ext2_partition(path):
                 if file.read(2) == b"\x53\xef":
                     return candidate
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}") from error
-    raise Failure(f"{path} holds no ext2 partition", "Make a card with ./cairn image.")
+        raise Failure(f"{path}: {error.strerror}", "A card image is wanted here.", 2) from error
+    raise Failure(f"{path} holds no ext2 partition", "Make a card with ./cairn image.", 2)
 
 
 def ext2_device(path):

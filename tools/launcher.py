@@ -16,6 +16,7 @@ from tools.ui import Failure, say
 
 STATUS_TIMEOUT = 124
 STATUS_LAUNCHER = 125
+STATUS_INTERRUPTED = 130
 STATUS_PANIC = 134
 STATUS_FAULT = 139
 POWER_OFF_SECONDS = 5.0
@@ -37,10 +38,20 @@ def open_missing_streams():
     sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
-def show_qemu(data):
-    for line in data.decode(errors="replace").splitlines():
-        if "terminating on signal" not in line:
-            say(f"qemu: {line.removeprefix(qemu.PROGRAM + ': ')}")
+class QemuMessages:
+    """QEMU's own, which come in pieces, a line at a time."""
+
+    def __init__(self):
+        self.rest = b""
+
+    def show(self, data):
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            text = line.decode(errors="replace").removeprefix(qemu.PROGRAM + ": ")
+            if "terminating on signal" not in text:
+                say(f"qemu: {text}")
+            if 'Failed to get "write" lock' in text:
+                say("another machine uses this card: end it, or give --image another FILE")
 
 
 def run_machine(machine, timeout=None, show_firmware=False):
@@ -50,7 +61,7 @@ def run_machine(machine, timeout=None, show_firmware=False):
         session = Session(board.console, terminal, show_firmware=show_firmware)
         if board.early is not None:
             session.watch_text(board.early)
-        session.watch(board.errors, show_qemu)
+        session.watch(board.errors, QemuMessages().show)
         if machine.gdb:
             elf = machine.kernel.removesuffix(".bin") + ".elf"
             say(f"waiting for a debugger: gdb-multiarch {elf} -ex 'target remote :{qemu.GDB_PORT}'")
@@ -73,7 +84,9 @@ def run_machine(machine, timeout=None, show_firmware=False):
 def conclude(outcome, timeout, qemu_status=0):
     """One line for every end but status 0, so that equal numbers can be told apart."""
     if outcome.kind == "exit":
-        if outcome.status:
+        if outcome.status == STATUS_INTERRUPTED:
+            say(f"interrupted (status {STATUS_INTERRUPTED})")
+        elif outcome.status:
             say(f"the application ended with status {outcome.status}")
         return outcome.status
     if outcome.kind == "panic":

@@ -20,6 +20,8 @@ def extract(card, source, into):
     except FileNotFoundError as error:
         raise Failure("debugfs is not installed", "Run ./cairn setup.") from error
     copied = os.path.join(into, os.path.basename(source))
+    if "Filesystem not open" in result.stderr:
+        raise Failure(f"{card}: its ext2 cannot be opened", "The image is damaged or cut short; e2fsck -fn says more.", 2)
     if not os.path.exists(copied):
         raise Failure(f"{card} has no {source}: {result.stderr.strip().splitlines()[-1] if result.stderr.strip() else ''}",
                       "Has the logger run on this card?")

@@ -16,6 +16,7 @@ PROGRAM = "qemu-system-riscv64"
 BOOTARGS_MAX = 4095  # kernel/bootargs.h, less the NUL
 PR_SET_PDEATHSIG = 1
 GDB_PORT = 1234
+MEMORY_MIN, MEMORY_MAX = 8, 16 << 10  # MiB
 
 
 @dataclass
@@ -37,7 +38,16 @@ def file_drive(path, read_only=False):
 def check_memory(text):
     if not re.fullmatch(r"[1-9][0-9]*[MG]", text):
         raise ValueError(f"{text}: a size such as 128M or 2G")
+    mib = int(text[:-1]) << (10 if text.endswith("G") else 0)
+    if not MEMORY_MIN <= mib <= MEMORY_MAX:
+        raise ValueError(f"{text}: from {MEMORY_MIN}M to {MEMORY_MAX >> 10}G")
     return text
+
+
+def check_harts(text):
+    if not re.fullmatch(r"[1-8]", text):
+        raise ValueError(f"{text}: 1 to 8")
+    return int(text)
 
 
 def escape_argument(argument):
@@ -48,9 +58,10 @@ def escape_argument(argument):
     return "".join(chr(c) if 0x21 <= c <= 0x7E and c != 0x25 else f"%{c:02X}" for c in data)
 
 
-def boot_arguments(console, mode, quiet=False, append="", argv=()):
+def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None):
     words = [f"console={'hvc0' if console == 'virtio' else 'ttyS0'}", f"cairn.console={mode}"]
     words += ["quiet"] if quiet else []
+    words += [f"cairn.app={escape_argument(name)}"] if name else []
     words += append.split()
     if argv:
         words += ["--", *map(escape_argument, argv)]

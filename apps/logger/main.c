@@ -238,7 +238,7 @@ static int run(struct logger *logger)
 	if (stats.published)
 		printf("logger: goes on after sequence %" PRIu64 "\n", stats.published);
 	if (terminal)
-		printf("logger: type lines; Ctrl-D ends. Afterwards ./cairn log prints them on the PC.\n");
+		printf("logger: type lines; Ctrl-D ends. Afterwards ./cairn log [IMAGE] prints them on the PC.\n");
 	fflush(stdout);
 
 	err = input_run(logger, &reading);
@@ -250,7 +250,7 @@ static int run(struct logger *logger)
 	maplog_stats(logger->log, &stats);
 	summary(logger, &stats);
 	if (terminal)
-		printf("logger: read them back on the PC with ./cairn log\n");
+		printf("logger: read them back on the PC with ./cairn log [IMAGE]\n");
 	return status;
 }
 
