@@ -288,9 +288,10 @@ int pcache_make_dirty(struct page *page)
 	int err;
 
 	assert(obj && atomic_load(&page->pins) > 0);
-	err = page_reserve(obj, page);
-	if (!err && !(page_flags(page) & PAGE_DIRTY))
-		err = writeback_throttle();
+	/* Last what makes it backed: pcache_put takes a backed page that was to be overwritten for good. */
+	err = page_flags(page) & PAGE_DIRTY ? 0 : writeback_throttle();
+	if (!err)
+		err = page_reserve(obj, page);
 	if (err)
 		return err;
 	flags = spin_lock(&obj->lock);

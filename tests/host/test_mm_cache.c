@@ -577,6 +577,7 @@ static void dead_card_body(void *arg)
 {
 	struct fakefile *file;
 	unsigned failed = 0;
+	struct page *page;
 
 	(void)arg;
 	harness_start_mm();
@@ -589,6 +590,14 @@ static void dead_card_body(void *arg)
 	assert_in_range(failed, 70, 90);
 	for (uint64_t at = 0; at < 200 * PAGE_SIZE; at += PAGE_SIZE)
 		assert_true(load(file, at) == fakefile_byte(at) || load(file, at) == 0xaa);
+	(void)pcache_drop_clean();
+	rwlock_lock_read(&file->object.map_lock);
+	assert_int_equal(pcache_get_overwrite(&file->object, 150, &page), 0);
+	memset(page_va(page), 0x55, PAGE_SIZE);
+	assert_int_equal(pcache_make_dirty(page), -EIO);
+	pcache_put(page); // refused: what the frame held is nobody's data
+	rwlock_unlock_read(&file->object.map_lock);
+	assert_int_equal(load(file, 150 * PAGE_SIZE), fakefile_byte(150 * PAGE_SIZE));
 	assert_int_equal(pcache_write_all(), -EIO);
 	fakefile_fail(file, FAKE_WRITE, 0, 0, 0);
 	assert_int_equal(pcache_write_all(), 0);
