@@ -37,7 +37,7 @@ static struct fdt tree;
 /* What has been said names the trouble. */
 static _Noreturn void start_failed(void)
 {
-	console_exit(EXIT_NO_START, 'e');
+	console_exit(EXIT_NO_START, 'b');
 	power_off(EXIT_NO_START);
 }
 

@@ -32,7 +32,7 @@ class Credit:
 @dataclass(frozen=True)
 class Exit:
     status: int
-    kind: str  # e: exit, p: panic, f: application fault
+    kind: str  # e: exit, p: panic, f: application fault, b: the board could not start the application
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def parse(command, arguments):
         return Ready(int(arguments[:1]), hexadecimal(arguments[1:]))
     if command == ord("C"):
         return Credit(hexadecimal(arguments))
-    if command == ord("X") and arguments[2:] in (b"e", b"p", b"f"):
+    if command == ord("X") and arguments[2:] in (b"e", b"p", b"f", b"b"):
         return Exit(hexadecimal(arguments[:2]), arguments[2:].decode())
     raise ValueError
 

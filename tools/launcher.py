@@ -68,7 +68,7 @@ def run_machine(machine, timeout=None, show_firmware=False):
         if terminal:
             say("Ctrl-D ends the input, Ctrl-C interrupts, Ctrl-\\ ends the machine")
         outcome = session.run(timeout)
-        ended = outcome.kind in ("exit", "panic", "fault", "closed")
+        ended = outcome.kind in ("exit", "panic", "fault", "boot", "closed")
         if ended and not board.wait(POWER_OFF_SECONDS):
             say(f"the machine did not power off within {POWER_OFF_SECONDS:.0f} s of its end; ending process {board.process.pid}")
         board.end()
@@ -88,6 +88,9 @@ def conclude(outcome, timeout, qemu_status=0):
             say(f"interrupted (status {STATUS_INTERRUPTED})")
         elif outcome.status:
             say(f"the application ended with status {outcome.status}")
+        return outcome.status
+    if outcome.kind == "boot":
+        say(f"the application was not started (status {outcome.status}); the reason is above")
         return outcome.status
     if outcome.kind == "panic":
         say(f"kernel panic (status {STATUS_PANIC}); the report is above")

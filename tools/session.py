@@ -28,7 +28,7 @@ PLAIN_EXIT = re.compile(rb"^\[cairn\] exit (\d+)\s*$")
 
 @dataclass(frozen=True)
 class Outcome:
-    """kind: exit, panic, fault (status says which); timeout; quit (keyboard); signal; closed (the line ended)."""
+    """kind: exit, panic, fault, boot (status says which); timeout; quit (keyboard); signal; closed (the line ended)."""
 
     kind: str
     status: int = 0
@@ -281,7 +281,7 @@ class Session:
 
     def _outcome(self, line_open):
         if self.exit:
-            return Outcome({"e": "exit", "p": "panic", "f": "fault"}[self.exit.kind], self.exit.status, line_open)
+            return Outcome({"e": "exit", "p": "panic", "f": "fault", "b": "boot"}[self.exit.kind], self.exit.status, line_open)
         self.drain()
         plain = [text.status for text in self.texts if text.status is not None]
         if plain:  # it ended before its console was up

@@ -302,8 +302,8 @@ static void gpt_scan(struct scan *s)
 		int backup = gpt_read(s, s->blocks - 1, &gpt);
 
 		if (backup) {
-			log_error("%s: both partition tables (GPT) are damaged (errors %d and %d), no partitions: "
-				  "repair them with gdisk",
+			log_error("%s: both partition tables (GPT) are damaged (errors %d and %d), no partitions: the "
+				  "image may be cut short; else repair them with gdisk",
 				  name, -error, -backup);
 			return;
 		}

@@ -43,7 +43,9 @@ def test_partition_without_ext2(tmp_path):
 
 def test_partition_named_by_root_is_missing(tmp_path):
     card = make_card(tmp_path / "card.img")
-    refused(rig.probe(card, "status", "0", options=["--append", "root=vda7"]), "vda7")
+    result = rig.probe(card, "status", "0", options=["--quiet", "--append", "root=vda7"])
+    refused(result, "vda7")
+    assert "vda2" in result.err and "the application was not started" in result.err, rig.text_of(result)
 
 
 def test_root_can_be_named(tmp_path):
