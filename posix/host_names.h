@@ -6,8 +6,8 @@
  * applications call bears cairn's names, and the host's C library and the sanitizers' interceptors stay as they are.
  * Names are changed before the host's headers are read, so these declare ours with the right types; names that are also
  * structure tags are changed as macros with arguments. The thread types are cairn's own, and so come after.
- * Not changed: stdio, malloc, strings; they are the host's. exit ends as _exit does, after the console has flushed the
- * host's stdio: functions of atexit are not called.
+ * Not changed: stdio (but streams that a file is opened for, board/host/stdio.c), malloc, strings; they are the host's.
+ * exit ends as _exit does, after the console has flushed the host's stdio: functions of atexit are not called.
  */
 #pragma once
 
@@ -28,7 +28,10 @@
 #define exit cairn_exit
 #define fcntl cairn_fcntl
 #define fdatasync cairn_fdatasync
+#define fdopen cairn_fdopen
 #define fdopendir cairn_fdopendir
+#define fopen cairn_fopen
+#define freopen cairn_freopen
 #define fstat cairn_fstat
 #define fstatvfs cairn_fstatvfs
 #define fsync cairn_fsync

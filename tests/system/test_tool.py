@@ -29,7 +29,8 @@ def test_help_topics():
     assert rig.cairn("help", "no-such-topic").status == 1
 
 
-@pytest.mark.parametrize("words", [["no-such-command"], ["run", "--memory", "lots"], ["run", "--timeout", "0"], ["test", "--quick", "--long"]])
+@pytest.mark.parametrize("words", [["no-such-command"], ["run", "--memory", "lots"], ["run", "--timeout", "0"], ["run", "--memory", "1M"],
+                                   ["run", "--smp", "0"], ["test", "--quick", "--long"]])
 def test_wrong_usage(words):
     assert rig.cairn(*words).status == 2
 
@@ -160,3 +161,37 @@ def test_scons_alone_lists_targets_and_options():
     assert done.returncode == 0
     for word in ("host-tests", "logger", "build:", "werror:", "app="):
         assert word in done.stdout
+
+
+STREAMS = """#include <stdio.h>
+int main(void)
+{
+	char line[16] = "";
+	FILE *escaped = fopen("%s", "w"), *file = fopen("/note", "w+");
+
+	if (escaped || !file || fputs("a stream\\n", file) < 0)
+		return 1;
+	rewind(file);
+	return !fgets(line, sizeof(line), file) || fclose(file) || printf("%%s", line) < 0;
+}
+"""
+
+
+def test_streams_of_the_host_build_reach_the_card_only(tmp_path):
+    folder, escaped = tmp_path / "streams", tmp_path / "escaped"
+    folder.mkdir()
+    (folder / "main.c").write_text(STREAMS % escaped)
+    card = tmp_path / "card.img"
+    result = rig.run(folder, "--board", "host", "--image", card, no_build=False)
+    assert result.status == 0 and result.out == b"a stream\n", rig.text_of(result)
+    assert not escaped.exists() and rig.take(card, "/note", tmp_path) == b"a stream\n"
+
+
+def test_words_for_qemu_may_begin_with_a_dash(tmp_path):
+    result = rig.run("hello", "--qemu-arg", "-name", "--qemu-arg", "x", "--image", tmp_path / "card.img")
+    assert result.status == 0 and b'argv[0] = "hello"' in result.out, rig.text_of(result)
+
+
+def test_options_of_a_machine_are_refused_on_the_host(tmp_path):
+    result = rig.run("hello", "--board", "host", "--smp", "2", "--image", tmp_path / "card.img", no_build=False)
+    assert result.status == 125 and "--smp" in result.err, rig.text_of(result)
