@@ -82,6 +82,8 @@ struct pcache_object {
 	atomic_bool stored;	  // a store through a mapping dirtied a page since fs last took this (time stamps)
 	atomic_uint write_errseq; // counts failed writes and failed FLUSHes: each open file compares with what it saw
 	atomic_int write_errno;	  // of the last one (negative)
+	atomic_uint flush_errseq; // counts failed FLUSHes alone,
+	atomic_uint flush_told;	  // and how many of them a sync has returned
 };
 
 enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
@@ -138,7 +140,10 @@ int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 /* Starts writing and returns. */
 void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
-/* msync(MS_SYNC) and the data part of fsync: pcache_write_range, then ops->sync; reports every failure of its own. */
+/*
+ * msync(MS_SYNC) and the data part of fsync: pcache_write_range, then ops->sync; reports every failure of its own, and
+ * each pcache_flush_failed since the last sync of the object at least once: what it was about may be evicted.
+ */
 int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
 /*
@@ -158,8 +163,8 @@ int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
 void pcache_unback(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
 /*
- * A FLUSH of the device under obj failed: recorded as a failed write, and all pages written since they were filled are
- * dirty again. Any context.
+ * A FLUSH of the device under obj failed: recorded as a failed write, and all pages written since they were filled, or
+ * being written, are dirty again. Any context.
  */
 void pcache_flush_failed(struct pcache_object *obj, int err);
 

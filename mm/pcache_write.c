@@ -168,9 +168,16 @@ void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 
 int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 {
+	const unsigned told = atomic_load(&obj->flush_told);
 	int err = pcache_write_range(obj, first, last);
 	int sync_err = obj->ops->sync(obj); // also without anything to write: I7
+	const unsigned failed = atomic_load(&obj->flush_errseq);
 
+	/* Of syncs beside each other all are told: any of them may have relied on what was lost. */
+	if (failed != told)
+		atomic_store(&obj->flush_told, failed);
+	if (failed != told && !sync_err)
+		sync_err = atomic_load(&obj->write_errno);
 	return err ? err : sync_err;
 }
 
@@ -194,10 +201,11 @@ void pcache_flush_failed(struct pcache_object *obj, int err)
 
 		if (!page)
 			break;
-		if ((page_flags(page) & (PAGE_WRITTEN | PAGE_BACKED)) == (PAGE_WRITTEN | PAGE_BACKED))
+		if (page_flags(page) & (PAGE_WRITTEN | PAGE_WRITING) && page_flags(page) & PAGE_BACKED)
 			page_make_dirty_locked(obj, page);
 	}
 	record_error(obj, err);
+	atomic_fetch_add(&obj->flush_errseq, 1);
 	spin_unlock(&obj->lock, flags);
 }
 

@@ -300,6 +300,25 @@ static void flush_error_body(void *arg)
 	assert_int_equal(pcache_sync_range(&file->object, 0, PGIDX_MAX), 0);
 	for (pgidx_t i = 0; i < 4; i++)
 		assert_int_equal(file->synced[i * PAGE_SIZE], 0xaa);
+
+	/* In the background: those that were evicted cannot be written again, so the next sync is told. */
+	assert_int_equal(store(file, 0, 0xbb), 0);
+	assert_int_equal(pcache_write_all(), 0);
+	(void)pcache_drop_clean();
+	pcache_flush_failed(&file->object, -EIO);
+	assert_int_equal(pcache_sync_range(&file->object, 0, PGIDX_MAX), -EIO);
+	assert_int_equal(pcache_sync_range(&file->object, 0, PGIDX_MAX), 0);
+
+	/* A page that is being written then is written once more. */
+	assert_int_equal(store(file, 12 * PAGE_SIZE, 0xcc), 0);
+	file->hold = true;
+	pcache_write_start(&file->object, 12, 12);
+	assert_int_equal(stats().writing, 1);
+	pcache_flush_failed(&file->object, -EIO);
+	fakefile_release(file);
+	assert_int_equal(stats().dirty, 1);
+	assert_int_equal(pcache_sync_range(&file->object, 0, PGIDX_MAX), -EIO);
+	assert_int_equal(stats().dirty, 0);
 	fakefile_free(file);
 }
 
