@@ -396,8 +396,11 @@ static void body_fuzz(void *arg)
 			gpt_reseal(disk.data + 512, disk.data + 1024);
 		snprintf(name, sizeof(name), "d%u-", n);
 		disk_register(name, SECTORS, 512);
-		memcpy(disk.data, pristine, IMAGE_SIZE);
+		for (unsigned i = 0; i < count; i++)
+			memcpy(disk.data + places[i] * SECTOR_SIZE, pristine + places[i] * SECTOR_SIZE, SECTOR_SIZE);
+		memcpy(disk.data + 512, pristine + 512, 512); // resealed
 	}
+	assert_memory_equal(disk.data, pristine, IMAGE_SIZE);
 	for (struct blkdev *dev = blkdev_next(NULL); dev; dev = blkdev_next(dev)) {
 		assert_true(dev->sectors > 0);
 		assert_true(dev->start < SECTORS && dev->sectors <= SECTORS - dev->start);
