@@ -69,22 +69,25 @@ struct inode *inode_make(struct volume *vol)
 	return inode;
 }
 
-/* The inode by number, referenced; waits while it is busy. */
-static struct inode *find_locked(uint32_t ino, unsigned long *flags)
+static struct inode *peek_locked(uint32_t ino)
 {
-again:
 	list_for_each (hash_of(ino), it) {
 		struct inode *inode = list_entry(it, struct inode, hash_node);
 
-		if (inode->ino != ino)
-			continue;
-		if (inode->busy) {
-			waitq_wait(&cache.waitq, &cache.lock, flags);
-			goto again;
-		}
-		return inode;
+		if (inode->ino == ino)
+			return inode;
 	}
 	return NULL;
+}
+
+/* The inode by number; waits while it is busy. */
+static struct inode *find_locked(uint32_t ino, unsigned long *flags)
+{
+	struct inode *inode;
+
+	while ((inode = peek_locked(ino)) && inode->busy)
+		waitq_wait(&cache.waitq, &cache.lock, flags);
+	return inode;
 }
 
 static void ref_locked(struct inode *inode)
@@ -215,8 +218,9 @@ int inode_add(struct inode *inode, uint32_t ino)
 	inode->ino = ino;
 	pcache_object_init(&inode->object, &ext2_data_ops, 0);
 	flags = spin_lock(&cache.lock);
-	/* The number's last user may be on its way out. */
-	last = find_locked(ino, &flags);
+	/* The number's last user may be on its way out. Any other may itself wait for this transaction. */
+	while ((last = peek_locked(ino)) && last->busy && last->deleted)
+		waitq_wait(&cache.waitq, &cache.lock, &flags);
 	if (!last) {
 		inode->busy = false;
 		insert_locked(inode);

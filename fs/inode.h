@@ -29,9 +29,8 @@ struct inode {
 	/* Guarded by the inode cache's lock. */
 	struct list_node hash_node, lru_node;
 	unsigned refs;
-	bool busy;    // being loaded or thrown out: others wait
-	bool doomed;  // in the list of those to delete
-	bool deleted; // on the card already
+	bool busy;   // being loaded or thrown out: others wait
+	bool doomed; // in the list of those to delete
 
 	/*
 	 * Operation lock: held through each call that changes the file or, of a directory, reads it. Faults never take
@@ -49,6 +48,7 @@ struct inode {
 	struct list_node drop_node;
 	struct list_node orphan_node; // in volume.orphans, or pointing at itself
 	uint64_t size;		      // as on the card: <= object.size, except for directories, which have only this
+	bool deleted;		      // on the card already
 	uint32_t acl_block;
 	atomic_uint_least64_t batch;  // last batch with a change of this inode
 	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write

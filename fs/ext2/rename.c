@@ -4,7 +4,7 @@
 /*
  * Rename, in two transactions with a commit between: the new name first, with the inode counting it on the card, then
  * the old one away. So a cut leaves the one, the other, or both; what the new name led to before is replaced in one
- * write of a sector.
+ * write of a sector. Where that commit fails, the new name goes again.
  *
  * Locks: volume.names_lock, then the operation locks of all inodes concerned. Sleeps.
  */
@@ -17,6 +17,7 @@ struct rename {
 	const char *name, *to_name;
 	unsigned len, to_len;
 	struct inode *inode, *victim; // victim: what the new name leads to now, or NULL
+	uint32_t victim_links;	      // taken from it
 	struct ext2_slot slot, to_slot;
 };
 
@@ -95,8 +96,10 @@ static int rename_add(struct rename *r)
 			ext2_count_subdirectory(r->to, 1);
 		if (r->victim && S_ISDIR(r->victim->mode))
 			ext2_count_subdirectory(r->to, -1);
-		if (r->victim)
-			ext2_drop_later(&t, r->victim, S_ISDIR(r->victim->mode) ? r->victim->links : 1);
+		if (r->victim) {
+			r->victim_links = S_ISDIR(r->victim->mode) ? r->victim->links : 1;
+			ext2_drop_later(&t, r->victim, r->victim_links);
+		}
 		inode_touch(r->to, true);
 	}
 	ext2_inode_store(&t, r->inode, itable);
@@ -143,9 +146,47 @@ end:
 	return err;
 }
 
+/* What rename_add did, as far as it goes: the batch with it is not on the card, or not known to be. */
+static int rename_undo(struct rename *r)
+{
+	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
+	struct buffer *itable;
+	struct txn t;
+	int err = txn_begin(&t, r->to->vol, 3, 0);
+
+	if (err)
+		return err;
+	err = ext2_inode_begin(&t, r->to, &itable);
+	if (err)
+		goto end;
+	err = ext2_dir_find(r->to, r->to_name, r->to_len, &r->to_slot);
+	if (!err && r->victim)
+		err = ext2_dir_replace(&t, r->to, &r->to_slot, r->victim->ino, r->victim->mode);
+	else if (!err)
+		err = ext2_dir_remove(&t, r->to, &r->to_slot);
+	if (!err) {
+		r->inode->links++;
+		r->inode->links_pending--;
+		ext2_drop_later(&t, r->inode, 1);
+		if (parent_changes)
+			ext2_count_subdirectory(r->to, -1);
+		if (r->victim) {
+			/* The card counts them still; whoever drops those pending finds none of these. */
+			r->victim->links += r->victim_links;
+			r->victim->links_pending -= r->victim_links;
+			if (S_ISDIR(r->victim->mode))
+				ext2_count_subdirectory(r->to, 1);
+		}
+	}
+	ext2_inode_store(&t, r->to, itable);
+end:
+	txn_end(&t);
+	return err;
+}
+
 static int rename_locked(struct rename *r)
 {
-	int err = rename_check(r), removed;
+	int err = rename_check(r), failed;
 
 	if (!err && !r->victim)
 		err = ext2_dir_make_room(r->to, r->to_len);
@@ -155,13 +196,13 @@ static int rename_locked(struct rename *r)
 		return err;
 	/* Both names are on the card before one goes: a cut leaves one, or two with a count that says so. */
 	err = txn_commit(r->to->vol);
-	removed = rename_remove(r);
-	if (removed) {
+	failed = err ? rename_undo(r) : rename_remove(r);
+	if (failed) {
 		/* Then it has two names, and they are counted. */
 		r->inode->links++;
 		r->inode->links_pending--;
 	}
-	return err ? err : removed;
+	return err ? err : failed;
 }
 
 static void lock_other(struct inode *inode, const struct inode *a, const struct inode *b)

@@ -21,8 +21,23 @@ struct step {
 	struct txn t;
 	struct inode *inode;
 	uint32_t freed;
-	bool more; // there may be another leaf
+	bool more;	 // there may be another leaf
+	fsblk_t path[3]; // indirect blocks on the way down, which are in use until the step ends
+	unsigned depth;
 };
+
+/* 0, or -EUCLEAN for a pointer to what is not the file's own, or to an indirect block above itself. */
+static int check_pointer(const struct step *s, fsblk_t block)
+{
+	bool own = ext2_block_valid(s->inode->vol, block);
+
+	for (unsigned i = 0; i < s->depth; i++)
+		own = own && s->path[i] != block;
+	if (own)
+		return 0;
+	return ext2_damaged(s->inode->vol, "inode %u points to block %u, which cannot be its own", s->inode->ino,
+			    block);
+}
 
 static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint32_t to)
 {
@@ -32,12 +47,9 @@ static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint3
 		if (!block)
 			continue;
 		s->freed++;
-		/* A pointer to what is not the file's own is dropped and nothing freed. */
-		if (!ext2_block_valid(s->inode->vol, block)) {
-			(void)ext2_damaged(s->inode->vol, "inode %u points to block %u, which cannot be its own",
-					   s->inode->ino, block);
+		/* A damaged pointer is dropped and nothing freed. */
+		if (check_pointer(s, block))
 			continue;
-		}
 		if (!S_ISREG(s->inode->mode))
 			buffer_forget(block);
 		txn_free_blocks(&s->t, block, 1);
@@ -91,14 +103,12 @@ static int trim_tree(struct step *s, uint32_t *slot, unsigned level, uint64_t fi
 	for (;;) {
 		uint64_t below = 1;
 
-		if (!ext2_block_valid(vol, *slot)) {
-			err = ext2_damaged(vol, "inode %u points to block %u, which cannot be its own", s->inode->ino,
-					   *slot);
-			break;
-		}
-		err = buffer_get(*slot, &b);
+		err = check_pointer(s, *slot);
+		if (!err)
+			err = buffer_get(*slot, &b);
 		if (err)
 			break;
+		s->path[s->depth++] = *slot;
 		table = b->data;
 		for (unsigned i = 1; i < level; i++)
 			below *= vol->pointers;
@@ -133,6 +143,7 @@ static int trim_tree(struct step *s, uint32_t *slot, unsigned level, uint64_t fi
 	}
 	buffer_put(b);
 	buffer_put(parent);
+	s->depth = 0;
 	return err;
 }
 
@@ -246,6 +257,19 @@ static uint32_t blocks_of(const struct volume *vol, uint64_t size)
 	return (size + vol->block_size - 1) >> vol->block_shift;
 }
 
+/* The cached page of `size`, where that is in a hole, still has what lies behind: zeros, which need no block. */
+static int zero_unbacked_tail(struct pcache_object *object, uint64_t size)
+{
+	struct page *page;
+	int err = pcache_get(object, size / PAGE_SIZE, NULL, &page);
+
+	if (err)
+		return err;
+	memset((char *)page_va(page) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+	pcache_put(page);
+	return 0;
+}
+
 static int shrink(struct inode *inode, uint64_t size)
 {
 	const pgidx_t keep = (size + PAGE_SIZE - 1) / PAGE_SIZE;
@@ -258,6 +282,8 @@ static int shrink(struct inode *inode, uint64_t size)
 	/* The part of the last page that goes must be zeros should the file grow again. */
 	if (size % PAGE_SIZE) {
 		err = ext2_bmap(inode, size >> inode->vol->block_shift, 1, &block, &run);
+		if (!err && !block && inode->vol->block_size < PAGE_SIZE)
+			err = zero_unbacked_tail(object, size);
 		if (err)
 			return err;
 	}
@@ -475,6 +501,7 @@ int ext2_inode_delete(struct inode *inode)
 		} else {
 			ext2_inode_store(&t, inode, itable);
 			txn_free_inode(&t, inode->ino, directory);
+			inode->deleted = true;
 		}
 	}
 	txn_end(&t);

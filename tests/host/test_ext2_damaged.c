@@ -278,11 +278,51 @@ static void test_unclean(void **state)
 	rounds(4096, false, 600, 40000);
 }
 
+/* ---- indirect blocks that lead back to themselves ---- */
+
+static void delete_loops(void *arg)
+{
+	(void)arg;
+	harness_start();
+	tell(fs_unlink("/file"));
+	tell(fs_rmdir("/dir"));
+	tell(fs_rmdir("/deep"));
+	tell(fs_sync());
+	tell(fs_unmount_all());
+}
+
+/* Block 1500 leads to itself and block 1501 back to 1500; /file, /dir and /deep have them as double indirect blocks. */
+static void test_loops(void **state)
+{
+	const char *image = image_path("damaged-loops");
+	const uint32_t self = 1500, other = 1501, deep = 1502;
+	int status;
+	const char *log;
+
+	(void)state;
+	image_mke2fs(image, "2M", "-b 1024 -N 64");
+	image_debugfs(image, "write /dev/null file\nmkdir dir\nmkdir deep\n"
+			     "sif file block[DIND] 1500\nsif dir block[DIND] 1500\nsif deep block[DIND] 1502\n"
+			     "setb 1500 3\n");
+	image_poke(image, 1024 * self, &self, sizeof(self));
+	image_poke(image, 1024 * deep, &other, sizeof(other));
+	image_poke(image, 1024 * other, &deep, sizeof(deep));
+	if (!tally)
+		tally = harness_shared(sizeof(*tally));
+	status = harness_status(&(struct harness){.frames = 2048, .seconds = 10, .disk = {.image = image}},
+				delete_loops, NULL, &log);
+	if (status)
+		fail_msg("status %d\n%s", status, log);
+	assert_non_null(strstr(log, "which cannot be its own"));
+	assert_non_null(strstr(log, "could not be deleted"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_clean),
 	    cmocka_unit_test(test_unclean),
+	    cmocka_unit_test(test_loops),
 	};
 
 	return cmocka_run_group_tests_name("ext2: damaged cards", tests, NULL, NULL);

@@ -585,12 +585,104 @@ static void test_unlinked(void **state)
 	run(unlinked, "2M", "-b 4096", NULL);
 }
 
+/* Shrunk to inside a hole that blocks follow in the same page, which is cached: they do not come back. */
+static void shrink_to_hole(void *arg)
+{
+	uint8_t data[4096], zeros[4096] = {0};
+	int fd;
+
+	(void)arg;
+	memset(data, 0x5a, sizeof(data));
+	harness_start();
+	fd = make("/f");
+	assert_int_equal(fs_write(fd, data, 1), 1);
+	assert_int_equal(fs_close(fd), 0);
+	fd = fs_open("/sparse", O_RDWR, 0);
+	assert_int_equal(fs_pread(fd, data, 4096, 0), 4096);
+	assert_int_equal(data[3000], 'x');
+	assert_int_equal(fs_ftruncate(fd, 1500), 0);
+	assert_int_equal(fs_ftruncate(fd, 4096), 0);
+	assert_int_equal(fs_pread(fd, data, 4096, 0), 4096);
+	assert_memory_equal(data, zeros, 4096);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_shrink_to_hole(void **state)
+{
+	const char *source = image_path("sparse-source");
+	char commands[256];
+	FILE *f = fopen(source, "w");
+
+	(void)state;
+	assert_non_null(f);
+	for (unsigned i = 0; i < 4096; i++)
+		assert_int_not_equal(fputc(i < 2048 ? 0 : 'x', f), EOF);
+	assert_int_equal(fclose(f), 0);
+	snprintf(commands, sizeof(commands), "write %s sparse\n", source);
+	run(shrink_to_hole, "2M", "-b 1024", commands);
+}
+
+/* A rename whose commit fails leaves things as they were. */
+static void rename_fails(void *arg)
+{
+	const struct simdisk_fault fault = {.ops = 1u << BLK_FLUSH, .from = 1, .count = 1};
+	static const char *const names[][2] = {
+	    {"/a", "/dir/b"}, {"/a", "/dir/there"}, {"/d", "/dir/e"}, {"/d", "/dir/empty"}};
+	struct stat before, there, st;
+
+	(void)arg;
+	harness_start();
+	put_file("/a");
+	assert_int_equal(fs_mkdir("/d", 0755), 0);
+	assert_int_equal(fs_mkdir("/dir", 0755), 0);
+	assert_int_equal(fs_mkdir("/dir/empty", 0755), 0);
+	put_file("/dir/there");
+	assert_int_equal(fs_sync(), 0);
+	for (unsigned i = 0; i < array_size(names); i++) {
+		const char *from = names[i][0], *to = names[i][1];
+		int found = fs_stat(to, &there, false);
+
+		assert_int_equal(fs_stat(from, &before, false), 0);
+		simdisk_fail(&fault);
+		assert_int_equal(fs_rename(from, to), -EIO);
+		simdisk_fail(&(struct simdisk_fault){.ops = 0});
+		for (unsigned again = 0; again < 2; again++) {
+			assert_int_equal(fs_stat(from, &st, false), 0);
+			assert_int_equal(st.st_ino, before.st_ino);
+			assert_int_equal(st.st_nlink, before.st_nlink);
+			assert_int_equal(fs_stat(to, &st, false), found);
+			if (!found) {
+				assert_int_equal(st.st_ino, there.st_ino);
+				assert_int_equal(st.st_nlink, there.st_nlink);
+			}
+			assert_int_equal(fs_sync(), 0);
+		}
+	}
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_rename_fails(void **state)
+{
+	(void)state;
+	run(rename_fails, "2M", "-b 1024", NULL);
+	run(rename_fails, "2M", "-b 4096", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_paths),	cmocka_unit_test(test_tree),   cmocka_unit_test(test_indexed_directory),
-	    cmocka_unit_test(test_descriptors), cmocka_unit_test(test_sparse), cmocka_unit_test(test_contiguous),
-	    cmocka_unit_test(test_costs),	cmocka_unit_test(test_times),  cmocka_unit_test(test_unlinked),
+	    cmocka_unit_test(test_paths),
+	    cmocka_unit_test(test_tree),
+	    cmocka_unit_test(test_indexed_directory),
+	    cmocka_unit_test(test_descriptors),
+	    cmocka_unit_test(test_sparse),
+	    cmocka_unit_test(test_contiguous),
+	    cmocka_unit_test(test_costs),
+	    cmocka_unit_test(test_times),
+	    cmocka_unit_test(test_unlinked),
+	    cmocka_unit_test(test_shrink_to_hole),
+	    cmocka_unit_test(test_rename_fails),
 	};
 
 	return cmocka_run_group_tests_name("fs: calls", tests, NULL, NULL);
