@@ -48,6 +48,7 @@ struct inode {
 	struct list_node drop_node;
 	struct list_node orphan_node; // in volume.orphans, or pointing at itself
 	uint64_t size;		      // as on the card: <= object.size, except for directories, which have only this
+	uint64_t size_stored;	      // as last encoded: another only while a change is under way, or after one failed
 	bool deleted;		      // on the card already
 	uint32_t acl_block;
 	atomic_uint_least64_t batch;  // last batch with a change of this inode

@@ -250,7 +250,9 @@ int ext2_sync(struct inode *inode)
 
 	if (atomic_load(&vol->dead))
 		return -EIO;
-	err = txn_commit_batch(vol, atomic_load(&inode->batch));
+	err = ext2_inode_write_size(inode);
+	if (!err)
+		err = txn_commit_batch(vol, atomic_load(&inode->batch));
 	if (!err && atomic_load(&inode->writes) > atomic_load(&vol->txn.flushed))
 		err = txn_flush(vol);
 	return err;

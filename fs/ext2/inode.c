@@ -86,6 +86,7 @@ static void decode(struct inode *inode, const struct ext2_inode *raw)
 	inode->size = raw->size;
 	if (S_ISREG(raw->mode))
 		inode->size |= (uint64_t)raw->size_high << 32;
+	inode->size_stored = inode->size;
 	inode->sectors = raw->blocks;
 	memcpy(inode->block, raw->block, sizeof(inode->block));
 	inode->atime = time_decode(raw->atime, HAS_EXTRA(vol, raw, atime_extra) ? raw->atime_extra : 0);
@@ -163,6 +164,7 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	raw->size = inode->size;
 	if (S_ISREG(inode->mode))
 		raw->size_high = inode->size >> 32;
+	inode->size_stored = inode->size;
 	raw->blocks = inode->sectors;
 	memcpy(raw->block, inode->block, sizeof(raw->block));
 	/* A time that cannot be taken for the number of an orphan, whatever the clock says. */
@@ -213,6 +215,13 @@ int ext2_inode_write(struct inode *inode)
 		ext2_inode_store(&t, inode, itable);
 	txn_end(&t);
 	return err;
+}
+
+int ext2_inode_write_size(struct inode *inode)
+{
+	if (inode->size == inode->size_stored)
+		return 0;
+	return ext2_inode_write(inode);
 }
 
 int ext2_inode_write_times(struct inode *inode)

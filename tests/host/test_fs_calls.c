@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "arch/page.h"
+#include "fs/buffer.h"
 #include "fs/fs.h"
 #include "kernel/time.h"
 #include "mm/pcache.h"
@@ -17,7 +18,8 @@
 #include "tests/host/image.h"
 #include "tests/host/stack.h"
 
-static const char *out; // the image that a run leaves
+static const char *out;	   // the image that a run leaves
+static const char *synced; // and what was on the card once it had synced
 
 /* mke2fs, what debugfs is to put there, the run, and e2fsck. */
 static void run(void (*body)(void *), const char *size, const char *options, const char *commands)
@@ -669,6 +671,53 @@ static void test_rename_fails(void **state)
 	run(rename_fails, "2M", "-b 4096", NULL);
 }
 
+/* A write whose inode cannot be read just then: its size is on the card once fdatasync says so. */
+static void size_late(void *arg)
+{
+	const struct simdisk_fault fault = {.ops = 1u << BLK_READ, .from = 1, .count = 1};
+	char text[100], path[256];
+	struct stat st;
+	int fd;
+
+	(void)arg;
+	memset(text, 't', sizeof(text));
+	harness_start();
+	fd = make("/f");
+	assert_int_equal(fs_write(fd, text, sizeof(text)), sizeof(text));
+	assert_int_equal(fs_mkdir("/many", 0755), 0);
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(path, sizeof(path), "/many/%0200u", i);
+		put_file(path);
+	}
+	assert_int_equal(fs_sync(), 0);
+	/* The search takes all the buffers there are. */
+	assert_int_equal(fs_stat("/many/none", &st, false), -ENOENT);
+	simdisk_fail(&fault);
+	assert_int_equal(fs_write(fd, text, sizeof(text)), sizeof(text));
+	assert_int_equal(simdisk_fired(), 1);
+	assert_int_equal(fs_fsync(fd, true), 0);
+	simdisk_save(synced);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_size_late(void **state)
+{
+	const char *image = image_path("calls");
+	uint8_t *data;
+	size_t len;
+
+	(void)state;
+	synced = image_path("calls-synced");
+	image_mke2fs(image, "2M", "-b 1024 -N 128");
+	harness_run(&(struct harness){.frames = 2048, .fs_buffers = BUFFERS_MIN, .disk = {.image = image}}, size_late,
+		    NULL);
+	data = image_read(synced, "/f", &len);
+	assert_non_null(data);
+	assert_int_equal(len, 200);
+	free(data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -683,6 +732,7 @@ int main(void)
 	    cmocka_unit_test(test_unlinked),
 	    cmocka_unit_test(test_shrink_to_hole),
 	    cmocka_unit_test(test_rename_fails),
+	    cmocka_unit_test(test_size_late),
 	};
 
 	return cmocka_run_group_tests_name("fs: calls", tests, NULL, NULL);
