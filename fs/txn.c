@@ -28,24 +28,43 @@ void txn_log_init(struct txn_log *log)
 	/* What an earlier mount wrote counts as not flushed. */
 	atomic_store(&log->writes, 1);
 	atomic_store(&log->flushed, 0);
+	atomic_store(&log->failures_told, blk_flush_failures(container_of(log, struct volume, txn)->dev));
+	mutex_init(&log->flush_lock, "flush");
 }
 
+/*
+ * A good FLUSH proves nothing about the writes that a failed one before it was to cover, whoever issued that. The count
+ * is looked at before `flushed` is raised, which decides what inodes_flush_failed makes dirty again.
+ */
 int txn_flush(struct volume *vol)
 {
-	const uint64_t writes = atomic_load(&vol->txn.writes);
-	uint64_t flushed;
+	struct txn_log *log = &vol->txn;
+	const uint64_t told = atomic_load(&log->failures_told), writes = atomic_load(&log->writes);
 	int err = blk_flush(vol->dev);
+	uint64_t failures;
 
-	if (err) {
+	mutex_lock(&log->flush_lock);
+	failures = blk_flush_failures(vol->dev);
+	if (!err && failures != told)
+		err = -EIO;
+	if (failures != atomic_load(&log->failures_told)) {
 		log_error("ext2: %s: FLUSH failed (%d): what was written since the last good one may be lost",
 			  vol->dev->name, err);
 		inodes_flush_failed(vol, err);
-		return err;
+		atomic_store(&log->failures_told, failures);
 	}
-	flushed = atomic_load(&vol->txn.flushed);
-	while (flushed < writes && !atomic_compare_exchange_weak(&vol->txn.flushed, &flushed, writes))
-		;
-	return 0;
+	if (!err && atomic_load(&log->flushed) < writes)
+		atomic_store(&log->flushed, writes);
+	mutex_unlock(&log->flush_lock);
+	return err;
+}
+
+/* FLUSH of a commit whose first write was submitted after `failures` was sampled: none of its writes may be lost. */
+static int batch_flush(struct volume *vol, uint64_t failures)
+{
+	int err = txn_flush(vol);
+
+	return !err && blk_flush_failures(vol->dev) != failures ? -EIO : err;
 }
 
 /*
@@ -55,6 +74,7 @@ int txn_flush(struct volume *vol)
  */
 static int write_batch(struct volume *vol, bool counts)
 {
+	const uint64_t failures = blk_flush_failures(vol->dev);
 	bool unflushed = false;
 	int err = ext2_super_write(vol, counts, &unflushed);
 
@@ -62,13 +82,13 @@ static int write_batch(struct volume *vol, bool counts)
 		if (!buffer_any(class))
 			continue;
 		if (unflushed && class != BUFFER_EARLY)
-			err = txn_flush(vol);
+			err = batch_flush(vol, failures);
 		if (!err)
 			err = buffer_write(class);
 		unflushed = true;
 	}
 	if (!err)
-		err = txn_flush(vol);
+		err = batch_flush(vol, failures);
 	if (err)
 		return err;
 	buffer_clean_all();

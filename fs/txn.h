@@ -38,6 +38,10 @@ struct txn_log {
 	atomic_uint_least64_t running; // number of the running batch: those before it are durable
 	atomic_uint_least64_t writes;  // data writes completed so far,
 	atomic_uint_least64_t flushed; // and how many of them the last good FLUSH covers (I7)
+
+	/* Of the device's failed FLUSHes, how many all files have been told of. Changed under flush_lock, a leaf. */
+	atomic_uint_least64_t failures_told;
+	struct mutex flush_lock;
 };
 
 struct txn {
@@ -73,5 +77,8 @@ int txn_commit_all(struct volume *vol);
 /* Something freed will come back with a commit. */
 bool txn_frees_pending(struct volume *vol);
 
-/* FLUSH: all data writes completed before this call are durable when it returns 0. An error is told to all files. */
+/*
+ * FLUSH: all data writes completed before this call are durable when it returns 0, unless their files were told of a
+ * failed FLUSH before. An error is told to all files, also that of somebody else's FLUSH since the last call.
+ */
 int txn_flush(struct volume *vol);

@@ -12,6 +12,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "kernel/wait.h"
 #include "lib/list.h"
 #include "lib/types.h"
@@ -95,7 +97,8 @@ struct blkdev {
 	uint8_t uuid[16]; // GPT: unique partition GUID as on disk; MBR: disk signature and number
 	char label[40];	  // GPT name, ASCII
 
-	struct list_node node; // list of all devices, guarded by the list's lock
+	struct list_node node;		      // list of all devices, guarded by the list's lock
+	atomic_uint_least64_t flush_failures; // of a whole device
 
 	/* All below is guarded by lock, a partition's stats by the lock of its whole device. */
 	struct spinlock lock;
@@ -140,6 +143,11 @@ int blk_read(struct blkdev *dev, sector_t sector, void *buf, uint32_t sectors);
 int blk_write(struct blkdev *dev, sector_t sector, const void *buf, uint32_t sectors);
 /* Completion of everything completed before this call is stable when it returns 0. */
 int blk_flush(struct blkdev *dev);
+/*
+ * How many FLUSHes of the whole device have failed. Each failure is counted before another FLUSH starts: who saw the
+ * same count before a write was submitted and after a good FLUSH knows that no failure came between.
+ */
+uint64_t blk_flush_failures(struct blkdev *dev);
 
 /* For drivers: req, as given to start, is done; starts what waited. Any context, without the queue's lock. */
 void blk_complete(struct blkdev *dev, struct blk_request *req, int error);

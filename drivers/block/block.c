@@ -215,6 +215,8 @@ void blk_submit(struct blkdev *dev, struct blk_request *req)
 	if (!error)
 		error = blk_check(dev, req);
 	if (error || (req->op == BLK_FLUSH && !dev->has_flush)) {
+		if (error && req->op == BLK_FLUSH)
+			atomic_fetch_add(&whole->flush_failures, 1);
 		blk_request_end(req, error);
 		return;
 	}
@@ -302,4 +304,9 @@ int blk_write(struct blkdev *dev, sector_t sector, const void *buf, uint32_t sec
 int blk_flush(struct blkdev *dev)
 {
 	return blk_sync_run(dev, BLK_FLUSH, 0, NULL, 0);
+}
+
+uint64_t blk_flush_failures(struct blkdev *dev)
+{
+	return atomic_load(&blk_whole(dev)->flush_failures);
 }

@@ -150,6 +150,8 @@ static void io_end_locked(struct blkdev *dev, struct blk_io *io, int error, stru
 		if (dev->lost_writes && !error)
 			error = -EIO;
 		dev->lost_writes = false;
+		if (error)
+			atomic_fetch_add(&dev->flush_failures, 1);
 	}
 	if (io->req.op == BLK_WRITE || (io->req.op == BLK_FLUSH && error))
 		dev->unflushed = true;
