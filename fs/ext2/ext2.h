@@ -133,8 +133,9 @@ int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t s
 int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, uint32_t *reached);
 
 /* ---- truncate.c ---- */
-/* Gives back all blocks from `first` on. Operation lock held, object.map_lock owned or nobody else has the inode. */
-int ext2_truncate_blocks(struct inode *inode, uint32_t first);
+/* Gives back all blocks beyond `size`, which becomes the size on the card if that was more. Operation lock held,
+ * object.map_lock owned or nobody else has the inode. */
+int ext2_truncate_blocks(struct inode *inode, uint64_t size);
 /* Changes the size either way, with everything it takes. Operation lock held, map_lock not. */
 int ext2_resize(struct inode *inode, uint64_t size);
 /* Makes ready for a larger size, which the caller then sets: map_lock owned. */

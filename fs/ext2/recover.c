@@ -272,7 +272,7 @@ static int finish_truncate(struct inode *inode)
 	int err;
 
 	mutex_lock(&inode->lock);
-	err = ext2_truncate_blocks(inode, (inode->size + inode->vol->block_size - 1) >> inode->vol->block_shift);
+	err = ext2_truncate_blocks(inode, inode->size);
 	mutex_unlock(&inode->lock);
 	return err;
 }

@@ -16,6 +16,11 @@
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
 
+static uint32_t blocks_of(const struct volume *vol, uint64_t size)
+{
+	return (size + vol->block_size - 1) >> vol->block_shift;
+}
+
 /* One transaction's worth of freeing. */
 struct step {
 	struct txn t;
@@ -172,7 +177,8 @@ static int trim(struct step *s, uint32_t first)
 	return 0;
 }
 
-static int truncate_step(struct inode *inode, uint32_t first, bool *more)
+/* The size goes with the pointers that it is about: a file that is not deep loses both at once. */
+static int truncate_step(struct inode *inode, uint32_t first, uint64_t size, bool *more)
 {
 	struct step s = {.inode = inode};
 	struct buffer *itable;
@@ -189,6 +195,7 @@ static int truncate_step(struct inode *inode, uint32_t first, bool *more)
 		sectors = (uint64_t)s.freed * inode->vol->sectors_per_block;
 		inode->sectors -= min_of(sectors, inode->sectors);
 		inode->goal = 0;
+		inode->size = size;
 		mutex_unlock(&inode->bmap_lock);
 		ext2_inode_store(&s.t, inode, itable);
 	}
@@ -197,21 +204,24 @@ static int truncate_step(struct inode *inode, uint32_t first, bool *more)
 	return err;
 }
 
-/* The size on the card first, and with several steps to go the orphan list. */
-static int truncate_open(struct inode *inode)
+/* With several steps to go: the size on the card first, and the orphan list. */
+static int truncate_open(struct inode *inode, uint64_t size)
 {
 	const bool deep = inode->block[EXT2_DIRECT] || inode->block[EXT2_DIRECT + 1] || inode->block[EXT2_DIRECT + 2];
 	struct buffer *itable;
 	struct txn t;
-	int err = txn_begin(&t, inode->vol, 1, 0);
+	int err;
 
+	if (!deep)
+		return 0;
+	err = txn_begin(&t, inode->vol, 1, 0);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, inode, &itable);
-	if (!err && deep)
+	if (!err) {
+		inode->size = size;
 		err = ext2_orphan_add(&t, inode, itable);
-	else if (!err)
-		ext2_inode_store(&t, inode, itable);
+	}
 	txn_end(&t);
 	return err;
 }
@@ -236,25 +246,22 @@ static int truncate_close(struct inode *inode)
 	return err;
 }
 
-int ext2_truncate_blocks(struct inode *inode, uint32_t first)
+int ext2_truncate_blocks(struct inode *inode, uint64_t size)
 {
+	const uint32_t first = blocks_of(inode->vol, size);
 	bool more = true;
 	int err;
 
+	size = min_of(size, inode->size);
 	inode->truncate_unfinished = true;
-	err = truncate_open(inode);
+	err = truncate_open(inode, size);
 	while (!err && more)
-		err = truncate_step(inode, first, &more);
+		err = truncate_step(inode, first, size, &more);
 	if (!err)
 		err = truncate_close(inode);
 	if (!err)
 		inode->truncate_unfinished = false;
 	return err;
-}
-
-static uint32_t blocks_of(const struct volume *vol, uint64_t size)
-{
-	return (size + vol->block_size - 1) >> vol->block_shift;
 }
 
 /* The cached page of `size`, where that is in a hole, still has what lies behind: zeros, which need no block. */
@@ -299,12 +306,11 @@ static int shrink(struct inode *inode, uint64_t size)
 	/* A write of the last page that began before may still go to blocks that are given back now. */
 	if (block && inode->vol->block_size < PAGE_SIZE)
 		err = pcache_write_range(object, keep - 1, keep - 1);
-	inode->size = size;
 	inode_touch(inode, true);
 	if (err)
 		inode->truncate_unfinished = true;
 	else
-		err = ext2_truncate_blocks(inode, blocks_of(inode->vol, size));
+		err = ext2_truncate_blocks(inode, size);
 	return err;
 }
 
@@ -317,7 +323,7 @@ int ext2_extend_tail(struct inode *inode, uint64_t size)
 	int err = 0;
 
 	if (inode->truncate_unfinished)
-		err = ext2_truncate_blocks(inode, blocks_of(vol, old));
+		err = ext2_truncate_blocks(inode, old);
 	if (err || old % PAGE_SIZE == 0)
 		return err;
 	err = ext2_bmap(inode, (old - 1) >> vol->block_shift, 1, &block, &run);
@@ -333,10 +339,8 @@ int ext2_extend_tail(struct inode *inode, uint64_t size)
 
 void ext2_extend_undo(struct inode *inode)
 {
-	int err;
+	int err = ext2_truncate_blocks(inode, inode->object.size);
 
-	inode->size = min_of(inode->size, inode->object.size);
-	err = ext2_truncate_blocks(inode, blocks_of(inode->vol, inode->object.size));
 	if (err)
 		log_error("ext2: %s: inode %u keeps blocks beyond its end for now (%d)", inode->vol->dev->name,
 			  inode->ino, err);
@@ -482,12 +486,12 @@ int ext2_inode_delete(struct inode *inode)
 		pcache_remove(&inode->object, 0, PGIDX_MAX);
 		rwlock_unlock_write(&inode->object.map_lock);
 	}
-	inode->size = 0;
 	inode_touch(inode, false);
 	if (has_blocks)
 		err = ext2_truncate_blocks(inode, 0);
 	if (err)
 		return err;
+	inode->size = 0;
 	err = txn_begin(&t, inode->vol, 3, 2);
 	if (err)
 		return err;

@@ -89,6 +89,8 @@ static void churn(unsigned round)
 		assert_int_equal(fs_fallocate(fd, 0, 5000 + i * 30000), 0);
 		if (i == 3)
 			assert_int_equal(fs_ftruncate(fd, 9000), 0);
+		if (i == 0)
+			assert_int_equal(fs_ftruncate(fd, 700), 0);
 		assert_int_equal(fs_close(fd), 0);
 	}
 	if (round == 0)
