@@ -29,6 +29,8 @@ static void unit_fill_locked(struct maplog *log)
 /* Syncs file bytes [from, to) of an extent; nothing locked. */
 static int extent_sync(const struct extent *extent, uint64_t from, uint64_t to)
 {
+	if (from == to)
+		return 0;
 	from -= from % MAPLOG_SEGMENT_UNIT;
 	return msync(extent->base + from, to - from, MS_SYNC) ? -errno : 0;
 }

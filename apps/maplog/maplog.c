@@ -299,21 +299,35 @@ static int sizes_choose(struct maplog *log)
 	return err;
 }
 
-/* The tail is the last of log->segments, if it can serve as one. */
+/* Whether the last segment can go on from `place`. If not, the boot record of a new one tells that nothing is missing.
+ */
+static bool tail_serves(const struct maplog *log, const struct chain *place)
+{
+	const struct segment *last = &log->segments[log->count - 1];
+
+	return last->bytes == log->options.segment_bytes && place->offset % log->options.commit_align == 0 &&
+	       last->bytes - place->offset >= RECORD_HEADER;
+}
+
 static int tail_take(struct maplog *log, const struct chain *place)
 {
 	struct segment *last = &log->segments[log->count - 1];
-	int err;
+	int err = segment_repair(log->dir, last);
 
-	if (last->bytes != log->options.segment_bytes || place->offset % log->options.commit_align != 0 ||
-	    last->bytes - place->offset < RECORD_HEADER)
-		return 0; // a new segment goes on from here: its boot record tells that nothing is missing
-	err = segment_repair(log->dir, last);
 	if (!err)
 		err = extent_map(log, &log->tail, last);
 	if (!err)
 		log->tail.end = log->tail.synced = place->offset;
 	return err;
+}
+
+/* A last segment that cannot go on and holds no data is a spare too. */
+static void tail_spare(struct maplog *log)
+{
+	if (log->count < 2 || log->segments[log->count - 1].first != log->next_sequence)
+		return;
+	memmove(log->spares + 1, log->spares, log->spare_count++ * sizeof(*log->spares));
+	log->spares[0] = log->segments[--log->count];
 }
 
 /*
@@ -333,15 +347,19 @@ static int spares_thin(struct maplog *log)
 static int writer_start(struct maplog *log, const struct chain *place)
 {
 	struct segment *room;
-	int err = 0;
+	bool serves;
+	int err;
 
 	log->boot++;
 	room = realloc(log->segments, (log->count + log->spare_count + log->options.segments + 1) * sizeof(*room));
 	if (!room)
 		return -ENOMEM;
 	log->segments = room;
+	serves = log->count && tail_serves(log, place);
+	if (!serves)
+		tail_spare(log);
 	err = spares_thin(log);
-	if (!err && log->count)
+	if (!err && serves)
 		err = tail_take(log, place);
 	if (err)
 		return err;

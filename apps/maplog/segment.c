@@ -165,13 +165,11 @@ int segment_remove(const char *dir, const struct segment *segment)
 	return unlink(path) ? -errno : segment_dir_sync(dir);
 }
 
-int segment_repair(const char *dir, struct segment *segment)
+static int header_repair(const char *dir, struct segment *segment)
 {
 	char path[MAPLOG_PATH_MAX];
 	int fd, err = 0;
 
-	if (!segment->header_bad && !segment->short_file)
-		return 0;
 	segment_path(dir, segment->name, path);
 	fd = open(path, O_RDWR);
 	if (fd < 0)
@@ -184,6 +182,20 @@ int segment_repair(const char *dir, struct segment *segment)
 	if (!err)
 		segment->header_bad = segment->short_file = false;
 	return err;
+}
+
+int segment_repair(const char *dir, struct segment *segment)
+{
+	char old[MAPLOG_NAME_MAX];
+	int err = 0;
+
+	if (segment->header_bad || segment->short_file)
+		err = header_repair(dir, segment);
+	memcpy(old, segment->name, sizeof(old));
+	segment_name(segment->generation, MAPLOG_SUFFIX, segment->name);
+	if (err || strcmp(old, segment->name) == 0)
+		return err;
+	return rename_and_sync(dir, old, segment->name);
 }
 
 int segment_sync(const char *dir, const struct segment *segment)

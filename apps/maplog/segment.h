@@ -45,7 +45,7 @@ int segment_recycle(const char *dir, struct segment *segment);
 /* Durable on return. */
 int segment_remove(const char *dir, const struct segment *segment);
 
-/* Repairs what would make the segment unusable as the tail: a short file, a damaged header. */
+/* Puts right a short file, a damaged header, and the name if a power cut came between heading and renaming. */
 int segment_repair(const char *dir, struct segment *segment);
 
 int segment_sync(const char *dir, const struct segment *segment);

@@ -300,6 +300,33 @@ static void test_resize(void **state)
 	assert_int_equal(maplog_close(log), 0);
 }
 
+/* Openings that append nothing and cannot use each other's segment cost no record and no room. */
+static void test_openings_in_vain(void **state)
+{
+	static uint16_t lengths[101];
+	struct maplog_options options = {SMALL_LOG(2), .commit_align = 8};
+	struct maplog *log = log_open(*state, &options);
+	struct maplog_stats stats;
+	uint64_t count;
+
+	for (uint64_t i = 1; i <= 100; i++) {
+		lengths[i] = 50;
+		log_append(log, 50, i);
+	}
+	assert_int_equal(maplog_close(log), 0);
+	for (unsigned i = 0; i < 12; i++) {
+		options.segment_bytes = (i % 3 ? 64 : 128) * KIB;
+		options.commit_align = i % 2 ? 512 : 8;
+		log = log_open(*state, &options);
+		maplog_stats(log, &stats);
+		assert_int_equal(stats.published, 100);
+		assert_int_equal(stats.boot, i + 2);
+		assert_int_equal(maplog_close(log), 0);
+		count = check_closed(*state, lengths, &stats);
+		assert_int_equal(count, 100);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +339,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_refuse_and_stop, dir_make, dir_remove),
 	    cmocka_unit_test_setup_teardown(test_reader_too_slow, dir_make, dir_remove),
 	    cmocka_unit_test_setup_teardown(test_resize, dir_make, dir_remove),
+	    cmocka_unit_test_setup_teardown(test_openings_in_vain, dir_make, dir_remove),
 	};
 
 	return cmocka_run_group_tests_name("maplog", tests, NULL, NULL);

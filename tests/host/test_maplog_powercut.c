@@ -19,6 +19,7 @@
 #define RECORDS 60000
 
 static struct medium {
+	const char *dir;
 	bool on;	 // watches the calls
 	bool off;	 // the power is gone
 	bool lying;	 // syncs are acknowledged and not done
@@ -78,27 +79,22 @@ int fsync(int fd)
 	return 0;
 }
 
-/* The file behind a mapping, and where in it the mapping starts, from the system's own table. */
-static ino_t mapping_file(const void *addr, uintptr_t *start)
+/* The file behind a mapping: with segments of 64 KiB every sync starts at the header, and that tells the name. */
+static ino_t mapping_file(const void *addr)
 {
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned long from, to, offset, inode = 0;
-	char line[512];
+	const struct segment_header *header = addr;
+	char name[MAPLOG_NAME_MAX], path[MAPLOG_PATH_MAX];
+	struct stat st;
 
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %*s %lx %*s %lu", &from, &to, &offset, &inode) == 4 &&
-		    (uintptr_t)addr >= from && (uintptr_t)addr < to)
-			break;
-	}
-	assert_int_equal(fclose(maps), 0);
-	*start = from - offset;
-	return inode;
+	assert_memory_equal(header->magic, MAPLOG_MAGIC, sizeof(header->magic));
+	snprintf(name, sizeof(name), "%010u.seg", (unsigned)header->generation);
+	segment_path(medium.dir, name, path);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
 }
 
 int msync(void *addr, size_t len, int flags)
 {
-	uintptr_t start;
 	ino_t inode;
 
 	assert_int_equal(flags, MS_SYNC);
@@ -107,9 +103,9 @@ int msync(void *addr, size_t len, int flags)
 		return -1;
 	if (!medium.on || medium.lying)
 		return 0;
-	inode = mapping_file(addr, &start);
+	inode = mapping_file(addr);
 	pthread_mutex_lock(&medium.lock);
-	memcpy(medium_file(inode) + ((uintptr_t)addr - start), addr, len);
+	memcpy(medium_file(inode), addr, len);
 	pthread_mutex_unlock(&medium.lock);
 	return 0;
 }
@@ -282,6 +278,7 @@ static unsigned power_cuts(const char *dir, uint64_t seed, struct maplog_options
 	unsigned violations = 0;
 
 	*history = (struct history){.next = 1, .tag = seed << 32};
+	medium.dir = dir;
 	for (unsigned cut = 0; cut < 60 && violations == 0; cut++) {
 		medium.off = false;
 		medium.cut_in = random_next(&seed) % 60;
