@@ -92,9 +92,9 @@ def test_log_of_no_card(tmp_path):
     empty = tmp_path / "empty.img"
     empty.write_bytes(bytes(1 << 20))
     result = rig.cairn("log", empty)
-    assert result.status == 1 and "no ext2" in result.err
+    assert result.status == 2 and "no ext2" in result.err
     result = rig.cairn("log", tmp_path / "missing.img")
-    assert result.status == 1 and "does not exist" in result.err
+    assert result.status == 2 and "does not exist" in result.err
 
 
 @pytest.mark.default
