@@ -46,6 +46,12 @@ _Noreturn void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t v
  */
 _Noreturn void trap_kernel(const struct trap_frame *tf, unsigned cause, vaddr_t va);
 
+/* hart_interrupt's interrupt, masked. kernel/sched.c. */
+void trap_soft(void);
+
+/* First C of a hart that was started, interrupts masked, on a stack that it leaves for good. kernel/sched.c. */
+_Noreturn void sched_hart_enter(void);
+
 /* On the way out of a trap, interrupts masked: lets another thread run if one is due. kernel/sched.c. */
 void sched_preempt(void);
 

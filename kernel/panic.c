@@ -50,6 +50,7 @@ static void report_begin(void)
 	(void)irq_save();
 	if (atomic_flag_test_and_set(&panicking))
 		power_off(EXIT_PANIC);
+	harts_stop();
 	log_emergency();
 }
 
@@ -64,17 +65,29 @@ static _Noreturn void report_end(int status, char kind)
 	power_off(status);
 }
 
+static _Noreturn void panic_v(const char *format, va_list ap)
+{
+	report_begin();
+	say(format, ap);
+	log_error("backtrace:");
+	backtrace_here();
+	report_end(EXIT_PANIC, 'p');
+}
+
 void panic(const char *format, ...)
 {
 	va_list ap;
 
-	report_begin();
 	va_start(ap, format);
-	say(format, ap);
-	va_end(ap);
-	log_error("backtrace:");
-	backtrace_here();
-	report_end(EXIT_PANIC, 'p');
+	panic_v(format, ap);
+}
+
+void upcall_panic(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	panic_v(format, ap);
 }
 
 void panic_trap(const struct trap_frame *tf, const char *format, ...)

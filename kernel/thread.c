@@ -4,7 +4,7 @@
 /*
  * Life of threads. The structure lies at the upper end of the thread's kernel stack. A thread cannot free what it
  * stands on: whoever joins it does, or for a detached one the reaper, after the scheduler has seen it leave its stack.
- * One spinlock guards the list of all threads, how each ended, and the reaper's list; order: it -> the scheduler's.
+ * One spinlock guards the list of all threads, how each ended, and the reaper's list; order: it -> a run queue's.
  */
 
 #include "kernel/thread.h"
@@ -81,13 +81,9 @@ int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), voi
 	    .tls = tls,
 	    .entry = entry,
 	    .arg = arg,
-	    .state = THREAD_WAITING,
-	    .wake_at = NEVER,
-	    .spin_depth = 1, // the scheduler's lock, held when it is first switched to
+	    .spin_depth = 1, // the run queue's lock, held when it is first switched to
 	};
-	list_init(&t->run_node);
-	list_init(&t->sleep_node);
-	list_init(&t->wait_node);
+	sched_adopt(t);
 	context_init(&t->context, thread_enter, t, stack_base, stack_top, tls);
 	thread_enlist(t, name);
 	*out = t;

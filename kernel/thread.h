@@ -4,9 +4,11 @@
 /*
  * Threads. Each has two wired stacks: the one its code runs on, and a kernel stack for its traps (so that a page
  * fault works however little is left of the first). Life: created -> runnable <-> running <-> waiting -> dead ->
- * joined or reaped. Scheduling is preemptive, round robin in slices of 10 ms.
+ * joined or reaped. Scheduling is preemptive, by priority, round robin in slices of 10 ms among equals, on all harts.
  */
 #pragma once
+
+#include <stdatomic.h>
 
 #include "arch/context.h"
 #include "kernel/wait.h"
@@ -15,7 +17,12 @@
 #define THREAD_STACK_SIZE (64 * 1024) // default for kernel threads
 #define THREAD_NAME_MAX 16
 
+/* Priorities are 0 .. THREAD_PRIORITIES - 1, the highest; a new thread has 0. */
+#define THREAD_PRIORITIES 32
+
 enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_WAITING, THREAD_DEAD };
+
+struct runqueue;
 
 struct thread {
 	struct context context;
@@ -27,9 +34,14 @@ struct thread {
 	char name[THREAD_NAME_MAX];
 	unsigned id;
 
-	/* Guarded by the scheduler's lock. */
+	/*
+	 * The run queue that the thread belongs to, whose lock guards the fields below. Changed under that lock, or,
+	 * while it is ready and in no queue, by who has it in hand.
+	 */
+	_Atomic(struct runqueue *) rq;
 	enum thread_state state;
-	struct list_node run_node;   // run queue
+	unsigned priority;
+	struct list_node run_node;   // run queue; alone unless ready
 	struct list_node sleep_node; // sleepers, by wake_at
 	nsec_t wake_at;
 	nsec_t slice_end;
@@ -79,8 +91,15 @@ void preempt_enable(void);
 /* Called on the way out of a trap with interrupts masked: switches if another thread is due. */
 void sched_preempt(void);
 
-/* Turns the boot flow into the first thread and starts the idle thread. */
+void thread_set_priority(struct thread *t, unsigned priority);
+unsigned thread_priority(struct thread *t);
+
+/* Turns the boot flow into the first thread and makes the idle thread of its hart. */
 void sched_init(void);
+
+/* Makes the idle thread of a further hart, before that is started; the indexes follow one another. 0, -ENOMEM. */
+struct hart;
+int sched_hart_add(struct hart *hart);
 
 /* Prints every thread, its state, what it waits for. Any context. */
 void threads_print(void);

@@ -4,7 +4,7 @@
 /*
  * Wired stacks in the STACK window, each with an unmapped page below it. The window is cut into slots of powers of two
  * pages. Free slots of one size form a list whose links lie in the entries of their guard pages, which are invalid to
- * the hardware in any case. Does not sleep.
+ * the hardware in any case. A slot in hand is its owner's; fences are made without the lock. Does not sleep.
  */
 
 #include <assert.h>
@@ -75,16 +75,18 @@ static int slot_take_locked(unsigned class, vaddr_t *slot)
 	return 0;
 }
 
-/* Unmaps the pages of a slot up to `to` and gives them back, then the slot itself. */
+/* Takes the pages of a slot up to `to` away, in two steps: no hart may know them when their frames are given back. */
+static void pages_hide_locked(vaddr_t slot, vaddr_t to)
+{
+	for (vaddr_t va = slot + PAGE_SIZE; va < to; va += PAGE_SIZE)
+		*entry_locked(va) &= ~PTE_V;
+}
+
 static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t to)
 {
 	uint64_t *guard = entry_locked(slot);
 
 	assert(guard);
-	/* A frame is given back only when no entry in the hart shows it: so twice over the pages. */
-	for (vaddr_t va = slot + PAGE_SIZE; va < to; va += PAGE_SIZE)
-		*entry_locked(va) &= ~PTE_V;
-	__asm__ volatile("sfence.vma" ::: "memory");
 	for (vaddr_t va = slot + PAGE_SIZE; va < to; va += PAGE_SIZE) {
 		uint64_t *entry = entry_locked(va);
 
@@ -95,44 +97,63 @@ static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t to)
 	stacks.free[class] = slot;
 }
 
+static void slot_give(unsigned class, vaddr_t slot, vaddr_t to)
+{
+	unsigned long flags = arch_lock(&stacks.lock);
+
+	pages_hide_locked(slot, to);
+	arch_unlock(&stacks.lock, flags);
+	tlb_flush(slot, to);
+	flags = arch_lock(&stacks.lock);
+	slot_give_locked(class, slot, to);
+	arch_unlock(&stacks.lock, flags);
+}
+
+/* Maps frames from `va` on, up to `to` or until there are none. Returns how far. */
+static vaddr_t pages_show_locked(vaddr_t va, vaddr_t to)
+{
+	for (; va < to; va += PAGE_SIZE) {
+		uint64_t *entry = entry_locked(va);
+		void *frame = entry ? upcall_frame_take() : NULL;
+
+		if (!frame)
+			break;
+		*entry = pte_of(va_to_pa(frame)) | PTE_V | PTE_R | PTE_W | PTE_G | PTE_A | PTE_D;
+	}
+	return va;
+}
+
 int stack_alloc(size_t size, vaddr_t *base, vaddr_t *top)
 {
 	size_t pages = align_up(size, PAGE_SIZE) / PAGE_SIZE;
 	unsigned class = slot_class(pages);
+	vaddr_t slot, end = 0, reached = 0;
 	unsigned long flags;
-	vaddr_t slot, va;
 	int err;
 
 	if (size == 0 || class >= SLOT_CLASSES)
 		return -ENOMEM;
 	flags = arch_lock(&stacks.lock);
 	err = slot_take_locked(class, &slot);
-	if (err)
-		goto unlock;
-	for (va = slot + PAGE_SIZE; va < slot + (pages + 1) * PAGE_SIZE; va += PAGE_SIZE) {
-		uint64_t *entry = entry_locked(va);
-		void *frame = entry ? upcall_frame_take() : NULL;
-
-		if (!frame) {
-			slot_give_locked(class, slot, va);
-			err = -ENOMEM;
-			goto unlock;
-		}
-		*entry = pte_of(va_to_pa(frame)) | PTE_V | PTE_R | PTE_W | PTE_G | PTE_A | PTE_D;
+	if (!err) {
+		end = slot + (pages + 1) * PAGE_SIZE;
+		reached = pages_show_locked(slot + PAGE_SIZE, end);
 	}
-	__asm__ volatile("sfence.vma" ::: "memory");
-	*base = slot + PAGE_SIZE;
-	*top = va;
-unlock:
 	arch_unlock(&stacks.lock, flags);
-	return err;
+	if (err)
+		return err;
+	if (reached < end) {
+		slot_give(class, slot, reached);
+		return -ENOMEM;
+	}
+	/* A hart may remember that there was nothing, and kernel memory must not fault. */
+	tlb_flush(slot, end);
+	*base = slot + PAGE_SIZE;
+	*top = end;
+	return 0;
 }
 
 void stack_free(vaddr_t base, vaddr_t top)
 {
-	size_t pages = (top - base) / PAGE_SIZE;
-	unsigned long flags = arch_lock(&stacks.lock);
-
-	slot_give_locked(slot_class(pages), base - PAGE_SIZE, top);
-	arch_unlock(&stacks.lock, flags);
+	slot_give(slot_class((top - base) / PAGE_SIZE), base - PAGE_SIZE, top);
 }
