@@ -12,8 +12,9 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "arch/hart.h"
 #include "arch/uaccess.h"
-#include "kernel/wait.h"
+#include "kernel/thread.h"
 
 #define BUCKETS 64
 
@@ -27,7 +28,7 @@ struct futex_waiter {
 static struct futex_bucket {
 	struct spinlock lock;
 	struct list_node waiters; // struct futex_waiter.node; prev NULL: not yet made
-} buckets[BUCKETS];
+} buckets[BUCKETS] = {[0 ... BUCKETS - 1] = {.lock = SPINLOCK_INIT("futex")}};
 
 static struct futex_bucket *bucket_lock(const uint32_t *word, unsigned long *flags)
 {
@@ -39,7 +40,7 @@ static struct futex_bucket *bucket_lock(const uint32_t *word, unsigned long *fla
 	return b;
 }
 
-int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
+int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline, const struct wait_note *what)
 {
 	struct futex_waiter self = {.word = word};
 	struct futex_bucket *b;
@@ -61,8 +62,10 @@ int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
 		return -EAGAIN;
 	}
 	list_push_back(&b->waiters, &self.node);
-	while (!self.woken && !err)
+	while (!self.woken && !err) {
+		thread_self()->note = *what;
 		err = waitq_wait_until(&self.waitq, &b->lock, &flags, deadline);
+	}
 	if (self.woken)
 		err = 0;
 	else

@@ -7,15 +7,16 @@
  */
 #pragma once
 
+#include "kernel/wait.h"
 #include "lib/types.h"
 
 #define FUTEX_ALL UINT_MAX
 
 /*
  * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected; -ETIMEDOUT: clock_now()
- * passed deadline (UINT64_MAX: never).
+ * passed deadline (UINT64_MAX: never). what: for reports, the waiter's.
  */
-int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline);
+int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline, const struct wait_note *what);
 
 /* Wakes up to count of the threads waiting for the word, longest first. The word itself is not touched. */
 void futex_wake(const uint32_t *word, unsigned count);

@@ -65,10 +65,11 @@ static bool word_try(pthread_mutex_t *m)
 /* 0 or -ETIMEDOUT. Whoever has waited takes the lock as contended, since it cannot know whether others still wait. */
 static int word_wait(pthread_mutex_t *m, nsec_t deadline)
 {
+	const struct wait_note what = {.kind = "pthread mutex", .object = m, .holder = &m->owner};
 	int err = 0;
 
 	while (__atomic_exchange_n(&m->state, CONTENDED, __ATOMIC_ACQUIRE) != FREE) {
-		err = futex_wait(&m->state, CONTENDED, deadline);
+		err = futex_wait(&m->state, CONTENDED, deadline, &what);
 		if (err == -ETIMEDOUT)
 			return err;
 	}

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +70,51 @@ _Noreturn static void hang(void)
 	fflush(stdout);
 	for (;;)
 		sleep(1);
+}
+
+static pthread_mutex_t locks[2] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+static atomic_int held;
+
+static void *take_two(void *arg)
+{
+	int first = arg != NULL;
+
+	pthread_mutex_lock(&locks[first]);
+	held++;
+	while (held < 2)
+		sched_yield();
+	pthread_mutex_lock(&locks[1 - first]);
+	return NULL;
+}
+
+__attribute__((used)) static void sleep_for_ever(void)
+{
+	for (;;)
+		sleep(1);
+}
+
+/* Sleeps with a frame pointer that leads nowhere. */
+static void *lose_frame(void *frame)
+{
+	__asm__ volatile("mv s0, %0\n\ttail sleep_for_ever" ::"r"(frame));
+	__builtin_unreachable();
+}
+
+/* Two threads that wait for each other for ever, and some whose stacks cannot be followed. */
+static int deadlock(void)
+{
+	static const uintptr_t nowhere[] = {0x123456789000, 0xffffffe000000010, 0xffffffbffffff000, 3};
+	pthread_t other;
+
+	for (size_t i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++)
+		if (pthread_create(&other, NULL, lose_frame, (void *)nowhere[i]))
+			return fail("thread");
+	if (pthread_create(&other, NULL, take_two, NULL))
+		return fail("thread");
+	printf("locks %p %p\n", (void *)&locks[0], (void *)&locks[1]);
+	fflush(stdout);
+	take_two(&other);
+	return 1;
 }
 
 /* /kept, with the text in it, on the card for good. */
@@ -256,6 +304,8 @@ int main(int argc, char **argv)
 		return talk();
 	if (!strcmp(verb, "hang"))
 		hang();
+	if (!strcmp(verb, "deadlock"))
+		return deadlock();
 	if (!strcmp(verb, "keep"))
 		return keep(argument);
 	if (!strcmp(verb, "die"))
