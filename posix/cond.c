@@ -54,11 +54,11 @@ int pthread_cond_destroy(pthread_cond_t *c)
 	uint32_t waiters;
 
 	while ((waiters = __atomic_load_n(&c->waiters, __ATOMIC_ACQUIRE)) != 0)
-		(void)futex_wait(&c->waiters, waiters, UINT64_MAX, &what); // the loop looks again in any case
+		(void)futex_wait(&c->waiters, waiters, NULL, &what); // the loop looks again in any case
 	return 0;
 }
 
-static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, nsec_t deadline)
+static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, const struct deadline *deadline)
 {
 	const struct wait_note what = {.kind = "pthread condition", .object = c};
 	uint32_t sequence = __atomic_load_n(&c->sequence, __ATOMIC_RELAXED);
@@ -81,15 +81,15 @@ static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, nsec_t deadline)
 
 int pthread_cond_wait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m)
 {
-	return wait_until(c, m, UINT64_MAX);
+	return wait_until(c, m, NULL);
 }
 
 int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m, const struct timespec *restrict ts)
 {
-	nsec_t deadline;
+	struct deadline deadline;
 	int err = clock_deadline((clockid_t)c->clock, ts, &deadline);
 
-	return err ? err : wait_until(c, m, deadline);
+	return err ? err : wait_until(c, m, &deadline);
 }
 
 static void signal_waiters(pthread_cond_t *c, unsigned count)
@@ -125,6 +125,6 @@ int pthread_once(pthread_once_t *once, void (*init)(void))
 		return 0;
 	}
 	while (__atomic_load_n(&once->state, __ATOMIC_ACQUIRE) != ONCE_DONE)
-		(void)futex_wait(&once->state, ONCE_RUNNING, UINT64_MAX, &what); // the loop looks again in any case
+		(void)futex_wait(&once->state, ONCE_RUNNING, NULL, &what); // the loop looks again in any case
 	return 0;
 }

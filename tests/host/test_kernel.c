@@ -345,7 +345,7 @@ static void *ping_pong(void *arg)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		while (word != mine)
-			(void)futex_wait(&word, 1 - mine, UINT64_MAX, &futex_note);
+			(void)futex_wait(&word, 1 - mine, NULL, &futex_note);
 		word = 1 - mine;
 		futex_wake(&word, 1);
 	}
@@ -354,7 +354,7 @@ static void *ping_pong(void *arg)
 
 static void *wait_for_64(void *arg)
 {
-	int err = futex_wait(&words[64], 0, UINT64_MAX, &futex_note);
+	int err = futex_wait(&words[64], 0, NULL, &futex_note);
 
 	assert(err == 0);
 	(void)err;
@@ -374,8 +374,9 @@ static void futex_body(void *arg)
 	assert_int_equal(waiter->state, THREAD_WAITING); // none of the wake-ups was for its word
 	futex_wake(&words[64], 1);
 	join(waiter);
-	assert_int_equal(futex_wait(&word, 7, UINT64_MAX, &futex_note), -EAGAIN);
-	assert_int_equal(futex_wait(&word, word, clock_now() + 5000, &futex_note), -ETIMEDOUT);
+	assert_int_equal(futex_wait(&word, 7, NULL, &futex_note), -EAGAIN);
+	assert_int_equal(futex_wait(&word, word, &(struct deadline){.ns = clock_now() + 5000}, &futex_note),
+			 -ETIMEDOUT);
 	futex_wake(&word, UINT_MAX); // nobody waits
 }
 
@@ -541,7 +542,7 @@ static void *wait_for_all_kinds(void *arg)
 		rwlock_lock_read(&table);
 		break;
 	case 2:
-		err = futex_wait(&word, word, clock_now() + 9 * NSEC_PER_SEC, &futex_note);
+		err = futex_wait(&word, word, &(struct deadline){.ns = clock_now() + 9 * NSEC_PER_SEC}, &futex_note);
 		break;
 	case 3:
 		thread_sleep_until(clock_now() + 5 * NSEC_PER_SEC);
@@ -775,6 +776,21 @@ static void wall_body(void *arg)
 	assert_int_equal(time_quality(), CLOCK_RTC);
 	thread_sleep_until(clock_now() + 2 * NSEC_PER_SEC);
 	assert_in_range(time_wall(), 5002 * NSEC_PER_SEC, 5003 * NSEC_PER_SEC);
+	time_set_wall(6000 * NSEC_PER_SEC, CLOCK_FS); // ahead: the device must be wrong
+	assert_int_equal(time_quality(), CLOCK_FS);
+	assert_in_range(time_wall(), 6000 * NSEC_PER_SEC, 6001 * NSEC_PER_SEC);
+	time_set_wall(5000 * NSEC_PER_SEC, CLOCK_RTC);
+	assert_int_equal(time_quality(), CLOCK_FS);
+	time_set_wall(7000 * NSEC_PER_SEC, CLOCK_RTC);
+	assert_int_equal(time_quality(), CLOCK_RTC);
+	nsec_t before = clock_now();
+	time_set_wall(100 * NSEC_PER_SEC, CLOCK_SET); // back, as asked
+	assert_in_range(time_wall(), 100 * NSEC_PER_SEC, 101 * NSEC_PER_SEC);
+	assert_in_range(clock_now(), before, before + NSEC_PER_MSEC);
+	time_set_wall(8000 * NSEC_PER_SEC, CLOCK_FS);
+	time_set_wall(8000 * NSEC_PER_SEC, CLOCK_RTC);
+	assert_int_equal(time_quality(), CLOCK_SET);
+	assert_in_range(time_wall(), 100 * NSEC_PER_SEC, 101 * NSEC_PER_SEC);
 }
 
 static void test_wall_clock(void **state)
