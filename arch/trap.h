@@ -63,5 +63,8 @@ vaddr_t trap_frame_fp(const struct trap_frame *tf);
 /* Prints all registers, and a backtrace with symbols, to the log (emergency path, any context). */
 void trap_frame_print(const struct trap_frame *tf);
 void backtrace_print(vaddr_t pc, vaddr_t fp);
+/* Of a thread that does not run, at most so many calls. Its stack may hold anything. */
+struct context;
+void backtrace_context(const struct context *ctx, unsigned depth_max);
 /* Backtrace of the caller. */
 void backtrace_here(void);

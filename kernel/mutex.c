@@ -31,6 +31,7 @@ void mutex_lock(struct mutex *m)
 	assert(m->owner != self);
 	while (m->owner && m->owner != self) {
 		m->starved |= woken;
+		self->note = (struct wait_note){.kind = "mutex", .holder = &m->owner};
 		waitq_wait(&m->waitq, &m->lock, &flags);
 		woken = true;
 	}
@@ -85,6 +86,7 @@ int cond_wait_until(struct cond *c, struct mutex *m, nsec_t deadline)
 	assert(thread_may_sleep());
 	flags = spin_lock(&c->lock);
 	mutex_unlock(m);
+	thread_self()->note.kind = "condition";
 	err = waitq_wait_until(&c->waitq, &c->lock, &flags, deadline);
 	spin_unlock(&c->lock, flags);
 	mutex_lock(m);

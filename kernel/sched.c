@@ -323,7 +323,8 @@ static void switch_locked(struct runqueue *rq, struct thread *next)
 	next = next ? next : hart->idle;
 	hart->need_resched = false;
 	next->state = THREAD_RUNNING;
-	next->slice_end = clock_now() + SLICE_NS;
+	prev->left_at = clock_now();
+	next->slice_end = prev->left_at + SLICE_NS;
 	hart->current = next;
 	hart->kstack_base = next->kstack_base;
 	hart->kstack_top = next->kstack_top;

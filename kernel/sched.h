@@ -34,5 +34,11 @@ void sched_timer(nsec_t now);
 
 /* thread.c: a thread that has everything but a place in the run queue. */
 int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out);
+/* thread.c: the list of all threads, for reports that wait for no lock; false: somebody holds it. */
+bool threads_trylock(unsigned long *flags);
+void threads_unlock(unsigned long flags);
+/* The first whose id is above; NULL: none. */
+const struct thread *threads_next_locked(unsigned id);
+bool threads_has_locked(const struct thread *t);
 /* thread.c: enters the boot flow into the list of all threads, starts the reaper. */
 void thread_init(struct thread *boot);

@@ -16,7 +16,6 @@
 #include "arch/hart.h"
 #include "arch/irq.h"
 #include "arch/page.h"
-#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 
@@ -157,8 +156,10 @@ int thread_join(struct thread *t, void **result)
 	flags = spin_lock(&threads.lock);
 	if (t->detached)
 		err = -EINVAL;
-	while (!err && !t->dead)
+	while (!err && !t->dead) {
+		thread_self()->note = (struct wait_note){.kind = "join", .holder = &t};
 		waitq_wait(&t->join_waitq, &threads.lock, &flags);
+	}
 	spin_unlock(&threads.lock, flags);
 	if (err)
 		return err;
@@ -217,19 +218,31 @@ bool thread_may_sleep(void)
 	return self && !in_interrupt && self->spin_depth == 0 && self->preempt_off == 0;
 }
 
-void threads_print(void)
+bool threads_trylock(unsigned long *flags)
 {
-	static const char *const states[] = {"runnable", "running", "waiting", "dead"};
-	unsigned long flags;
+	return spin_trylock(&threads.lock, flags);
+}
 
-	if (!spin_trylock(&threads.lock, &flags)) {
-		log_info("threads: the list is being changed");
-		return;
-	}
+void threads_unlock(unsigned long flags)
+{
+	spin_unlock(&threads.lock, flags);
+}
+
+const struct thread *threads_next_locked(unsigned id)
+{
 	list_for_each (&threads.all, it) {
 		const struct thread *t = list_entry(it, struct thread, all_node);
 
-		log_info("thread %u %s: %s, holds %u locks", t->id, t->name, states[t->state], t->locks_held);
+		if (t->id > id)
+			return t;
 	}
-	spin_unlock(&threads.lock, flags);
+	return NULL;
+}
+
+bool threads_has_locked(const struct thread *t)
+{
+	list_for_each (&threads.all, it)
+		if (list_entry(it, struct thread, all_node) == t)
+			return true;
+	return false;
 }

@@ -45,9 +45,13 @@ struct thread {
 	struct list_node sleep_node; // sleepers, by wake_at
 	nsec_t wake_at;
 	nsec_t slice_end;
+	nsec_t left_at; // when it last stopped running
 
 	/* Guarded by the lock that the waiter gave up. */
 	struct list_node wait_node; // in a waitq; alone once woken
+
+	/* Written by the thread only; a report may read it at any moment. */
+	struct wait_note note;
 
 	/* Own use of the thread only. */
 	unsigned preempt_off; // nesting
@@ -101,5 +105,8 @@ void sched_init(void);
 struct hart;
 int sched_hart_add(struct hart *hart);
 
-/* Prints every thread, its state, what it waits for. Any context. */
+/*
+ * Prints every thread, its state and since when, what it waits for, the locks it holds, its backtrace. Any context: it
+ * waits for no lock but the log's, and after log_emergency for none. kernel/report.c.
+ */
 void threads_print(void);

@@ -27,11 +27,15 @@ int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *fla
 	struct thread *self = thread_self();
 
 	assert(self && self->spin_depth == 1 && spin_held(lock) && self->preempt_off == 0);
-	if (deadline != NEVER && deadline <= clock_now())
+	if (deadline != NEVER && deadline <= clock_now()) {
+		self->note = (struct wait_note){0};
 		return -ETIMEDOUT;
+	}
+	self->note.name = lock->name;
 	list_push_back(&wq->waiters, &self->wait_node);
 	sched_block(THREAD_WAITING, deadline, lock, *flags);
 	*flags = spin_lock(lock);
+	self->note = (struct wait_note){0};
 	if (list_empty(&self->wait_node))
 		return 0;
 	list_remove(&self->wait_node);

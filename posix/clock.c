@@ -3,12 +3,13 @@
 
 /*
  * Clocks and sleeping. CLOCK_REALTIME is kernel/time.h's wall clock; all others count from the start and never step.
- * Sleeps are not interrupted. An absolute deadline on CLOCK_REALTIME is turned into a monotonic one when the call is
- * made: setting the clock meanwhile does not move it.
+ * Sleeps are not interrupted. Who waits for a time of CLOCK_REALTIME waits on a futex, since setting the clock wakes
+ * those waiters to look anew.
  */
 
 #include "posix/clock.h"
 
+#include <cairn.h>
 #include <errno.h>
 #include <sched.h>
 #include <sys/time.h>
@@ -18,6 +19,7 @@
 #include "arch/clock.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "posix/futex.h"
 #include "posix/result.h"
 
 #define RESOLUTION_NS 1000 // the coarsest counter among the boards, 1 MHz
@@ -43,9 +45,21 @@ static bool timespec_to(const struct timespec *ts, uint64_t *ns)
 	return true;
 }
 
-int clock_deadline(clockid_t clock, const struct timespec *ts, nsec_t *deadline)
+nsec_t deadline_now(const struct deadline *deadline)
 {
-	uint64_t ns, wall, now;
+	uint64_t now, wall, ns = deadline->ns;
+
+	if (!deadline->wall)
+		return ns;
+	now = clock_now();
+	wall = time_wall();
+	ns = ns > wall ? ns - wall : 0;
+	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
+}
+
+int clock_deadline(clockid_t clock, const struct timespec *ts, struct deadline *deadline)
+{
+	uint64_t ns;
 
 	if (clock != CLOCK_REALTIME && !clock_is_monotonic(clock))
 		return EINVAL;
@@ -53,14 +67,7 @@ int clock_deadline(clockid_t clock, const struct timespec *ts, nsec_t *deadline)
 		ns = 0;
 	else if (!timespec_to(ts, &ns))
 		return EINVAL;
-	if (clock == CLOCK_REALTIME) {
-		now = clock_now();
-		wall = time_wall();
-		ns = ns > wall ? ns - wall : 0;
-		if (__builtin_add_overflow(ns, now, &ns))
-			ns = UINT64_MAX;
-	}
-	*deadline = ns;
+	*deadline = (struct deadline){.wall = clock == CLOCK_REALTIME, .ns = ns};
 	return 0;
 }
 
@@ -88,10 +95,36 @@ int clock_settime(clockid_t clock, const struct timespec *ts)
 {
 	uint64_t ns;
 
-	if (clock != CLOCK_REALTIME || !timespec_to(ts, &ns))
+	if (clock != CLOCK_REALTIME || !timespec_to(ts, &ns) || ns > INT64_MAX)
 		return (int)result_posix(-EINVAL);
 	time_set_wall(ns, CLOCK_SET);
+	futex_clock_set();
 	return 0;
+}
+
+int settimeofday(const struct timeval *tv, const struct timezone *zone)
+{
+	struct timespec ts;
+
+	(void)zone;
+	if (!tv)
+		return 0;
+	if (tv->tv_usec < 0 || tv->tv_usec >= 1000000)
+		return (int)result_posix(-EINVAL);
+	ts = (struct timespec){.tv_sec = tv->tv_sec, .tv_nsec = tv->tv_usec * 1000};
+	return clock_settime(CLOCK_REALTIME, &ts);
+}
+
+enum cairn_clock cairn_clock_source(void)
+{
+	static const enum cairn_clock sources[] = {
+	    [CLOCK_UNSET] = CAIRN_CLOCK_UNSET,
+	    [CLOCK_FS] = CAIRN_CLOCK_CARD,
+	    [CLOCK_RTC] = CAIRN_CLOCK_DEVICE,
+	    [CLOCK_SET] = CAIRN_CLOCK_SET,
+	};
+
+	return sources[time_quality()];
 }
 
 int gettimeofday(struct timeval *restrict tv, void *restrict zone)
@@ -120,16 +153,26 @@ static void sleep_for(uint64_t ns)
 	thread_sleep_until(ns > UINT64_MAX - now ? UINT64_MAX : now + ns);
 }
 
+static void sleep_until(const struct deadline *deadline)
+{
+	const struct wait_note what = {.kind = "clock_nanosleep"};
+	const uint32_t word = 0; // nobody else's
+
+	while (futex_wait(&word, 0, deadline, &what) != -ETIMEDOUT)
+		;
+}
+
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *rest)
 {
+	struct deadline deadline;
 	uint64_t ns;
 	int err;
 
 	(void)rest; // only of an interrupted sleep
 	if (flags & TIMER_ABSTIME) {
-		err = clock_deadline(clock, request, &ns);
+		err = clock_deadline(clock, request, &deadline);
 		if (!err)
-			thread_sleep_until(ns);
+			sleep_until(&deadline);
 		return err;
 	}
 	if ((clock != CLOCK_REALTIME && !clock_is_monotonic(clock)) || !timespec_to(request, &ns))

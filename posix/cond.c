@@ -50,22 +50,24 @@ int pthread_cond_init(pthread_cond_t *restrict c, const pthread_condattr_t *rest
 /* Waiters that were woken may not have left yet: after this the memory is the caller's. */
 int pthread_cond_destroy(pthread_cond_t *c)
 {
+	const struct wait_note what = {.kind = "last waiter of pthread condition", .object = c};
 	uint32_t waiters;
 
 	while ((waiters = __atomic_load_n(&c->waiters, __ATOMIC_ACQUIRE)) != 0)
-		(void)futex_wait(&c->waiters, waiters, UINT64_MAX); // the loop looks again in any case
+		(void)futex_wait(&c->waiters, waiters, NULL, &what); // the loop looks again in any case
 	return 0;
 }
 
-static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, nsec_t deadline)
+static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, const struct deadline *deadline)
 {
+	const struct wait_note what = {.kind = "pthread condition", .object = c};
 	uint32_t sequence = __atomic_load_n(&c->sequence, __ATOMIC_RELAXED);
 	int err, wait_err;
 
 	/* Ordered before futex_wait's look at the sequence; pairs with the order of the two in signal. */
 	__atomic_fetch_add(&c->waiters, 1, __ATOMIC_SEQ_CST);
 	err = pthread_mutex_unlock(m);
-	wait_err = err ? 0 : futex_wait(&c->sequence, sequence, deadline);
+	wait_err = err ? 0 : futex_wait(&c->sequence, sequence, deadline, &what);
 	/* Release pairs with the acquire in pthread_cond_destroy; after it only the address is used. */
 	if (__atomic_fetch_sub(&c->waiters, 1, __ATOMIC_RELEASE) == 1)
 		futex_wake(&c->waiters, FUTEX_ALL);
@@ -79,15 +81,15 @@ static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, nsec_t deadline)
 
 int pthread_cond_wait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m)
 {
-	return wait_until(c, m, UINT64_MAX);
+	return wait_until(c, m, NULL);
 }
 
 int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m, const struct timespec *restrict ts)
 {
-	nsec_t deadline;
+	struct deadline deadline;
 	int err = clock_deadline((clockid_t)c->clock, ts, &deadline);
 
-	return err ? err : wait_until(c, m, deadline);
+	return err ? err : wait_until(c, m, &deadline);
 }
 
 static void signal_waiters(pthread_cond_t *c, unsigned count)
@@ -111,6 +113,7 @@ int pthread_cond_broadcast(pthread_cond_t *c)
 
 int pthread_once(pthread_once_t *once, void (*init)(void))
 {
+	const struct wait_note what = {.kind = "pthread_once", .object = once};
 	uint32_t state = ONCE_NEW;
 
 	/* Acquire pairs with the release below: who sees it done sees what it did. */
@@ -122,6 +125,6 @@ int pthread_once(pthread_once_t *once, void (*init)(void))
 		return 0;
 	}
 	while (__atomic_load_n(&once->state, __ATOMIC_ACQUIRE) != ONCE_DONE)
-		(void)futex_wait(&once->state, ONCE_RUNNING, UINT64_MAX); // the loop looks again in any case
+		(void)futex_wait(&once->state, ONCE_RUNNING, NULL, &what); // the loop looks again in any case
 	return 0;
 }

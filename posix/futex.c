@@ -12,22 +12,23 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "arch/hart.h"
 #include "arch/uaccess.h"
-#include "kernel/wait.h"
+#include "kernel/thread.h"
 
 #define BUCKETS 64
 
 struct futex_waiter {
 	struct list_node node; // in the bucket, in order of arrival
 	const uint32_t *word;
-	bool woken;
+	bool woken, wall;
 	struct waitq waitq;
 };
 
 static struct futex_bucket {
 	struct spinlock lock;
 	struct list_node waiters; // struct futex_waiter.node; prev NULL: not yet made
-} buckets[BUCKETS];
+} buckets[BUCKETS] = {[0 ... BUCKETS - 1] = {.lock = SPINLOCK_INIT("futex")}};
 
 static struct futex_bucket *bucket_lock(const uint32_t *word, unsigned long *flags)
 {
@@ -39,9 +40,9 @@ static struct futex_bucket *bucket_lock(const uint32_t *word, unsigned long *fla
 	return b;
 }
 
-int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
+int futex_wait(const uint32_t *word, uint32_t expected, const struct deadline *deadline, const struct wait_note *what)
 {
-	struct futex_waiter self = {.word = word};
+	struct futex_waiter self = {.word = word, .wall = deadline && deadline->wall};
 	struct futex_bucket *b;
 	unsigned long flags;
 	uint32_t value;
@@ -61,8 +62,10 @@ int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
 		return -EAGAIN;
 	}
 	list_push_back(&b->waiters, &self.node);
-	while (!self.woken && !err)
-		err = waitq_wait_until(&self.waitq, &b->lock, &flags, deadline);
+	while (!self.woken && !err) {
+		thread_self()->note = *what;
+		err = waitq_wait_until(&self.waitq, &b->lock, &flags, deadline ? deadline_now(deadline) : UINT64_MAX);
+	}
 	if (self.woken)
 		err = 0;
 	else
@@ -88,4 +91,22 @@ void futex_wake(const uint32_t *word, unsigned count)
 		waitq_wake_one(&w->waitq);
 	}
 	spin_unlock(&b->lock, flags);
+}
+
+/* Whoever turned the deadline into a time-out before the clock was set is in a bucket by now, or holds its lock. */
+void futex_clock_set(void)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		unsigned long flags = spin_lock(&buckets[i].lock);
+
+		if (buckets[i].waiters.prev) {
+			list_for_each (&buckets[i].waiters, it) {
+				struct futex_waiter *w = list_entry(it, struct futex_waiter, node);
+
+				if (w->wall)
+					waitq_wake_one(&w->waitq);
+			}
+		}
+		spin_unlock(&buckets[i].lock, flags);
+	}
 }

@@ -7,15 +7,20 @@
  */
 #pragma once
 
+#include "kernel/wait.h"
 #include "lib/types.h"
+#include "posix/clock.h"
 
 #define FUTEX_ALL UINT_MAX
 
 /*
- * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected; -ETIMEDOUT: clock_now()
- * passed deadline (UINT64_MAX: never).
+ * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected; -ETIMEDOUT: the deadline is
+ * past (NULL: there is none). what: for reports, the waiter's.
  */
-int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline);
+int futex_wait(const uint32_t *word, uint32_t expected, const struct deadline *deadline, const struct wait_note *what);
 
 /* Wakes up to count of the threads waiting for the word, longest first. The word itself is not touched. */
 void futex_wake(const uint32_t *word, unsigned count);
+
+/* The wall clock was set: deadlines on it are looked at anew. */
+void futex_clock_set(void);

@@ -66,6 +66,7 @@
 #define rewinddir cairn_rewinddir
 #define rmdir cairn_rmdir
 #define sched_yield cairn_sched_yield
+#define settimeofday cairn_settimeofday
 #define sleep cairn_sleep
 #define stat(...) cairn_stat(__VA_ARGS__)
 #define statvfs(...) cairn_statvfs(__VA_ARGS__)

@@ -63,12 +63,13 @@ static bool word_try(pthread_mutex_t *m)
 }
 
 /* 0 or -ETIMEDOUT. Whoever has waited takes the lock as contended, since it cannot know whether others still wait. */
-static int word_wait(pthread_mutex_t *m, nsec_t deadline)
+static int word_wait(pthread_mutex_t *m, const struct deadline *deadline)
 {
+	const struct wait_note what = {.kind = "pthread mutex", .object = m, .holder = &m->owner};
 	int err = 0;
 
 	while (__atomic_exchange_n(&m->state, CONTENDED, __ATOMIC_ACQUIRE) != FREE) {
-		err = futex_wait(&m->state, CONTENDED, deadline);
+		err = futex_wait(&m->state, CONTENDED, deadline, &what);
 		if (err == -ETIMEDOUT)
 			return err;
 	}
@@ -88,7 +89,7 @@ static int relock(pthread_mutex_t *m)
 	return 0;
 }
 
-static int lock_until(pthread_mutex_t *m, nsec_t deadline)
+static int lock_until(pthread_mutex_t *m, const struct deadline *deadline)
 {
 	int err = relock(m);
 
@@ -102,7 +103,7 @@ static int lock_until(pthread_mutex_t *m, nsec_t deadline)
 
 int pthread_mutex_lock(pthread_mutex_t *m)
 {
-	return lock_until(m, UINT64_MAX);
+	return lock_until(m, NULL);
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *m)
@@ -119,7 +120,7 @@ int pthread_mutex_trylock(pthread_mutex_t *m)
 
 int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *restrict ts)
 {
-	nsec_t deadline;
+	struct deadline deadline;
 	int err = relock(m);
 
 	if (err >= 0)
@@ -127,7 +128,7 @@ int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *
 	if (pthread_mutex_trylock(m) == 0)
 		return 0;
 	err = clock_deadline(CLOCK_REALTIME, ts, &deadline);
-	return err ? err : lock_until(m, deadline);
+	return err ? err : lock_until(m, &deadline);
 }
 
 int pthread_mutex_unlock(pthread_mutex_t *m)

@@ -124,6 +124,8 @@ void context_free(struct context *ctx)
 void context_switch(struct context *from, struct context *to)
 {
 	assert(from != to);
+	from->pc = (vaddr_t)__builtin_return_address(0);
+	from->fp = *(vaddr_t *)__builtin_frame_address(0);
 	if (to->made && !to->started)
 		thread_start(to);
 	baton_give(to, BATON_HELD);
