@@ -240,7 +240,7 @@ void sched_init(void)
 	list_init(&boot->sleep_node);
 	list_init(&boot->wait_node);
 	hart->current = boot;
-	if (thread_make("idle", IDLE_STACK_SIZE, idle_main, NULL, &hart->idle))
+	if (thread_make("idle", &(struct thread_stack){.size = IDLE_STACK_SIZE}, idle_main, NULL, &hart->idle))
 		panic("no memory for the idle thread");
 	thread_init(boot);
 }

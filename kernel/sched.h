@@ -31,7 +31,5 @@ void sched_wait_left(struct thread *t);
 /* Timer interrupt. */
 void sched_timer(nsec_t now);
 
-/* thread.c: a thread that has everything but a place in the run queue. */
-int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out);
 /* thread.c: enters the boot flow into the list of all threads, starts the reaper. */
 void thread_init(struct thread *boot);
