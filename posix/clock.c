@@ -3,13 +3,14 @@
 
 /*
  * Clocks and sleeping. CLOCK_REALTIME is kernel/time.h's wall clock; all others count from the start and never step.
- * Sleeps are not interrupted. An absolute deadline on CLOCK_REALTIME is turned into a monotonic one when the call is
- * made: setting the clock meanwhile does not move it.
+ * Sleeps are cancellation points, and last to the nanosecond that the clock has. An absolute deadline on CLOCK_REALTIME
+ * is turned into a monotonic one when the call is made: setting the clock meanwhile does not move it.
  */
 
 #include "posix/clock.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/time.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #include "arch/clock.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "posix/futex.h"
 #include "posix/result.h"
 
 #define RESOLUTION_NS 1000 // the coarsest counter among the boards, 1 MHz
@@ -113,11 +115,22 @@ time_t time(time_t *out)
 	return now;
 }
 
+static void sleep_until(nsec_t deadline)
+{
+	const uint32_t word = 0; // nobody else knows it
+
+	pthread_testcancel();
+	while (clock_now() < deadline) {
+		if (futex_wait_cancel(&word, 0, deadline) == -EINTR)
+			pthread_testcancel();
+	}
+}
+
 static void sleep_for(uint64_t ns)
 {
 	nsec_t now = clock_now();
 
-	thread_sleep_until(ns > UINT64_MAX - now ? UINT64_MAX : now + ns);
+	sleep_until(ns > UINT64_MAX - now ? UINT64_MAX : now + ns);
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *rest)
@@ -129,7 +142,7 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, 
 	if (flags & TIMER_ABSTIME) {
 		err = clock_deadline(clock, request, &ns);
 		if (!err)
-			thread_sleep_until(ns);
+			sleep_until(ns);
 		return err;
 	}
 	if ((clock != CLOCK_REALTIME && !clock_is_monotonic(clock)) || !timespec_to(request, &ns))

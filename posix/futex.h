@@ -7,9 +7,13 @@
  */
 #pragma once
 
+#include <limits.h>
+
 #include "lib/types.h"
 
 #define FUTEX_ALL UINT_MAX
+
+struct posix_thread;
 
 /*
  * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected; -ETIMEDOUT: clock_now()
@@ -17,5 +21,11 @@
  */
 int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline);
 
+/* The same in a cancellation point: also -EINTR, when a request to cancel the thread is there. It spends no wake-up. */
+int futex_wait_cancel(const uint32_t *word, uint32_t expected, nsec_t deadline);
+
 /* Wakes up to count of the threads waiting for the word, longest first. The word itself is not touched. */
 void futex_wake(const uint32_t *word, unsigned count);
+
+/* Ends the thread's futex_wait_cancel, if it is in one. The caller keeps the thread's record from going. */
+void futex_interrupt(struct posix_thread *t);
