@@ -77,6 +77,14 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 	return 0;
 }
 
+int timespec_get(struct timespec *ts, int base)
+{
+	if (base != TIME_UTC)
+		return 0;
+	*ts = timespec_from(time_wall());
+	return base;
+}
+
 int clock_getres(clockid_t clock, struct timespec *ts)
 {
 	if (clock != CLOCK_REALTIME && !clock_is_monotonic(clock))

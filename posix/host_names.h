@@ -71,6 +71,7 @@
 #define statvfs(...) cairn_statvfs(__VA_ARGS__)
 #define sync cairn_sync
 #define time(...) cairn_time(__VA_ARGS__)
+#define timespec_get cairn_timespec_get
 #define truncate cairn_truncate
 #define unlink cairn_unlink
 #define usleep cairn_usleep
@@ -89,6 +90,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -201,6 +203,48 @@
 #define sem_trywait cairn_sem_trywait
 #define sem_wait cairn_sem_wait
 
+#define call_once cairn_call_once
+#define cnd_broadcast cairn_cnd_broadcast
+#define cnd_destroy cairn_cnd_destroy
+#define cnd_init cairn_cnd_init
+#define cnd_signal cairn_cnd_signal
+#define cnd_t cairn_cnd_t
+#define cnd_timedwait cairn_cnd_timedwait
+#define cnd_wait cairn_cnd_wait
+#define mtx_destroy cairn_mtx_destroy
+#define mtx_init cairn_mtx_init
+#define mtx_lock cairn_mtx_lock
+#define mtx_plain cairn_mtx_plain
+#define mtx_recursive cairn_mtx_recursive
+#define mtx_t cairn_mtx_t
+#define mtx_timed cairn_mtx_timed
+#define mtx_timedlock cairn_mtx_timedlock
+#define mtx_trylock cairn_mtx_trylock
+#define mtx_unlock cairn_mtx_unlock
+#define once_flag cairn_once_flag
+#define thrd_busy cairn_thrd_busy
+#define thrd_create cairn_thrd_create
+#define thrd_current cairn_thrd_current
+#define thrd_detach cairn_thrd_detach
+#define thrd_equal cairn_thrd_equal
+#define thrd_error cairn_thrd_error
+#define thrd_exit cairn_thrd_exit
+#define thrd_join cairn_thrd_join
+#define thrd_nomem cairn_thrd_nomem
+#define thrd_sleep cairn_thrd_sleep
+#define thrd_start_t cairn_thrd_start_t
+#define thrd_success cairn_thrd_success
+#define thrd_t cairn_thrd_t
+#define thrd_timedout cairn_thrd_timedout
+#define thrd_yield cairn_thrd_yield
+#define tss_create cairn_tss_create
+#define tss_delete cairn_tss_delete
+#define tss_dtor_t cairn_tss_dtor_t
+#define tss_get cairn_tss_get
+#define tss_set cairn_tss_set
+#define tss_t cairn_tss_t
+
+#undef ONCE_FLAG_INIT
 #undef PTHREAD_BARRIER_SERIAL_THREAD
 #undef PTHREAD_CANCELED
 #undef PTHREAD_CANCEL_ASYNCHRONOUS
@@ -225,8 +269,11 @@
 #undef PTHREAD_RWLOCK_INITIALIZER
 #undef PTHREAD_STACK_MIN
 #undef SEM_VALUE_MAX
+#undef TSS_DTOR_ITERATIONS
 #undef pthread_cleanup_pop
 #undef pthread_cleanup_push
+#undef thread_local
 
 #include "posix/include/pthread.h"
 #include "posix/include/semaphore.h"
+#include "posix/include/threads.h"

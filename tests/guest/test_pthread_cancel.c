@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "pthreads.h"
 
 #define FOREVER_S 100000
 

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "pthreads.h"
 
 #define STACK_SIZE (64 * 1024)
 #define PAGE 4096

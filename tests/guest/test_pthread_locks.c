@@ -3,7 +3,7 @@
 
 /* Mutexes, reader-writer locks, spinlocks and barriers: one test for each statement of the standard. */
 
-#include "threads.h"
+#include "pthreads.h"
 
 #define THREADS 5
 

@@ -6,7 +6,7 @@
 #include <semaphore.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "pthreads.h"
 
 #define THREADS 4
 
