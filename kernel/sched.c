@@ -535,7 +535,7 @@ int sched_hart_add(struct hart *hart)
 	int err;
 
 	snprintf(name, sizeof(name), "idle %u", hart->index);
-	err = thread_make(name, IDLE_STACK_SIZE, idle_main, NULL, &hart->idle);
+	err = thread_make(name, &(struct thread_stack){.size = IDLE_STACK_SIZE}, idle_main, NULL, &hart->idle);
 	if (err)
 		return err;
 	atomic_init(&hart->idle->rq, &queues[hart->index]);

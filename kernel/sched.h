@@ -32,8 +32,6 @@ void sched_wait_left(struct thread *t);
 /* Timer interrupt. */
 void sched_timer(nsec_t now);
 
-/* thread.c: a thread that has everything but a place in the run queue. */
-int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out);
 /* thread.c: the list of all threads, for reports that wait for no lock; false: somebody holds it. */
 bool threads_trylock(unsigned long *flags);
 void threads_unlock(unsigned long flags);

@@ -53,17 +53,40 @@ static void thread_enlist(struct thread *t, const char *name)
 	spin_unlock(&threads.lock, flags);
 }
 
-int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out)
+/* Fills in the rest of what is wanted: the bounds, and a guard of 0 for a stack that is the creator's. */
+static int stack_prepare(struct thread_stack *stack, vaddr_t *top)
 {
-	vaddr_t kstack_base, kstack_end, stack_base, stack_top;
+	if (stack->base) {
+		*top = stack->base + stack->size;
+		stack->guard = 0;
+		return 0;
+	}
+	if (stack->size > SIZE_MAX - PAGE_SIZE || stack->guard > SIZE_MAX - PAGE_SIZE)
+		return -ENOMEM;
+	stack->size = align_up(max_of(stack->size, (size_t)1), PAGE_SIZE);
+	stack->guard = align_up(max_of(stack->guard, (size_t)1), PAGE_SIZE);
+	return stack_alloc(stack->size, stack->guard, &stack->base, top);
+}
+
+static void stack_release(vaddr_t base, vaddr_t top, size_t guard)
+{
+	if (guard)
+		stack_free(base, top, guard);
+}
+
+int thread_make(const char *name, const struct thread_stack *wanted, void *(*entry)(void *), void *arg,
+		struct thread **out)
+{
+	struct thread_stack stack = *wanted;
+	vaddr_t kstack_base, kstack_end, stack_top;
 	struct thread *t;
 	void *tls;
 	int err;
 
-	err = stack_alloc(KSTACK_SIZE, &kstack_base, &kstack_end);
+	err = stack_alloc(KSTACK_SIZE, PAGE_SIZE, &kstack_base, &kstack_end);
 	if (err)
 		return err;
-	err = stack_alloc(stack_size, &stack_base, &stack_top);
+	err = stack_prepare(&stack, &stack_top);
 	if (err)
 		goto free_kstack;
 	err = -ENOMEM;
@@ -75,23 +98,24 @@ int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), voi
 	*t = (struct thread){
 	    .kstack_base = kstack_base,
 	    .kstack_top = (vaddr_t)t,
-	    .stack_base = stack_base,
+	    .stack_base = stack.base,
 	    .stack_top = stack_top,
+	    .stack_guard = stack.guard,
 	    .tls = tls,
 	    .entry = entry,
 	    .arg = arg,
 	    .spin_depth = 1, // the run queue's lock, held when it is first switched to
 	};
 	sched_adopt(t);
-	context_init(&t->context, thread_enter, t, stack_base, stack_top, tls);
+	context_init(&t->context, thread_enter, t, stack.base, stack_top, tls);
 	thread_enlist(t, name);
 	*out = t;
 	return 0;
 
 free_stack:
-	stack_free(stack_base, stack_top);
+	stack_release(stack.base, stack_top, stack.guard);
 free_kstack:
-	stack_free(kstack_base, kstack_end);
+	stack_free(kstack_base, kstack_end, PAGE_SIZE);
 	return err;
 }
 
@@ -103,21 +127,26 @@ static void thread_free(struct thread *t)
 
 	context_free(&t->context);
 	tls_destroy(t->tls);
-	stack_free(t->stack_base, t->stack_top);
-	stack_free(kstack_base, kstack_end); // t is gone
+	stack_release(t->stack_base, t->stack_top, t->stack_guard);
+	stack_free(kstack_base, kstack_end, PAGE_SIZE); // t is gone
 }
 
 int thread_create(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out)
 {
 	struct thread *t;
-	int err = thread_make(name, stack_size, entry, arg, &t);
+	int err = thread_make(name, &(struct thread_stack){.size = stack_size}, entry, arg, &t);
 
 	if (err)
 		return err;
 	if (out)
 		*out = t;
-	sched_wake(t);
+	thread_start(t);
 	return 0;
+}
+
+void thread_start(struct thread *t)
+{
+	sched_wake(t);
 }
 
 static void thread_hand_to_reaper_locked(struct thread *t)

@@ -28,7 +28,8 @@ struct thread {
 	struct context context;
 	vaddr_t kstack_base, kstack_top;
 	vaddr_t stack_base, stack_top;
-	void *tls; // thread pointer; block owned by the thread
+	size_t stack_guard; // bytes below stack_base where nothing is mapped; 0: the stack is the creator's
+	void *tls;	    // thread pointer; block owned by the thread
 	void *(*entry)(void *);
 	void *arg;
 	char name[THREAD_NAME_MAX];
@@ -76,6 +77,18 @@ struct thread {
  * entry returns, with its value. 0, -ENOMEM. Sleeps for memory never: a failed create leaves nothing behind.
  */
 int thread_create(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out);
+
+/* What a thread's code is to run on. */
+struct thread_stack {
+	vaddr_t base; // 0: from the kernel; else memory that never faults, which stays the caller's
+	size_t size;  // bytes; from the kernel: rounded up to pages
+	size_t guard; // bytes below a stack from the kernel where nothing is mapped: rounded up to pages, one at least
+};
+
+/* thread_create in two steps: what thread_make made runs when thread_start, which cannot fail, is called. */
+int thread_make(const char *name, const struct thread_stack *stack, void *(*entry)(void *), void *arg,
+		struct thread **out);
+void thread_start(struct thread *t);
 _Noreturn void thread_exit(void *result);
 /* Waits for the end, frees the thread. -EDEADLK: self; -EINVAL: detached. */
 int thread_join(struct thread *t, void **result);

@@ -3,14 +3,15 @@
 
 /*
  * Clocks and sleeping. CLOCK_REALTIME is kernel/time.h's wall clock; all others count from the start and never step.
- * Sleeps are not interrupted. Who waits for a time of CLOCK_REALTIME waits on a futex, since setting the clock wakes
- * those waiters to look anew.
+ * Sleeps are cancellation points, and last to the nanosecond that the clock has. Who waits for a time of CLOCK_REALTIME
+ * is woken to look anew when the clock is set.
  */
 
 #include "posix/clock.h"
 
 #include <cairn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/time.h>
 #include <time.h>
@@ -82,6 +83,14 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 	return 0;
 }
 
+int timespec_get(struct timespec *ts, int base)
+{
+	if (base != TIME_UTC)
+		return 0;
+	*ts = timespec_from(time_wall());
+	return base;
+}
+
 int clock_getres(clockid_t clock, struct timespec *ts)
 {
 	if (clock != CLOCK_REALTIME && !clock_is_monotonic(clock))
@@ -146,20 +155,23 @@ time_t time(time_t *out)
 	return now;
 }
 
+static void sleep_until(const struct deadline *deadline)
+{
+	const struct wait_note what = {.kind = "sleep"};
+	const uint32_t word = 0; // nobody else knows it
+
+	pthread_testcancel();
+	while (clock_now() < deadline_now(deadline)) {
+		if (futex_wait_cancel(&word, 0, deadline, &what) == -EINTR)
+			pthread_testcancel();
+	}
+}
+
 static void sleep_for(uint64_t ns)
 {
 	nsec_t now = clock_now();
 
-	thread_sleep_until(ns > UINT64_MAX - now ? UINT64_MAX : now + ns);
-}
-
-static void sleep_until(const struct deadline *deadline)
-{
-	const struct wait_note what = {.kind = "clock_nanosleep"};
-	const uint32_t word = 0; // nobody else's
-
-	while (futex_wait(&word, 0, deadline, &what) != -ETIMEDOUT)
-		;
+	sleep_until(&(struct deadline){.ns = ns > UINT64_MAX - now ? UINT64_MAX : now + ns});
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *rest)

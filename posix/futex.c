@@ -15,13 +15,16 @@
 #include "arch/hart.h"
 #include "arch/uaccess.h"
 #include "kernel/thread.h"
+#include "posix/thread.h"
 
 #define BUCKETS 64
 
 struct futex_waiter {
+	const uint32_t *word; // constant
+
+	/* Guarded by the bucket's lock. */
 	struct list_node node; // in the bucket, in order of arrival
-	const uint32_t *word;
-	bool woken, wall;
+	bool woken, interrupted, wall;
 	struct waitq waitq;
 };
 
@@ -40,38 +43,93 @@ static struct futex_bucket *bucket_lock(const uint32_t *word, unsigned long *fla
 	return b;
 }
 
-int futex_wait(const uint32_t *word, uint32_t expected, const struct deadline *deadline, const struct wait_note *what)
+/* Leaves with the bucket locked and 0 if the word is as expected, unlocked and -EAGAIN otherwise. */
+static int wait_begin(const uint32_t *word, uint32_t expected, struct futex_bucket **b, unsigned long *flags)
 {
-	struct futex_waiter self = {.word = word, .wall = deadline && deadline->wall};
-	struct futex_bucket *b;
-	unsigned long flags;
 	uint32_t value;
-	int err = 0;
 
-	waitq_init(&self.waitq);
 	for (;;) {
 		if (__atomic_load_n(word, __ATOMIC_RELAXED) != expected)
 			return -EAGAIN;
-		b = bucket_lock(word, &flags);
+		*b = bucket_lock(word, flags);
 		if (uaccess_peek32(word, &value))
 			break;
-		spin_unlock(&b->lock, flags);
+		spin_unlock(&(*b)->lock, *flags);
 	}
-	if (value != expected) {
-		spin_unlock(&b->lock, flags);
-		return -EAGAIN;
-	}
-	list_push_back(&b->waiters, &self.node);
-	while (!self.woken && !err) {
+	if (value == expected)
+		return 0;
+	spin_unlock(&(*b)->lock, *flags);
+	return -EAGAIN;
+}
+
+/* A wake-up counts before an interruption, and that before the time. */
+static int wait_as(struct futex_waiter *self, uint32_t expected, const struct deadline *deadline,
+		   const struct wait_note *what)
+{
+	struct futex_bucket *b;
+	unsigned long flags;
+	int err = wait_begin(self->word, expected, &b, &flags);
+
+	if (err)
+		return err;
+	list_push_back(&b->waiters, &self->node);
+	while (!self->woken && !self->interrupted && !err) {
 		thread_self()->note = *what;
-		err = waitq_wait_until(&self.waitq, &b->lock, &flags, deadline ? deadline_now(deadline) : UINT64_MAX);
+		err = waitq_wait_until(&self->waitq, &b->lock, &flags, deadline ? deadline_now(deadline) : UINT64_MAX);
 	}
-	if (self.woken)
+	if (!self->woken)
+		list_remove(&self->node);
+	if (self->woken)
 		err = 0;
-	else
-		list_remove(&self.node);
+	else if (self->interrupted)
+		err = -EINTR;
 	spin_unlock(&b->lock, flags);
 	return err;
+}
+
+int futex_wait(const uint32_t *word, uint32_t expected, const struct deadline *deadline, const struct wait_note *what)
+{
+	struct futex_waiter self = {.word = word, .wall = deadline && deadline->wall};
+
+	waitq_init(&self.waitq);
+	return wait_as(&self, expected, deadline, what);
+}
+
+/* Shown to futex_interrupt before the look at the request: one of the two sees the other. */
+int futex_wait_cancel(const uint32_t *word, uint32_t expected, const struct deadline *deadline,
+		      const struct wait_note *what)
+{
+	struct posix_thread *t = posix_self();
+	struct futex_waiter self = {.word = word, .wall = deadline && deadline->wall};
+	unsigned long flags;
+	int err = -EINTR;
+
+	waitq_init(&self.waitq);
+	if (!cancel_enabled(t))
+		return wait_as(&self, expected, deadline, what);
+	flags = spin_lock(&t->wait_lock);
+	t->waiter = &self;
+	spin_unlock(&t->wait_lock, flags);
+	if (!cancel_requested(t))
+		err = wait_as(&self, expected, deadline, what);
+	flags = spin_lock(&t->wait_lock);
+	t->waiter = NULL;
+	spin_unlock(&t->wait_lock, flags);
+	return err;
+}
+
+void futex_interrupt(struct posix_thread *t)
+{
+	unsigned long flags = spin_lock(&t->wait_lock), bucket_flags;
+	struct futex_bucket *b;
+
+	if (t->waiter) {
+		b = bucket_lock(t->waiter->word, &bucket_flags);
+		t->waiter->interrupted = true;
+		waitq_wake_one(&t->waiter->waitq);
+		spin_unlock(&b->lock, bucket_flags);
+	}
+	spin_unlock(&t->wait_lock, flags);
 }
 
 void futex_wake(const uint32_t *word, unsigned count)

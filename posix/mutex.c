@@ -3,7 +3,8 @@
 
 /*
  * Mutexes over futexes: the word is 0 free, 1 held, 2 held and perhaps waited for, so a lock nobody waits for is taken
- * and given up by one atomic operation and no call. May sleep; calls return a positive error number.
+ * and given up by one atomic operation and no call. Every kind knows its owner, so that unlocking what one does not
+ * hold is EPERM. May sleep; calls return a positive error number.
  */
 
 #include <errno.h>
@@ -19,7 +20,7 @@ enum { FREE, HELD, CONTENDED };
 
 int pthread_mutexattr_init(pthread_mutexattr_t *attr)
 {
-	attr->type = PTHREAD_MUTEX_DEFAULT;
+	*attr = (pthread_mutexattr_t){.type = PTHREAD_MUTEX_DEFAULT, .shared = PTHREAD_PROCESS_PRIVATE};
 	return 0;
 }
 
@@ -118,28 +119,33 @@ int pthread_mutex_trylock(pthread_mutex_t *m)
 	return 0;
 }
 
-int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *restrict ts)
+/* The time is not looked at when there is no need to wait. */
+int pthread_mutex_clocklock(pthread_mutex_t *restrict m, clockid_t clock, const struct timespec *restrict ts)
 {
 	struct deadline deadline;
-	int err = relock(m);
+	int err = pthread_mutex_trylock(m);
 
+	if (err != EBUSY)
+		return err;
+	err = relock(m);
 	if (err >= 0)
 		return err;
-	if (pthread_mutex_trylock(m) == 0)
-		return 0;
-	err = clock_deadline(CLOCK_REALTIME, ts, &deadline);
+	err = clock_deadline(clock, ts, &deadline);
 	return err ? err : lock_until(m, &deadline);
+}
+
+int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *restrict ts)
+{
+	return pthread_mutex_clocklock(m, CLOCK_REALTIME, ts);
 }
 
 int pthread_mutex_unlock(pthread_mutex_t *m)
 {
-	if (m->type != PTHREAD_MUTEX_NORMAL) {
-		if (__atomic_load_n(&m->owner, __ATOMIC_RELAXED) != thread_self())
-			return EPERM;
-		if (m->depth > 0) {
-			m->depth--;
-			return 0;
-		}
+	if (__atomic_load_n(&m->owner, __ATOMIC_RELAXED) != thread_self())
+		return EPERM;
+	if (m->depth > 0) {
+		m->depth--;
+		return 0;
 	}
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	/* Release pairs with the acquire in word_try and word_wait. After it the mutex may be gone: only its address

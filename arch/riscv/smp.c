@@ -56,7 +56,7 @@ int hart_start(struct hart *hart, uint64_t id)
 
 	if (!can_start || id - base >= 64)
 		return -ENODEV;
-	err = stack_alloc(EMERGENCY_STACK_SIZE, &stack_base, &hart->emergency_top);
+	err = stack_alloc(EMERGENCY_STACK_SIZE, PAGE_SIZE, &stack_base, &hart->emergency_top);
 	if (err)
 		return err;
 	hart->id = id;
@@ -65,7 +65,7 @@ int hart_start(struct hart *hart, uint64_t id)
 	if (!r.error)
 		return 0;
 	atomic_fetch_and(&started, ~mask_of(hart));
-	stack_free(stack_base, hart->emergency_top);
+	stack_free(stack_base, hart->emergency_top, PAGE_SIZE);
 	return -EIO;
 }
 

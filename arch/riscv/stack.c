@@ -2,9 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * Wired stacks in the STACK window, each with an unmapped page below it. The window is cut into slots of powers of two
- * pages. Free slots of one size form a list whose links lie in the entries of their guard pages, which are invalid to
- * the hardware in any case. A slot in hand is its owner's; fences are made without the lock. Does not sleep.
+ * Wired stacks in the STACK window, each with unmapped pages below it. The window is cut into slots of powers of two
+ * pages. Free slots of one size form a list whose links lie in the entries of their first pages, which belong to the
+ * guard and are invalid to the hardware in any case. A slot in hand is its owner's; fences are made without the lock.
+ * Does not sleep.
  */
 
 #include <assert.h>
@@ -45,12 +46,12 @@ static uint64_t *entry_locked(vaddr_t va)
 	return &table[pte_index(va, 0)];
 }
 
-/* Smallest class whose slots hold so many pages and the guard page. */
+/* Smallest class whose slots hold so many pages. */
 static unsigned slot_class(size_t pages)
 {
 	unsigned class = 0;
 
-	while ((1ul << class) < pages + 1)
+	while ((1ul << class) < pages)
 		class ++;
 	return class;
 }
@@ -75,19 +76,19 @@ static int slot_take_locked(unsigned class, vaddr_t *slot)
 	return 0;
 }
 
-/* Takes the pages of a slot up to `to` away, in two steps: no hart may know them when their frames are given back. */
-static void pages_hide_locked(vaddr_t slot, vaddr_t to)
+/* Takes the pages of a slot from `from` to `to` away, in two steps: no hart may know them when they are given back. */
+static void pages_hide_locked(vaddr_t from, vaddr_t to)
 {
-	for (vaddr_t va = slot + PAGE_SIZE; va < to; va += PAGE_SIZE)
+	for (vaddr_t va = from; va < to; va += PAGE_SIZE)
 		*entry_locked(va) &= ~PTE_V;
 }
 
-static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t to)
+static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t from, vaddr_t to)
 {
 	uint64_t *guard = entry_locked(slot);
 
 	assert(guard);
-	for (vaddr_t va = slot + PAGE_SIZE; va < to; va += PAGE_SIZE) {
+	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
 		uint64_t *entry = entry_locked(va);
 
 		upcall_frame_give(pa_to_va(pte_address(*entry)));
@@ -97,15 +98,15 @@ static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t to)
 	stacks.free[class] = slot;
 }
 
-static void slot_give(unsigned class, vaddr_t slot, vaddr_t to)
+static void slot_give(unsigned class, vaddr_t slot, vaddr_t from, vaddr_t to)
 {
 	unsigned long flags = arch_lock(&stacks.lock);
 
-	pages_hide_locked(slot, to);
+	pages_hide_locked(from, to);
 	arch_unlock(&stacks.lock, flags);
-	tlb_flush(slot, to);
+	tlb_flush(from, to);
 	flags = arch_lock(&stacks.lock);
-	slot_give_locked(class, slot, to);
+	slot_give_locked(class, slot, from, to);
 	arch_unlock(&stacks.lock, flags);
 }
 
@@ -123,37 +124,41 @@ static vaddr_t pages_show_locked(vaddr_t va, vaddr_t to)
 	return va;
 }
 
-int stack_alloc(size_t size, vaddr_t *base, vaddr_t *top)
+int stack_alloc(size_t size, size_t guard, vaddr_t *base, vaddr_t *top)
 {
-	size_t pages = align_up(size, PAGE_SIZE) / PAGE_SIZE;
-	unsigned class = slot_class(pages);
 	vaddr_t slot, end = 0, reached = 0;
 	unsigned long flags;
+	unsigned class;
 	int err;
 
-	if (size == 0 || class >= SLOT_CLASSES)
+	if (size > STACK_SIZE || guard > STACK_SIZE - size)
+		return -ENOMEM;
+	class = slot_class((size + guard) / PAGE_SIZE);
+	if (class >= SLOT_CLASSES)
 		return -ENOMEM;
 	flags = arch_lock(&stacks.lock);
 	err = slot_take_locked(class, &slot);
 	if (!err) {
-		end = slot + (pages + 1) * PAGE_SIZE;
-		reached = pages_show_locked(slot + PAGE_SIZE, end);
+		end = slot + guard + size;
+		reached = pages_show_locked(slot + guard, end);
 	}
 	arch_unlock(&stacks.lock, flags);
 	if (err)
 		return err;
 	if (reached < end) {
-		slot_give(class, slot, reached);
+		slot_give(class, slot, slot + guard, reached);
 		return -ENOMEM;
 	}
 	/* A hart may remember that there was nothing, and kernel memory must not fault. */
-	tlb_flush(slot, end);
-	*base = slot + PAGE_SIZE;
+	tlb_flush(slot + guard, end);
+	*base = slot + guard;
 	*top = end;
 	return 0;
 }
 
-void stack_free(vaddr_t base, vaddr_t top)
+void stack_free(vaddr_t base, vaddr_t top, size_t guard)
 {
-	slot_give(slot_class((top - base) / PAGE_SIZE), base - PAGE_SIZE, top);
+	vaddr_t slot = base - guard;
+
+	slot_give(slot_class((top - slot) / PAGE_SIZE), slot, base, top);
 }
