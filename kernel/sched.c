@@ -98,18 +98,18 @@ static void best_update_locked(struct runqueue *rq)
 static void ready_add_locked(struct runqueue *rq, struct thread *t, bool first)
 {
 	if (first)
-		list_push_front(&rq->ready[t->priority], &t->run_node);
+		list_push_front(&rq->ready[thread_priority(t)], &t->run_node);
 	else
-		list_push_back(&rq->ready[t->priority], &t->run_node);
-	rq->levels |= 1u << t->priority;
+		list_push_back(&rq->ready[thread_priority(t)], &t->run_node);
+	rq->levels |= 1u << thread_priority(t);
 	best_update_locked(rq);
 }
 
 static void ready_remove_locked(struct runqueue *rq, struct thread *t)
 {
 	list_remove(&t->run_node);
-	if (list_empty(&rq->ready[t->priority]))
-		rq->levels &= ~(1u << t->priority);
+	if (list_empty(&rq->ready[thread_priority(t)]))
+		rq->levels &= ~(1u << thread_priority(t));
 	best_update_locked(rq);
 }
 
@@ -159,7 +159,7 @@ static nsec_t next_deadline_locked(struct runqueue *rq, const struct hart *hart)
 	nsec_t deadline = first ? list_entry(first, struct thread, sleep_node)->wake_at : NEVER;
 
 	if (hart->current != hart->idle && !hart->need_resched &&
-	    atomic_load_explicit(&rq->best, memory_order_relaxed) >= (int)hart->current->priority)
+	    atomic_load_explicit(&rq->best, memory_order_relaxed) >= (int)thread_priority(hart->current))
 		deadline = min_of(deadline, hart->current->slice_end);
 	return deadline;
 }
@@ -186,7 +186,7 @@ static void sleeper_insert_locked(struct runqueue *rq, struct thread *t)
 /* ---- making threads ready ---- */
 static int running_priority(const struct hart *hart)
 {
-	return hart->current == hart->idle ? IDLE : (int)hart->current->priority;
+	return hart->current == hart->idle ? IDLE : (int)thread_priority(hart->current);
 }
 
 /* This hart looks at its queue: whether another thread ought to run, and when it wants to look next. */
@@ -237,13 +237,13 @@ static struct runqueue *choose(struct runqueue *last, const struct thread *t)
 			to = rq;
 		}
 	}
-	return lowest < (int)t->priority ? to : last;
+	return lowest < (int)thread_priority(t) ? to : last;
 }
 
 /* A thread that is ready and in no queue joins the one that it belongs to. */
 static void join_locked(struct runqueue *rq, struct thread *t)
 {
-	const int level = (int)t->priority;
+	const int level = (int)thread_priority(t);
 	bool changes = atomic_load_explicit(&rq->best, memory_order_relaxed) < level;
 
 	ready_add_locked(rq, t, false);
@@ -355,12 +355,13 @@ static void give_way_locked(struct runqueue *rq, unsigned long flags)
 	bool idle = self == hart->idle;
 
 	hart->need_resched = false;
-	next = next_locked(rq, idle ? 0 : (int)self->priority);
+	next = next_locked(rq, idle ? 0 : (int)thread_priority(self));
 	if (next) {
 		self->state = THREAD_RUNNABLE;
 		/* One that is put off in the middle of its slice is the first of its level. */
 		if (!idle)
-			ready_add_locked(rq, self, next->priority > self->priority && self->slice_end > clock_now());
+			ready_add_locked(
+			    rq, self, thread_priority(next) > thread_priority(self) && self->slice_end > clock_now());
 		switch_locked(rq, next);
 	} else {
 		atomic_store(&rq->running, running_priority(hart)); // who raised it has been taken elsewhere
@@ -448,34 +449,21 @@ void thread_sleep_until(nsec_t deadline)
 }
 
 /* ---- priorities ---- */
-void thread_set_priority(struct thread *t, unsigned priority)
+void sched_set_priority(struct thread *t, unsigned priority)
 {
 	unsigned long flags;
-	struct runqueue *rq;
-	bool queued;
+	struct runqueue *rq = rq_lock_of(t, &flags);
+	bool queued = !list_empty(&t->run_node);
 
-	assert(priority < THREAD_PRIORITIES);
-	rq = rq_lock_of(t, &flags);
-	queued = !list_empty(&t->run_node);
 	if (queued)
 		ready_remove_locked(rq, t);
-	t->priority = priority;
+	atomic_store_explicit(&t->priority, priority, memory_order_relaxed);
 	if (queued)
 		ready_add_locked(rq, t, false);
 	if (t->state == THREAD_RUNNING && t != hart_at(rq->index)->idle)
 		atomic_store(&rq->running, (int)priority);
 	look_ask_locked(rq);
 	spin_unlock(&rq->lock, flags);
-}
-
-unsigned thread_priority(struct thread *t)
-{
-	unsigned long flags;
-	struct runqueue *rq = rq_lock_of(t, &flags);
-	unsigned priority = t->priority;
-
-	spin_unlock(&rq->lock, flags);
-	return priority;
 }
 
 /* ---- harts ---- */
@@ -525,6 +513,7 @@ void sched_adopt(struct thread *t)
 	list_init(&t->run_node);
 	list_init(&t->sleep_node);
 	list_init(&t->wait_node);
+	list_init(&t->pi_held);
 	atomic_init(&t->rq, rq_self());
 	irq_restore(flags);
 }
@@ -572,7 +561,7 @@ void sched_init(void)
 	boot->kstack_base = hart->kstack_base;
 	boot->kstack_top = hart->kstack_top;
 	hart->current = boot;
-	atomic_store(&rq_self()->running, (int)boot->priority);
+	atomic_store(&rq_self()->running, (int)thread_priority(boot));
 	if (sched_hart_add(hart))
 		panic("no memory for the idle thread");
 	thread_init(boot);

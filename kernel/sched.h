@@ -29,6 +29,9 @@ void sched_entered(void);
 /* Waits until the thread, which is as good as dead, has left its stack for good. */
 void sched_wait_left(struct thread *t);
 
+/* The priority with which a thread runs: for kernel/pi.c. */
+void sched_set_priority(struct thread *t, unsigned priority);
+
 /* Timer interrupt. */
 void sched_timer(nsec_t now);
 

@@ -41,12 +41,17 @@ struct thread {
 	 */
 	_Atomic(struct runqueue *) rq;
 	enum thread_state state;
-	unsigned priority;
+	atomic_uint priority;	     // read by anybody, relaxed
 	struct list_node run_node;   // run queue; alone unless ready
 	struct list_node sleep_node; // sleepers, by wake_at
 	nsec_t wake_at;
 	nsec_t slice_end;
 	nsec_t left_at; // when it last stopped running
+
+	/* Guarded by the lock of kernel/pi.c. */
+	unsigned base_priority;
+	struct list_node pi_held; // struct pi.node: what it holds and others wait for
+	struct pi *pi_waits;	  // what it waits for
 
 	/* Guarded by the lock that the waiter gave up. */
 	struct list_node wait_node; // in a waitq; alone once woken
@@ -108,8 +113,13 @@ void preempt_enable(void);
 /* Called on the way out of a trap with interrupts masked: switches if another thread is due. */
 void sched_preempt(void);
 
+/* The thread's own priority; it runs with a higher one while it holds what others wait for (kernel/pi.h). */
 void thread_set_priority(struct thread *t, unsigned priority);
-unsigned thread_priority(struct thread *t);
+/* With which it runs, as of now. */
+static inline unsigned thread_priority(const struct thread *t)
+{
+	return atomic_load_explicit(&t->priority, memory_order_relaxed);
+}
 
 /* Turns the boot flow into the first thread and makes the idle thread of its hart. */
 void sched_init(void);

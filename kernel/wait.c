@@ -22,6 +22,16 @@ void waitq_init(struct waitq *wq)
 	list_init(&wq->waiters);
 }
 
+/* By priority, then in order. A priority that changes while its thread waits moves nobody. */
+static void waiter_insert_locked(struct waitq *wq, struct thread *t)
+{
+	struct list_node *at = wq->waiters.prev;
+
+	while (at != &wq->waiters && thread_priority(list_entry(at, struct thread, wait_node)) < thread_priority(t))
+		at = at->prev;
+	list_insert(at, at->next, &t->wait_node);
+}
+
 int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
 {
 	struct thread *self = thread_self();
@@ -32,7 +42,7 @@ int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *fla
 		return -ETIMEDOUT;
 	}
 	self->note.name = lock->name;
-	list_push_back(&wq->waiters, &self->wait_node);
+	waiter_insert_locked(wq, self);
 	sched_block(THREAD_WAITING, deadline, lock, *flags);
 	*flags = spin_lock(lock);
 	self->note = (struct wait_note){0};

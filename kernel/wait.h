@@ -16,7 +16,8 @@
 #include "lib/list.h"
 
 struct waitq {
-	struct list_node waiters; // struct thread.wait_node; guarded by the spinlock that the callers hold
+	struct list_node
+	    waiters; // struct thread.wait_node, highest priority first; guarded by the spinlock that the callers hold
 };
 
 #define WAITQ_INIT(wq)                                                                                                 \

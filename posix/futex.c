@@ -23,7 +23,8 @@ struct futex_waiter {
 	const uint32_t *word; // constant
 
 	/* Guarded by the bucket's lock. */
-	struct list_node node; // in the bucket, in order of arrival
+	struct list_node node; // in the bucket, by priority and then in order of arrival
+	unsigned priority;
 	bool woken, interrupted, wall;
 	struct waitq waitq;
 };
@@ -62,6 +63,16 @@ static int wait_begin(const uint32_t *word, uint32_t expected, struct futex_buck
 	return -EAGAIN;
 }
 
+static void waiter_insert_locked(struct futex_bucket *b, struct futex_waiter *w)
+{
+	struct list_node *at = b->waiters.prev;
+
+	w->priority = thread_priority(thread_self());
+	while (at != &b->waiters && list_entry(at, struct futex_waiter, node)->priority < w->priority)
+		at = at->prev;
+	list_insert(at, at->next, &w->node);
+}
+
 /* A wake-up counts before an interruption, and that before the time. */
 static int wait_as(struct futex_waiter *self, uint32_t expected, const struct deadline *deadline,
 		   const struct wait_note *what)
@@ -72,7 +83,7 @@ static int wait_as(struct futex_waiter *self, uint32_t expected, const struct de
 
 	if (err)
 		return err;
-	list_push_back(&b->waiters, &self->node);
+	waiter_insert_locked(b, self);
 	while (!self->woken && !self->interrupted && !err) {
 		thread_self()->note = *what;
 		err = waitq_wait_until(&self->waitq, &b->lock, &flags, deadline ? deadline_now(deadline) : UINT64_MAX);
