@@ -248,6 +248,8 @@ static void rounds(unsigned block, bool clean, unsigned count, uint64_t seed)
 	if (!tally)
 		tally = harness_shared(sizeof(*tally));
 	memset(tally, 0, sizeof(*tally));
+	if (harness_effort() == EFFORT_QUICK)
+		count /= 5;
 	for (unsigned i = 0; i < count; i++) {
 		struct round r = {.seed = seed + i, .block = block};
 		struct harness h = {.frames = 2048, .seconds = 30, .disk = {.image = image}};
