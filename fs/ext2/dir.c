@@ -291,6 +291,29 @@ int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry)
 	return 0;
 }
 
+int ext2_dir_visit(struct inode *dir,
+		   int (*visit)(void *arg, const struct ext2_slot *slot, const char *name, unsigned len), void *arg)
+{
+	int err = 0;
+
+	for (uint32_t lblk = 0; lblk < dir_blocks(dir) && !err; lblk++) {
+		struct ext2_dirent *e;
+		struct buffer *b;
+
+		err = dir_block(dir, lblk, &b);
+		for (uint32_t at = 0; at < dir->vol->block_size && !err; at += e->rec_len) {
+			e = entry_at(dir, b, at, &err);
+			if (!e)
+				break;
+			if (e->ino)
+				err = visit(arg, &(struct ext2_slot){b->block, at, e->ino, e->type}, e->name,
+					    name_len(dir->vol, e));
+		}
+		buffer_put(b);
+	}
+	return err;
+}
+
 int ext2_dir_is_empty(struct inode *dir)
 {
 	struct ext2_name entry;

@@ -21,6 +21,8 @@ struct volume {
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
 	uint64_t size_max; // of a file, bytes
 	bool filetype;
+	bool ours;	  // nobody else wrote since it was last clean
+	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
 	atomic_bool read_only; // no change is accepted
 	atomic_bool dead;      // unmounted: every call fails
@@ -71,10 +73,11 @@ int volume_sync(struct volume *vol);
 
 /* ---- recover.c: a volume that was not unmounted ---- */
 /*
- * Makes bitmaps and counts agree with the inodes: blocks that none of them has are free, those that one has are
- * not. 0, -EUCLEAN (two of them claim a block, or the like: e2fsck's work), -EIO, -ENOMEM.
+ * Makes bitmaps, counts and links agree with the inodes and their names. What no name leads to is removed, or with
+ * remove false kept and counted in volume.unnamed. 0, -EUCLEAN (two inodes claim a block, or the like: e2fsck's work),
+ * -EIO, -ENOMEM.
  */
-int ext2_recount(struct volume *vol);
+int ext2_recover(struct volume *vol, bool remove);
 /* Finishes what is in the orphan list. */
 int ext2_orphans_process(struct volume *vol);
 
@@ -175,6 +178,9 @@ struct ext2_name {
 	char name[EXT2_NAME_MAX + 1];
 };
 int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry);
+/* Calls visit for each entry in use, with a buffer held; stops at an error. The name is not terminated. */
+int ext2_dir_visit(struct inode *dir,
+		   int (*visit)(void *arg, const struct ext2_slot *slot, const char *name, unsigned len), void *arg);
 void ext2_dir_init_block(struct volume *vol, void *data);
 void ext2_dir_init_first(struct volume *vol, void *data, uint32_t self, uint32_t parent);
 uint8_t ext2_file_type(mode_t mode);
