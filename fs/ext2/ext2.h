@@ -12,6 +12,19 @@
 #include "fs/txn.h"
 #include "kernel/log.h"
 
+#define NAMES_REMOVED_MAX 128u
+
+/* Where the running batch removed names: more than fit are counted. */
+struct names_removed {
+	uint64_t batch;
+	uint32_t count;
+	struct name_removed {
+		uint32_t hash;
+		fsblk_t block;
+		uint32_t sector; // of the block
+	} names[NAMES_REMOVED_MAX];
+};
+
 struct volume {
 	/* Constant while mounted. */
 	struct blkdev *dev;
@@ -42,6 +55,7 @@ struct volume {
 
 	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
 	struct mutex names_lock;
+	struct names_removed removed; // guarded by it
 	/* One thread gives back at a time. Before everything. */
 	struct mutex settle_lock;
 };
@@ -163,8 +177,11 @@ struct ext2_slot {
 	uint8_t type;
 };
 int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot); // -ENOENT
-/* Room for one more name, which the next ext2_dir_add finds. */
-int ext2_dir_make_room(struct inode *dir, unsigned len);
+/*
+ * Room for this name, which the next ext2_dir_add finds. May commit. volume.names_lock held until that, so that no name
+ * goes in between.
+ */
+int ext2_dir_make_room(struct inode *dir, const char *name, unsigned len);
 /* These change one block each and leave the directory's inode to the caller. */
 int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned len, uint32_t ino, mode_t mode);
 int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *slot);

@@ -412,17 +412,20 @@ static void test_half_done(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < array_size(sizes); i++) {
+		char commands[1024];
 		const char *log;
 
-		log = recovered(cut_image(sizes[i], "write /proc/self/exe lost\nsif lost links_count 0\n"
-						    "sif lost dtime 0\nunlink lost\n"
-						    "write /proc/self/exe lost2\nsif lost2 links_count 0\n"
-						    "sif lost2 dtime 12\nunlink lost2\n"
-						    "seti <60>\nseti <61>\n"
-						    "write /proc/self/exe blocks\nsif blocks blocks 2\n"
-						    "write /proc/self/exe long\nsif long size 3000\n"
-						    "write /proc/self/exe dtime\nsif dtime dtime 15\n"));
-		said(log, "inodes without a name removed");
+		snprintf(commands, sizeof(commands),
+			 "write /proc/self/exe lost\nsif lost links_count 0\nsif lost dtime 0\nunlink lost\n"
+			 "write /proc/self/exe lost2\nsif lost2 links_count 0\nsif lost2 dtime 12\nunlink lost2\n"
+			 "seti <60>\nseti <61>\n"
+			 "write /proc/self/exe blocks\nsif blocks blocks 2\n"
+			 "write /proc/self/exe long\nsif long size 3000\n"
+			 "write /proc/self/exe dtime\nsif dtime dtime 15\n"
+			 "mkdir dir\nwrite /dev/null dir/fifo\nsif dir/fifo mode 010644\nsif dir size %u\n",
+			 2048u << i);
+		log = recovered(cut_image(sizes[i], commands));
+		said(log, "2 inodes without a name removed, 2 links and ends set right, 1 names");
 		assert_true(is_there("/kept") && is_there("/long") && is_there("/dtime") && is_there("/blocks"));
 	}
 }
