@@ -12,6 +12,19 @@
 #include "fs/txn.h"
 #include "kernel/log.h"
 
+#define NAMES_REMOVED_MAX 128u
+
+/* Where the running batch removed names: more than fit are counted. */
+struct names_removed {
+	uint64_t batch;
+	uint32_t count;
+	struct name_removed {
+		uint32_t hash;
+		fsblk_t block;
+		uint32_t sector; // of the block
+	} names[NAMES_REMOVED_MAX];
+};
+
 struct volume {
 	/* Constant while mounted. */
 	struct blkdev *dev;
@@ -21,6 +34,8 @@ struct volume {
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
 	uint64_t size_max; // of a file, bytes
 	bool filetype;
+	bool ours;	  // nobody else wrote since it was last clean
+	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
 	atomic_bool read_only; // no change is accepted
 	atomic_bool dead;      // unmounted: every call fails
@@ -40,6 +55,7 @@ struct volume {
 
 	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
 	struct mutex names_lock;
+	struct names_removed removed; // guarded by it
 	/* One thread gives back at a time. Before everything. */
 	struct mutex settle_lock;
 };
@@ -71,10 +87,11 @@ int volume_sync(struct volume *vol);
 
 /* ---- recover.c: a volume that was not unmounted ---- */
 /*
- * Makes bitmaps and counts agree with the inodes: blocks that none of them has are free, those that one has are
- * not. 0, -EUCLEAN (two of them claim a block, or the like: e2fsck's work), -EIO, -ENOMEM.
+ * Makes bitmaps, counts and links agree with the inodes and their names. What no name leads to is removed, or with
+ * remove false kept and counted in volume.unnamed. 0, -EUCLEAN (two inodes claim a block, or the like: e2fsck's work),
+ * -EIO, -ENOMEM.
  */
-int ext2_recount(struct volume *vol);
+int ext2_recover(struct volume *vol, bool remove);
 /* Finishes what is in the orphan list. */
 int ext2_orphans_process(struct volume *vol);
 
@@ -160,8 +177,11 @@ struct ext2_slot {
 	uint8_t type;
 };
 int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot); // -ENOENT
-/* Room for one more name, which the next ext2_dir_add finds. */
-int ext2_dir_make_room(struct inode *dir, unsigned len);
+/*
+ * Room for this name, which the next ext2_dir_add finds. May commit. volume.names_lock held until that, so that no name
+ * goes in between.
+ */
+int ext2_dir_make_room(struct inode *dir, const char *name, unsigned len);
 /* These change one block each and leave the directory's inode to the caller. */
 int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned len, uint32_t ino, mode_t mode);
 int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *slot);
@@ -175,6 +195,9 @@ struct ext2_name {
 	char name[EXT2_NAME_MAX + 1];
 };
 int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry);
+/* Calls visit for each entry in use, with a buffer held; stops at an error. The name is not terminated. */
+int ext2_dir_visit(struct inode *dir,
+		   int (*visit)(void *arg, const struct ext2_slot *slot, const char *name, unsigned len), void *arg);
 void ext2_dir_init_block(struct volume *vol, void *data);
 void ext2_dir_init_first(struct volume *vol, void *data, uint32_t self, uint32_t parent);
 uint8_t ext2_file_type(mode_t mode);

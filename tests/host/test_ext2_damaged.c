@@ -261,8 +261,9 @@ static void rounds(unsigned block, bool clean, unsigned count, uint64_t seed)
 	}
 	print_message("block %u%s: %u mounted, %u refused, %u calls failed\n", block, clean ? "" : ", unclean",
 		      tally->mounted, tally->refused, tally->failed);
-	/* Damage that is always refused, or never noticed, would show nothing. */
-	assert_true(tally->mounted > count / 10 && tally->refused > count / 20 && tally->failed > count);
+	/* Damage that is always refused, or never noticed, would show nothing; unclean, most is found by the mount. */
+	assert_true(tally->mounted > count / 10 && tally->refused > count / 20);
+	assert_true(tally->failed > (clean ? count : count / 2));
 }
 
 static void test_clean(void **state)
