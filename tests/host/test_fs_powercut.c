@@ -20,9 +20,10 @@
 #include "tests/host/simlog.h"
 
 #define ROUNDS 12
-static const unsigned cuts[] = {[EFFORT_QUICK] = 10, [EFFORT_DEFAULT] = 40, [EFFORT_LONG] = 1000}; // of a recording
-#define SEEDS 3	     // none of the volatile writes, all, a subset
-#define SECOND_IN 30 // images of which one's mount is cut as well
+static const unsigned cut_counts[] = {
+    [EFFORT_QUICK] = 10, [EFFORT_DEFAULT] = 40, [EFFORT_LONG] = 1000}; // of a recording
+#define SEEDS 3							       // none of the volatile writes, all, a subset
+#define SECOND_IN 30						       // images of which one's mount is cut as well
 #define SECOND_CUTS 4
 
 static struct shared {
@@ -343,7 +344,7 @@ static void cuts(unsigned block, unsigned buffers, uint64_t seed)
 		    NULL);
 
 	struct simlog *log = simlog_open(record, base);
-	uint64_t end = simlog_end(log), step = max_of(end / cuts[harness_effort()], (uint64_t)1);
+	uint64_t end = simlog_end(log), step = max_of(end / cut_counts[harness_effort()], (uint64_t)1);
 
 	for (uint64_t tick = end; tick > 0 && tick <= end; tick -= min_of(step, tick)) {
 		for (uint64_t s = 0; s < SEEDS; s++, images++)
@@ -352,7 +353,7 @@ static void cuts(unsigned block, unsigned buffers, uint64_t seed)
 	simlog_close(log);
 	print_message("block %u, %u buffers: %llu images of %llu ticks\n", block, buffers, (unsigned long long)images,
 		      (unsigned long long)end);
-	assert_true(images > 2 * cuts[harness_effort()]);
+	assert_true(images > 2 * cut_counts[harness_effort()]);
 }
 
 /* Names that come and go in the sectors of one batch. */
