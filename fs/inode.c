@@ -350,13 +350,13 @@ int inodes_delete_unlinked(struct volume *vol)
 	return inodes_visit(vol, delete_unlinked);
 }
 
-/* Unreferenced, of a dead volume. */
+/* Unreferenced, of a dead volume. If that was unmounted well, what is dirty was stored after its last sync. */
 static void forget(struct inode *inode)
 {
 	struct pcache_object *object = &inode->object;
 
 	if (S_ISREG(inode->mode)) {
-		if (object->dirty_count)
+		if (object->dirty_count && inode->vol->marked)
 			log_error("ext2: inode %u: %zu pages of %llu bytes could not be written and are lost",
 				  inode->ino, object->dirty_count, (unsigned long long)object->size);
 		rwlock_lock_write(&object->map_lock);
@@ -431,8 +431,9 @@ static int write_out(struct inode *inode)
 
 static bool idle_and_clean(struct inode *inode)
 {
-	return inode->refs == 1 && inode->links && !inode->times_dirty && !atomic_load(&inode->object.stored) &&
-	       inode->object.dirty_count == 0 && list_empty(&inode->drop_node) && list_empty(&inode->orphan_node);
+	return inode->refs == 1 && inode->links && !inode->truncate_unfinished && !inode->times_dirty &&
+	       !atomic_load(&inode->object.stored) && inode->object.dirty_count == 0 && list_empty(&inode->drop_node) &&
+	       list_empty(&inode->orphan_node);
 }
 
 int inodes_trim(unsigned keep)

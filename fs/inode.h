@@ -34,7 +34,7 @@ struct inode {
 
 	/*
 	 * Operation lock: held through each call that changes the file or, of a directory, reads it. Faults never take
-	 * it. First of all (I2); more than one only under volume.names_lock.
+	 * it. Before map_lock (I2); more than one only under volume.names_lock.
 	 */
 	struct mutex lock;
 	struct pcache_object object; // regular files; its size is the file's size

@@ -213,7 +213,7 @@ int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned free
 	assert(credits <= TXN_CREDITS);
 	*t = (struct txn){.vol = vol, .credits = credits};
 	mutex_lock(&vol->txn.lock);
-	if (atomic_load(&vol->dead))
+	if (atomic_load(&vol->dead) || (atomic_load(&vol->unmounting) && !rwlock_owned_write(&vol->gate)))
 		err = -EIO;
 	else if (atomic_load(&vol->read_only))
 		err = -EROFS;

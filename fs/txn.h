@@ -53,7 +53,8 @@ void txn_log_init(struct txn_log *log);
 
 /*
  * Opens a handle that may change `credits` buffers and free `frees` runs; commits the running batch first if it has no
- * room. 0, -EROFS, or the commit's error. Holder may read metadata, no more: no data I/O, no page, no map_lock.
+ * room. 0, -EROFS, -EIO while another thread unmounts and after, or the commit's error. Holder may read metadata, no
+ * more: no data I/O, no page, no map_lock.
  */
 int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees);
 /* Before contents change. The buffer is held. */
