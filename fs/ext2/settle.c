@@ -12,8 +12,10 @@
 
 int volume_sync(struct volume *vol)
 {
-	int err = pcache_write_all(), first = err;
+	int err = txn_zero_again(vol), first = err; // due zeros before the data
 
+	err = pcache_write_all();
+	first = first ? first : err;
 	if (atomic_load(&vol->read_only))
 		return first;
 	err = inodes_visit(vol, ext2_inode_write_times);
