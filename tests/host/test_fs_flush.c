@@ -179,7 +179,7 @@ static void old_card(unsigned block)
 	for (size_t i = 0; i < OLD_LEN; i++)
 		assert_int_equal(fputc(OLD, f), OLD);
 	assert_int_equal(fclose(f), 0);
-	snprintf(text, sizeof(text), "-b %u", block);
+	snprintf(text, sizeof(text), "-b %u -N 512", block);
 	image_mke2fs(image, "2M", text);
 	snprintf(text, sizeof(text), "write %s old\nrm old\n", old);
 	image_debugfs(image, text);
@@ -207,9 +207,57 @@ static void test_lost_zeros(void **state)
 		fail_msg("%u of %u runs left bad images", bad, runs);
 }
 
+/* ---- a file that is forgotten before its blocks are committed ---- */
+#define MANY 300 // more inodes than are kept
+
+static void forgotten_body(void *arg)
+{
+	uint8_t *other_map, back[TO];
+	char path[32];
+	struct stat st;
+	int fd, other;
+
+	(void)arg;
+	harness_start();
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(path, sizeof(path), "/many%u", i);
+		assert_int_equal(fs_close(stack_open(path, O_CREAT | O_RDWR)), 0);
+	}
+	assert_int_equal(harness_stop(), 0);
+	assert_int_equal(fs_mount_root(blkdev_find("sim0"), false), 0); // none of them in memory
+	other = stack_open("/other", O_CREAT | O_RDWR);
+	assert_int_equal(fs_fallocate(other, 0, OTHER_LEN), 0);
+	other_map = stack_map(other, OTHER_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
+	assert_int_equal(fs_sync(), 0);
+	fd = stack_open("/file", O_CREAT | O_RDWR);
+	put_data(WAY_WRITE, fd, NULL);
+	assert_int_equal(fs_close(fd), 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(path, sizeof(path), "/many%u", i);
+		assert_int_equal(fs_stat(path, &st, true), 0);
+	}
+	/* The FLUSH that fails is none that its data waits for. */
+	simdisk_fail(&(struct simdisk_fault){.ops = 1u << BLK_FLUSH, .from = 1, .count = 1});
+	other_map[1] = 1;
+	assert_int_equal(map_sync((vaddr_t)other_map, OTHER_LEN, true), -EIO);
+	assert_int_equal(fs_sync(), 0);
+	fd = stack_open("/file", O_RDONLY);
+	assert_int_equal(fs_pread(fd, back, TO, 0), TO);
+	for (uint64_t at = 0; at < TO; at++)
+		assert_int_equal(back[at], expected(at));
+}
+
+static void test_forgotten(void **state)
+{
+	(void)state;
+	old_card(1024);
+	harness_run(&(struct harness){.disk = {.image = image_path("flush"), .lose_writes = true}}, forgotten_body,
+		    NULL);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lost_zeros)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lost_zeros), cmocka_unit_test(test_forgotten)};
 
 	return cmocka_run_group_tests_name("fs: a FLUSH fails and loses writes", tests, NULL, NULL);
 }
