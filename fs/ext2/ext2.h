@@ -74,7 +74,7 @@ void ext2_super_clean(struct volume *vol, bool counts);
  * first error.
  */
 int volume_settle(struct volume *vol);
-/* Time stamps too, then everything durable. */
+/* Time stamps too, then everything durable. -EIO also if any FLUSH of the device has failed meanwhile. */
 int volume_sync(struct volume *vol);
 
 /* ---- recover.c: a volume that was not unmounted ---- */

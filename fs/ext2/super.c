@@ -340,6 +340,7 @@ static void free_memory(struct volume *vol)
 /* Writes the mark of a volume in use, or takes it away. */
 static int mark(struct volume *vol, bool in_use)
 {
+	const uint64_t failures = blk_flush_failures(vol->dev);
 	int err;
 
 	if (in_use) {
@@ -352,6 +353,8 @@ static int mark(struct volume *vol, bool in_use)
 	err = write_super_block(vol);
 	if (!err)
 		err = blk_flush(vol->dev);
+	if (!err && blk_flush_failures(vol->dev) != failures)
+		err = -EIO; // another thread's, which may have lost it
 	if (err)
 		log_error("ext2: %s: the superblock cannot be written (%d)", vol->dev->name, err);
 	return err;
