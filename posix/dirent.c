@@ -45,7 +45,7 @@ DIR *fdopendir(int fd)
 	DIR *dir = dir_make(fd, &err);
 
 	if (!dir)
-		errno = -err;
+		(void)result_posix(err);
 	return dir;
 }
 
@@ -59,7 +59,7 @@ DIR *opendir(const char *path)
 		return dir;
 	if (fd >= 0)
 		(void)fs_close(fd); // the error to report is the earlier one
-	errno = -err;
+	(void)result_posix(err);
 	return NULL;
 }
 
@@ -68,11 +68,8 @@ struct dirent *readdir(DIR *dir)
 	struct fs_dirent found;
 	int r = fs_readdir(dir->fd, &found);
 
-	if (r <= 0) {
-		if (r < 0)
-			errno = -r;
+	if (result_posix(r) <= 0)
 		return NULL;
-	}
 	dir->entry.d_ino = found.ino;
 	dir->entry.d_type = found.type;
 	strcpy(dir->entry.d_name, found.name);

@@ -96,7 +96,11 @@ int truncate(const char *path, off_t size)
 
 int posix_fallocate(int fd, off_t offset, off_t len)
 {
-	return -fs_fallocate(fd, offset, len);
+	int err = fs_fallocate(fd, offset, len);
+
+	if (err)
+		process_stop_if_ending(); // as result_posix
+	return -err;
 }
 
 int fsync(int fd)
@@ -189,13 +193,7 @@ int remove(const char *path)
 
 int isatty(int fd)
 {
-	int r = fs_isatty(fd);
-
-	if (r == 0)
-		errno = ENOTTY;
-	else if (r < 0)
-		errno = -r;
-	return r > 0;
+	return result_posix(fs_isatty(fd)) > 0;
 }
 
 int dup(int fd)

@@ -89,18 +89,12 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	} else if (!err && shared) {
 		err = -EOPNOTSUPP; // without fork it would only be a private one that MADV_DONTNEED must not empty
 	}
-	if (err) {
-		errno = -err;
-		return MAP_FAILED;
-	}
+	if (err)
+		return (void *)result_posix(err); // MAP_FAILED
 	err = map_create(&req, &at);
 	if (req.object)
 		req.object->ops->ref(req.object, -1);
-	if (err) {
-		errno = -err;
-		return MAP_FAILED;
-	}
-	return (void *)at;
+	return err ? (void *)result_posix(err) : (void *)at;
 }
 
 int munmap(void *addr, size_t len)

@@ -37,9 +37,10 @@ struct volume {
 	bool ours;	  // nobody else wrote since it was last clean
 	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
-	atomic_bool read_only; // no change is accepted
-	atomic_bool dead;      // unmounted: every call fails
-	atomic_bool damaged;   // seen so, now or at an earlier mount: stays in the superblock for e2fsck
+	atomic_bool read_only;	// no change is accepted
+	atomic_bool dead;	// unmounted: every call fails
+	atomic_bool unmounting; // only the owner of the gate may begin a transaction
+	atomic_bool damaged;	// seen so, now or at an earlier mount: stays in the superblock for e2fsck
 	atomic_uint damage_said;
 
 	/* Guarded by the transaction. */
@@ -53,16 +54,23 @@ struct volume {
 	struct list_node orphans; // struct inode.orphan_node, first as in the superblock
 	struct txn_log txn;
 
+	/* The write gate (fs/mount.h). Before everything; an unmount owns it, writers share it. */
+	struct rwlock gate;
 	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
 	struct mutex names_lock;
 	struct names_removed removed; // guarded by it
-	/* One thread gives back at a time. Before everything. */
+	/* One thread gives back at a time. Before any inode lock. */
 	struct mutex settle_lock;
 };
 
 /* ---- super.c ---- */
 int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only);
-/* Everything to the card, the mark of a volume in use away. Memory stays for late callers, who find it dead. */
+/*
+ * Everything to the card, the mark of a volume in use away. The write gate is closed meanwhile, and those who do not
+ * pass it (stores into holes, look-ups that throw inodes out) are refused their transactions: each such one is whole or
+ * has not begun. What is stored through mappings after the last sync is dropped. Memory stays for late callers, who
+ * find the volume dead.
+ */
 int ext2_unmount(struct volume *vol);
 /* The memory of an unmounted one. */
 void ext2_release(struct volume *vol);
@@ -82,7 +90,7 @@ void ext2_super_clean(struct volume *vol, bool counts);
  * first error.
  */
 int volume_settle(struct volume *vol);
-/* Time stamps too, then everything durable. */
+/* Time stamps too, then everything durable. -EIO also if any FLUSH of the device has failed meanwhile. */
 int volume_sync(struct volume *vol);
 
 /* ---- recover.c: a volume that was not unmounted ---- */
@@ -159,6 +167,8 @@ int ext2_resize(struct inode *inode, uint64_t size);
 int ext2_extend_tail(struct inode *inode, uint64_t size);
 /* Takes back blocks that were allocated beyond the end for nothing. map_lock owned. */
 void ext2_extend_undo(struct inode *inode);
+/* Finishes a truncation that failed, so that no file with a name stays in the orphan list. No lock held. */
+int ext2_truncate_finish(struct inode *inode);
 int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len);
 /* A file that has no links: blocks and the inode itself. Nobody else has it. */
 int ext2_inode_delete(struct inode *inode);

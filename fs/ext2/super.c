@@ -361,10 +361,13 @@ static bool is_signed(const struct volume *vol)
 
 static int put_mark(struct volume *vol)
 {
+	const uint64_t failures = blk_flush_failures(vol->dev);
 	int err = write_super_block(vol);
 
 	if (!err)
 		err = blk_flush(vol->dev);
+	if (!err && blk_flush_failures(vol->dev) != failures)
+		err = -EIO; // another thread's, which may have lost it
 	if (err)
 		log_error("ext2: %s: the superblock cannot be written (%d)", vol->dev->name, err);
 	return err;
@@ -420,6 +423,7 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	vol->dev = dev;
 	txn_log_init(&vol->txn);
 	list_init(&vol->orphans);
+	rwlock_init(&vol->gate, "write gate");
 	mutex_init(&vol->names_lock, "names");
 	mutex_init(&vol->settle_lock, "settle");
 	atomic_store(&vol->read_only, read_only);
@@ -464,15 +468,23 @@ int ext2_unmount(struct volume *vol)
 {
 	int err = 0;
 
+	/* Also for the transactions of those inside, and their faults', this waits; then there are no others. */
+	rwlock_lock_write(&vol->gate);
+	atomic_store(&vol->unmounting, true);
 	if (!atomic_load(&vol->read_only)) {
 		err = volume_sync(vol);
 		if (!err)
 			err = inodes_delete_unlinked(vol);
+		if (!err)
+			err = inodes_visit(vol, ext2_truncate_finish);
 		if (!err)
 			err = volume_sync(vol);
 	}
 	atomic_store(&vol->dead, true);
 	if (!err && vol->marked)
 		err = mark(vol, false);
+	if (!err)
+		vol->marked = false;
+	rwlock_unlock_write(&vol->gate);
 	return err;
 }
