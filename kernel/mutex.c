@@ -27,6 +27,7 @@ void mutex_lock(struct mutex *m)
 	bool woken = false;
 
 	assert(thread_may_sleep());
+	lockcheck_take(&self->held, &m->class, m->lock.name);
 	flags = spin_lock(&m->lock);
 	assert(m->owner != self);
 	while (m->owner && m->owner != self) {
@@ -36,6 +37,7 @@ void mutex_lock(struct mutex *m)
 		woken = true;
 	}
 	m->owner = self;
+	lockcheck_taken(&self->held, &m->class, m->lock.name);
 	spin_unlock(&m->lock, flags);
 	self->locks_held++;
 }
@@ -49,6 +51,7 @@ bool mutex_trylock(struct mutex *m)
 	if (taken) {
 		m->owner = self;
 		self->locks_held++;
+		lockcheck_taken(&self->held, &m->class, m->lock.name);
 	}
 	spin_unlock(&m->lock, flags);
 	return taken;
@@ -64,6 +67,7 @@ void mutex_unlock(struct mutex *m)
 	m->starved = false;
 	waitq_wake_one(&m->waitq);
 	self->locks_held--;
+	lockcheck_given(&self->held, &m->class, m->lock.name);
 	spin_unlock(&m->lock, flags);
 }
 

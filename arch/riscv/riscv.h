@@ -73,6 +73,7 @@ void power_init(bool semihosting);
 void hart_init(void); // takes timer and external interrupts, still masked by sstatus
 
 /* As uaccess_strncpy, but -1 for a fault and size for a missing NUL. */
+size_t uaccess_copy_raw(void *dst, const void *src, size_t n);
 long uaccess_string(char *dst, const char *src, size_t size);
 /* Reads without serving a fault, anywhere. */
 bool uaccess_peek64(const void *src, uint64_t *value);

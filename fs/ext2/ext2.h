@@ -40,7 +40,7 @@ struct volume {
 
 	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
 	struct mutex names_lock;
-	/* One thread gives back at a time. Before everything. */
+	/* One thread gives back at a time. Before everything but an open file's own lock. */
 	struct mutex settle_lock;
 };
 
