@@ -27,6 +27,7 @@ void mutex_lock(struct mutex *m)
 	bool woken = false;
 
 	assert(thread_may_sleep());
+	lockcheck_take(&self->held, &m->class, m->lock.name);
 	flags = spin_lock(&m->lock);
 	assert(m->owner != self);
 	while (m->owner && m->owner != self) {
@@ -39,6 +40,7 @@ void mutex_lock(struct mutex *m)
 	m->owner = self;
 	if (woken || waitq_first(&m->waitq))
 		pi_acquire(&m->pi, waitq_first(&m->waitq));
+	lockcheck_taken(&self->held, &m->class, m->lock.name);
 	spin_unlock(&m->lock, flags);
 	self->locks_held++;
 }
@@ -54,6 +56,7 @@ bool mutex_trylock(struct mutex *m)
 		if (waitq_first(&m->waitq))
 			pi_acquire(&m->pi, waitq_first(&m->waitq));
 		self->locks_held++;
+		lockcheck_taken(&self->held, &m->class, m->lock.name);
 	}
 	spin_unlock(&m->lock, flags);
 	return taken;
@@ -71,6 +74,7 @@ void mutex_unlock(struct mutex *m)
 	if (pi_in_use(&m->pi))
 		pi_release(&m->pi);
 	self->locks_held--;
+	lockcheck_given(&self->held, &m->class, m->lock.name);
 	spin_unlock(&m->lock, flags);
 }
 

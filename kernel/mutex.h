@@ -15,11 +15,12 @@ struct mutex {
 	bool starved;	      // a waiter was woken in vain: the next unlock hands the lock to the first of the queue
 	struct waitq waitq;
 	struct pi pi;
+	struct lockclass class;
 };
 
 #define MUTEX_INIT(m, what)                                                                                            \
 	{                                                                                                              \
-		.lock = SPINLOCK_INIT(what), .waitq = WAITQ_INIT((m).waitq)                                            \
+		.lock = SPINLOCK_INNER_INIT(what), .waitq = WAITQ_INIT((m).waitq)                                      \
 	}
 
 void mutex_init(struct mutex *m, const char *name);
@@ -35,7 +36,7 @@ struct cond {
 
 #define COND_INIT(c, what)                                                                                             \
 	{                                                                                                              \
-		.lock = SPINLOCK_INIT(what), .waitq = WAITQ_INIT((c).waitq)                                            \
+		.lock = SPINLOCK_INNER_INIT(what), .waitq = WAITQ_INIT((c).waitq)                                      \
 	}
 
 void cond_init(struct cond *c, const char *name);
@@ -56,11 +57,12 @@ struct rwlock {
 	unsigned phase; // counts the times that a writer let the waiting readers in
 	struct thread *writer;
 	struct waitq waitq_read, waitq_write;
+	struct lockclass class;
 };
 
 #define RWLOCK_INIT(rw, what)                                                                                          \
 	{                                                                                                              \
-		.lock = SPINLOCK_INIT(what), .waitq_read = WAITQ_INIT((rw).waitq_read),                                \
+		.lock = SPINLOCK_INNER_INIT(what), .waitq_read = WAITQ_INIT((rw).waitq_read),                          \
 		.waitq_write = WAITQ_INIT((rw).waitq_write)                                                            \
 	}
 

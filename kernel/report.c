@@ -89,6 +89,21 @@ static void put_wait_locked(struct line *line, const struct thread *t, nsec_t no
 	}
 }
 
+/*
+ * By name in debug builds, of a thread that runs spinlocks too, but not the report's own. One that does not run has the
+ * scheduler's on record, until it runs again.
+ */
+static void put_locks(struct line *line, const struct thread *t)
+{
+	unsigned own = t == thread_self();
+
+	if (t->locks_held)
+		line_put(line, "; holds %u lock%s", t->locks_held, t->locks_held == 1 ? "" : "s");
+	for (unsigned i = 0; lockcheck_name(&t->held, i + own) && (t->state == THREAD_RUNNING || i < t->locks_held);
+	     i++)
+		line_put(line, " \"%s\"", lockcheck_name(&t->held, i));
+}
+
 static void thread_print_locked(const struct thread *t)
 {
 	static const char *const states[] = {"runnable", "running", "waiting", "dead"};
@@ -100,8 +115,7 @@ static void thread_print_locked(const struct thread *t)
 		put_seconds(&line, now > t->left_at ? now - t->left_at : 0);
 	if (t->state == THREAD_WAITING)
 		put_wait_locked(&line, t, now);
-	if (t->locks_held)
-		line_put(&line, "; holds %u lock%s", t->locks_held, t->locks_held == 1 ? "" : "s");
+	put_locks(&line, t);
 	log_error("%s", line.text);
 	if (t->state != THREAD_RUNNING)
 		backtrace_context(&t->context, DEPTH_MAX);

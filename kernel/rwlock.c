@@ -39,6 +39,7 @@ void rwlock_lock_read(struct rwlock *rw)
 	unsigned phase;
 
 	assert(thread_may_sleep());
+	lockcheck_take(&self->held, &rw->class, rw->lock.name);
 	flags = spin_lock(&rw->lock);
 	assert(rw->writer != self);
 	if (!rw->writer && !rw->writers_waiting) {
@@ -50,18 +51,21 @@ void rwlock_lock_read(struct rwlock *rw)
 			waitq_wait(&rw->waitq_read, &rw->lock, &flags);
 		}
 	}
+	lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
 	self->locks_held++;
 }
 
 bool rwlock_trylock_read(struct rwlock *rw)
 {
+	struct thread *self = thread_self();
 	unsigned long flags = spin_lock(&rw->lock);
 	bool taken = !rw->writer && !rw->writers_waiting;
 
 	if (taken) {
 		rw->readers++;
-		thread_self()->locks_held++;
+		self->locks_held++;
+		lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	}
 	spin_unlock(&rw->lock, flags);
 	return taken;
@@ -69,12 +73,14 @@ bool rwlock_trylock_read(struct rwlock *rw)
 
 void rwlock_unlock_read(struct rwlock *rw)
 {
+	struct thread *self = thread_self();
 	unsigned long flags = spin_lock(&rw->lock);
 
 	assert(rw->readers > 0);
 	if (--rw->readers == 0)
 		rwlock_give_writer_locked(rw);
-	thread_self()->locks_held--;
+	self->locks_held--;
+	lockcheck_given(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
 }
 
@@ -84,6 +90,7 @@ void rwlock_lock_write(struct rwlock *rw)
 	unsigned long flags;
 
 	assert(thread_may_sleep());
+	lockcheck_take(&self->held, &rw->class, rw->lock.name);
 	flags = spin_lock(&rw->lock);
 	assert(rw->writer != self);
 	if (!rw->writer && !rw->readers) {
@@ -96,6 +103,7 @@ void rwlock_lock_write(struct rwlock *rw)
 		}
 		rw->writers_waiting--;
 	}
+	lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
 	self->locks_held++;
 }
@@ -109,6 +117,7 @@ bool rwlock_trylock_write(struct rwlock *rw)
 	if (taken) {
 		rw->writer = self;
 		self->locks_held++;
+		lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	}
 	spin_unlock(&rw->lock, flags);
 	return taken;
@@ -116,15 +125,17 @@ bool rwlock_trylock_write(struct rwlock *rw)
 
 void rwlock_unlock_write(struct rwlock *rw)
 {
+	struct thread *self = thread_self();
 	unsigned long flags = spin_lock(&rw->lock);
 
-	assert(rw->writer == thread_self());
+	assert(rw->writer == self);
 	rw->writer = NULL;
 	if (rw->readers_waiting)
 		rwlock_give_readers_locked(rw);
 	else
 		rwlock_give_writer_locked(rw);
-	thread_self()->locks_held--;
+	self->locks_held--;
+	lockcheck_given(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
 }
 

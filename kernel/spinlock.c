@@ -20,24 +20,27 @@ void spin_init(struct spinlock *lock, const char *name)
 	*lock = (struct spinlock)SPINLOCK_INIT(name);
 }
 
-static void spin_entered(struct spinlock *lock)
+static void spin_entered(struct spinlock *lock, struct thread *self)
 {
-	struct thread *self = thread_self();
-
 	atomic_store_explicit(&lock->holder, hart_self(), memory_order_relaxed);
 	if (self)
 		self->spin_depth++;
+	lockcheck_taken(self ? &self->held : NULL, &lock->class, lock->name);
 }
 
 unsigned long spin_lock(struct spinlock *lock)
 {
 	unsigned long flags = irq_save();
-	unsigned ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
+	struct thread *self = thread_self();
+	unsigned ticket;
+
+	lockcheck_take(self ? &self->held : NULL, &lock->class, lock->name);
+	ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
 
 	/* Pairs with the release in spin_unlock. Nobody else could release what this hart holds: a sure deadlock. */
 	while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)
 		assert(atomic_load_explicit(&lock->holder, memory_order_relaxed) != hart_self());
-	spin_entered(lock);
+	spin_entered(lock, self);
 	return flags;
 }
 
@@ -53,7 +56,7 @@ bool spin_trylock(struct spinlock *lock, unsigned long *flags)
 		irq_restore(*flags);
 		return false;
 	}
-	spin_entered(lock);
+	spin_entered(lock, thread_self());
 	return true;
 }
 
@@ -65,6 +68,7 @@ void spin_unlock(struct spinlock *lock, unsigned long flags)
 	assert(spin_held(lock));
 	if (self)
 		self->spin_depth--;
+	lockcheck_given(self ? &self->held : NULL, &lock->class, lock->name);
 	atomic_store_explicit(&lock->holder, NULL, memory_order_relaxed);
 	/* Pairs with the acquire in spin_lock. The lock is not touched after: it may be freed by the next holder. */
 	atomic_store_explicit(&lock->serving, ticket + 1, memory_order_release);

@@ -9,17 +9,25 @@
 
 #include <stdatomic.h>
 
+#include "kernel/lockcheck.h"
 #include "lib/types.h"
 
 struct spinlock {
 	atomic_uint next, serving;    // ticket lock; acquire on serving pairs with the release in spin_unlock
 	_Atomic(const void *) holder; // hart, for assertions
 	const char *name;
+	struct lockclass class;
 };
 
 #define SPINLOCK_INIT(what)                                                                                            \
 	{                                                                                                              \
 		.name = (what)                                                                                         \
+	}
+
+/* Of the spinlock inside a lock that sleeps. */
+#define SPINLOCK_INNER_INIT(what)                                                                                      \
+	{                                                                                                              \
+		.name = (what), .class = LOCKCLASS_INNER                                                               \
 	}
 
 void spin_init(struct spinlock *lock, const char *name);

@@ -64,6 +64,7 @@ struct thread {
 	unsigned spin_depth;
 	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; a fault report says it
 	unsigned fault_depth; // a fault may not nest: asserted
+	struct lockcheck_held held;
 
 	/* Guarded by the lock of the list of all threads (kernel/thread.c). */
 	struct list_node all_node; // in that list; after the end of a detached thread: in the reaper's

@@ -37,6 +37,7 @@ int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *fla
 	struct thread *self = thread_self();
 
 	assert(self && self->spin_depth == 1 && spin_held(lock) && self->preempt_off == 0);
+	assert(hart_self()->irq_depth == 0); // I1
 	if (deadline != NEVER && deadline <= clock_now()) {
 		self->note = (struct wait_note){0};
 		return -ETIMEDOUT;

@@ -310,6 +310,7 @@ enum fault_result trap_page_fault(vaddr_t va, enum fault_access access, int *err
 
 	assert(thread_may_sleep());	// I1
 	assert(self->fault_depth == 0); // kernel memory never faults
+	lockcheck_fault(&self->held);
 	self->fault_depth++;
 	result = fault_serve(va, access, error);
 	self->fault_depth--;

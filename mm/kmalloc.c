@@ -29,7 +29,7 @@ static struct {
 	struct list_node partial[CLASSES]; // struct page.lru: frames with free pieces
 	bool ready;
 	atomic_size_t frames;
-} heap = {.lock = SPINLOCK_INIT("heap")};
+} heap = {.lock = SPINLOCK_INIT("kmalloc")};
 
 static unsigned class_of(size_t size)
 {

@@ -47,7 +47,7 @@ static struct {
 } evictor = {
     .mutex = MUTEX_INIT(evictor.mutex, "evictor"),
     .shrinkers = LIST_INIT(evictor.shrinkers),
-    .lock = SPINLOCK_INIT("evictor"),
+    .lock = SPINLOCK_INIT("evictor wait"),
     .waitq = WAITQ_INIT(evictor.waitq),
 };
 

@@ -93,6 +93,7 @@ void tlb_flush_all(void);
 void smp_stop_if_told(void);
 
 /* As uaccess_strncpy, but -1 for a fault and size for a missing NUL. */
+size_t uaccess_copy_raw(void *dst, const void *src, size_t n);
 long uaccess_string(char *dst, const char *src, size_t size);
 /* Reads without serving a fault, anywhere. */
 bool uaccess_peek64(const void *src, uint64_t *value);

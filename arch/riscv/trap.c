@@ -89,7 +89,8 @@ static void exception(struct trap_frame *tf, const struct fault_row *row)
 		if (result == FAULT_OK)
 			return;
 	}
-	if (row) {
+	/* Application memory touched with interrupts masked is our mistake, not a short count. */
+	if (row && (unmasked || !row->serve)) {
 		tf->x[0] = row->fixup;
 		return;
 	}

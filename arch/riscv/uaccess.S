@@ -13,9 +13,9 @@
 	.endm
 
 	.text
-/* size_t uaccess_copy(void *dst, const void *src, size_t n) */
-	.globl	uaccess_copy
-uaccess_copy:
+/* size_t uaccess_copy_raw(void *dst, const void *src, size_t n) */
+	.globl	uaccess_copy_raw
+uaccess_copy_raw:
 	add	a2, a1, a2		// end of source
 	xor	t0, a0, a1
 	andi	t0, t0, 7

@@ -39,7 +39,7 @@ int blk_queue_init(struct blkdev *dev)
 
 	if (!pool)
 		return -ENOMEM;
-	spin_init(&dev->lock, dev->name);
+	spin_init(&dev->lock, "block queue");
 	for (unsigned i = 0; i < array_size(dev->waiting); i++)
 		list_init(&dev->waiting[i]);
 	list_init(&dev->ready);

@@ -15,6 +15,9 @@
 
 #include "arch/clock.h"
 #include "arch/hart.h"
+#include "arch/host/host.h"
+#include "arch/page.h"
+#include "arch/uaccess.h"
 #include "kernel/bootargs.h"
 #include "kernel/log.h"
 #include "kernel/mutex.h"
@@ -274,12 +277,215 @@ static void sleep_under_spinlock_body(void *arg)
 	spin_unlock(&lock, flags);
 }
 
+static void copy_under_spinlock_body(void *arg)
+{
+	struct spinlock lock = SPINLOCK_INIT("held");
+	unsigned long flags = spin_lock(&lock);
+	char from[4] = "abc", to[4];
+
+	(void)arg;
+	assert_int_equal(uaccess_copy(to, from, sizeof(to)), 0);
+	spin_unlock(&lock, flags);
+}
+
+static void wait_in_interrupt(struct host_event *event)
+{
+	struct spinlock lock = SPINLOCK_INIT("held");
+	unsigned long flags = spin_lock(&lock);
+	struct waitq queue = WAITQ_INIT(queue);
+
+	(void)event;
+	waitq_wait(&queue, &lock, &flags);
+}
+
+static void wait_in_interrupt_body(void *arg)
+{
+	struct host_event event = {.fire = wait_in_interrupt};
+
+	(void)arg;
+	host_event_post(&event, 0);
+	thread_sleep_until(clock_now() + NSEC_PER_SEC);
+}
+
 static void test_misuse_is_caught(void **state)
 {
 	(void)state;
+	assert_int_not_equal(harness_status(&(struct harness){.seconds = 10}, copy_under_spinlock_body, NULL, NULL), 0);
+	assert_int_not_equal(harness_status(&(struct harness){.seconds = 10}, wait_in_interrupt_body, NULL, NULL), 0);
 	assert_int_not_equal(harness_status(&(struct harness){.seconds = 10}, recursion_body, NULL, NULL), 0);
 	assert_int_not_equal(harness_status(&(struct harness){.seconds = 10}, sleep_under_spinlock_body, NULL, NULL),
 			     0);
+}
+
+/* ---- the order of locks: with names of kernel/lockrank.h ---- */
+
+struct order {
+	const char *first, *second; // names, in the order in which they are taken
+	void (*body)(void *arg);
+	const char *panic; // NULL: all is well
+};
+
+static void two_mutexes(void *arg)
+{
+	const struct order *order = arg;
+	struct mutex a, b;
+
+	mutex_init(&a, order->first);
+	mutex_init(&b, order->second);
+	mutex_lock(&a);
+	mutex_lock(&b);
+	mutex_unlock(&a); // not in turn
+	mutex_unlock(&b);
+	mutex_lock(&b); // what was given up does not count
+	mutex_unlock(&b);
+	mutex_lock(&a);
+	mutex_unlock(&a);
+}
+
+static void mutex_and_rwlock(void *arg)
+{
+	const struct order *order = arg;
+	struct rwlock a;
+	struct mutex b;
+
+	rwlock_init(&a, order->first);
+	mutex_init(&b, order->second);
+	rwlock_lock_read(&a);
+	mutex_lock(&b);
+	mutex_unlock(&b);
+	rwlock_unlock_read(&a);
+	rwlock_lock_write(&a);
+	rwlock_unlock_write(&a);
+	mutex_lock(&b);
+	mutex_unlock(&b);
+	assert_true(rwlock_trylock_write(&a));
+	mutex_lock(&b);
+}
+
+static void rwlock_under_mutex(void *arg)
+{
+	const struct order *order = arg;
+	struct mutex a;
+	struct rwlock b;
+
+	mutex_init(&a, order->first);
+	rwlock_init(&b, order->second);
+	mutex_lock(&a);
+	if (order->panic)
+		rwlock_lock_read(&b);
+	else
+		rwlock_lock_write(&b);
+}
+
+static void two_spinlocks(void *arg)
+{
+	const struct order *order = arg;
+	struct spinlock a = SPINLOCK_INIT(order->first), b = SPINLOCK_INIT(order->second);
+	unsigned long flags = spin_lock(&a), inner = spin_lock(&b);
+
+	spin_unlock(&b, inner);
+	spin_unlock(&a, flags);
+}
+
+/* A try-lock cannot wait; but it counts for what comes after. */
+static void try_locks(void *arg)
+{
+	const struct order *order = arg;
+	struct mutex a, b, c;
+
+	mutex_init(&a, order->first);
+	mutex_init(&b, order->second);
+	mutex_init(&c, "bmap");
+	mutex_lock(&a);
+	assert_true(mutex_trylock(&b));
+	mutex_unlock(&a);
+	mutex_lock(&c);
+	mutex_unlock(&c);
+	mutex_unlock(&b);
+	assert_true(mutex_trylock(&a));
+	if (order->panic)
+		mutex_lock(&b);
+}
+
+/* Several of one name: only under the lock that the list names. */
+static void two_inodes(void *arg)
+{
+	const struct order *order = arg;
+	struct mutex names, a, b;
+
+	mutex_init(&names, order->first);
+	mutex_init(&a, order->second);
+	mutex_init(&b, order->second);
+	if (!order->panic)
+		mutex_lock(&names);
+	mutex_lock(&a);
+	mutex_lock(&b);
+	mutex_unlock(&a);
+	mutex_unlock(&b);
+}
+
+static void *hold_and_switch(void *arg)
+{
+	use_locks((void *)(ROUNDS - 20));
+	return arg;
+}
+
+/* The scheduler's lock changes hands at a switch, and locks are waited for in the middle of it all: nothing is left. */
+static void order_over_switches(void *arg)
+{
+	(void)arg;
+	run_workers(hold_and_switch);
+	assert_null(lockcheck_name(&thread_self()->held, 0));
+}
+
+static void fault_under_a_lock(void *arg)
+{
+	const struct order *order = arg;
+	struct mutex a;
+
+	mutex_init(&a, order->first);
+	harness_start_mm();
+	mutex_lock(&a);
+	assert_int_equal(harness_load((void *)MMAP_MIN, &(uint8_t){0}, NULL), FAULT_MAPERR);
+	mutex_unlock(&a);
+}
+
+#define WRONG(first, second) "panic: lock order (I2): \"" second "\" is taken while \"" first "\" is held"
+
+static void test_lock_order(void **state)
+{
+	static struct order orders[] = {
+	    {"inode", "txn", two_mutexes, NULL},
+	    {"txn", "inode", two_mutexes, WRONG("txn", "inode")},
+	    {"txn", "txn", two_mutexes, WRONG("txn", "txn")},
+	    {"map", "bmap", mutex_and_rwlock, NULL},
+	    {"map", "inode", mutex_and_rwlock, WRONG("map", "inode")},
+	    {"txn", "map", rwlock_under_mutex, WRONG("txn", "map")},
+	    {"inode", "map", rwlock_under_mutex, NULL},
+	    {"address space", "frames", two_spinlocks, NULL},
+	    {"frames", "address space", two_spinlocks, WRONG("frames", "address space")},
+	    {"log", "run queue", two_spinlocks, NULL},
+	    {"run queue", "log", two_spinlocks, WRONG("run queue", "log")},
+	    {"txn", "inode", try_locks, NULL},
+	    {"inode", "names", try_locks, WRONG("inode", "names")},
+	    {"names", "inode", two_inodes, NULL},
+	    {"names", "inode", two_inodes, WRONG("inode", "inode")},
+	    {"", "", order_over_switches, NULL},
+	    {"inode", "", fault_under_a_lock, NULL},
+	    {"map", "", fault_under_a_lock, "panic: lock order (I2): a page fault while \"map\" is held"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(orders); i++) {
+		const struct order *order = &orders[i];
+		const char *log;
+		int status = harness_status(&(struct harness){.seconds = 20}, order->body, &orders[i], &log);
+
+		if (order->panic && !strstr(log, order->panic))
+			fail_msg("%zu: not said: %s", i, order->panic);
+		if (status != (order->panic ? 134 : 0))
+			fail_msg("%zu: status %d: %s", i, status, log);
+	}
 }
 
 /* ---- waiting ---- */
@@ -610,10 +816,10 @@ static void test_report(void **state)
 	assert_int_equal(harness_status(&(struct harness){.seconds = 20}, report_body, NULL, &log), 0);
 	report_says(log, "thread 2 boot: running");
 	report_says(log, "thread 4 worker: waiting 0.99");
-	report_says(log, " for mutex \"second\" of thread 5 worker; holds 1 lock");
-	report_says(log, " for mutex \"first\" of thread 4 worker; holds 1 lock");
+	report_says(log, " for mutex \"second\" of thread 5 worker; holds 1 lock \"first\"\n");
+	report_says(log, " for mutex \"first\" of thread 4 worker; holds 1 lock \"second\"\n");
 	report_says(log, "thread 6 worker: waiting 1.00");
-	report_says(log, " for condition \"test\"; holds 1 lock");
+	report_says(log, " for condition \"test\"; holds 1 lock \"table\"\n");
 	report_says(log, " for rwlock to read \"table\" of thread 6 worker\n");
 	report_says(log, " for word 0x");
 	report_says(log, ", at most 7.99");
@@ -802,21 +1008,14 @@ static void test_wall_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_locks),
-	    cmocka_unit_test(test_cond),
-	    cmocka_unit_test(test_no_starvation),
-	    cmocka_unit_test(test_misuse_is_caught),
-	    cmocka_unit_test(test_timeout_race),
-	    cmocka_unit_test(test_futex),
-	    cmocka_unit_test(test_sleepers),
-	    cmocka_unit_test(test_slices),
-	    cmocka_unit_test(test_preempt_off),
-	    cmocka_unit_test(test_ends),
-	    cmocka_unit_test(test_log),
-	    cmocka_unit_test(test_bootargs),
-	    cmocka_unit_test(test_wall_clock),
-	    cmocka_unit_test(test_report),
-	    cmocka_unit_test(test_report_in_panic),
+	    cmocka_unit_test(test_locks),	  cmocka_unit_test(test_cond),
+	    cmocka_unit_test(test_no_starvation), cmocka_unit_test(test_misuse_is_caught),
+	    cmocka_unit_test(test_lock_order),	  cmocka_unit_test(test_timeout_race),
+	    cmocka_unit_test(test_futex),	  cmocka_unit_test(test_sleepers),
+	    cmocka_unit_test(test_slices),	  cmocka_unit_test(test_preempt_off),
+	    cmocka_unit_test(test_ends),	  cmocka_unit_test(test_log),
+	    cmocka_unit_test(test_bootargs),	  cmocka_unit_test(test_wall_clock),
+	    cmocka_unit_test(test_report),	  cmocka_unit_test(test_report_in_panic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

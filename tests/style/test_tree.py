@@ -121,3 +121,27 @@ def test_python_compiles():
     for path in tree.files():
         if path.endswith(".py") or path in ("cairn", "SConstruct"):
             compile(tree.read(path), path, "exec")
+
+
+LOCK_NAMED = re.compile(r'\b(?:SPINLOCK_INIT\(|(?:MUTEX|RWLOCK)_INIT\([^,()]+,|DEVICE_INIT\([^,()]+,|'
+                        r'(?:spin|mutex|rwlock)_init\([^,;]+,)\s*([^)]+)\)')
+LOCK_MACROS = {"what", "name", "const char *name"}
+
+
+def lock_names(source):
+    """How the locks that are made in this text are named: strings with their quotes, or other expressions."""
+    return [name.strip() for name in LOCK_NAMED.findall(source) if name.strip() not in LOCK_MACROS]
+
+
+def test_every_lock_has_its_place_in_the_order():
+    """Each name in kernel/lockrank.h once, and none there that no lock has."""
+    ranked = re.findall(r'^    \{("[^"]+"), ', tree.read("kernel/lockrank.h").decode(), re.MULTILINE)
+    used = {}
+    for path in tree.c_files():
+        if not path.startswith(("tests/", "apps/")):
+            for name in lock_names(tree.read(path).decode()):
+                used.setdefault(name, set()).add(path)
+    assert len(ranked) == len(set(ranked))
+    assert set(used) - set(ranked) == set(), used
+    assert set(ranked) - set(used) == set()
+    assert len(used) > 40 and lock_names('spin_init(&x->lock, x->name);') == ["x->name"]

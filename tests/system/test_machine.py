@@ -80,6 +80,14 @@ def test_panic(console, tmp_path):
     assert "die" in result.err, "a symbolised backtrace"
 
 
+@pytest.mark.parametrize("how", ["store", "copy", "resident"])
+def test_application_memory_under_a_spinlock(how, tmp_path):
+    """Never, whether the page would have to be fetched or not (I1)."""
+    result = rig.probe(tmp_path / "card.img", "touch-locked", how)
+    assert result.status == 134 and "panic: " in result.err, rig.text_of(result)
+    assert "touch_locked" in result.err, "a symbolised backtrace"
+
+
 def test_time_out(tmp_path):
     begin = time.monotonic()
     result = rig.probe(tmp_path / "card.img", "hang", seconds=8)

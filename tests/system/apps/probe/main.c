@@ -167,6 +167,30 @@ static int overflow_stack(volatile char *above)
 
 _Noreturn void panic(const char *format, ...); // the kernel's; a call away, as everything in a unikernel
 
+/* More of the kernel's, to be misused. */
+static uint64_t spinlock[8]; // all zero is free
+unsigned long spin_lock(void *lock);
+size_t uaccess_copy(void *dst, const void *src, size_t n);
+
+/*
+ * Touches memory that is not resident, or is ("resident"), with a spinlock held: by a store, or by the kernel's copy.
+ * Not inlined: the backtrace shall name it.
+ */
+__attribute__((noinline)) static int touch_locked(const char *how)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return fail("mmap");
+	if (!strcmp(how, "resident"))
+		page[0] = 1;
+	(void)spin_lock(spinlock);
+	if (strcmp(how, "store"))
+		return (int)uaccess_copy(page, how, 2);
+	page[0] = 1;
+	return 1;
+}
+
 /*
  * Ends badly after having stored something that must survive. how: null, wild, high, constant, exec, stack, panic. Not
  * inlined: the backtrace shall name it.
@@ -399,6 +423,8 @@ int main(int argc, char **argv)
 		return show_clock(argument, argc > 3);
 	if (!strcmp(verb, "keep"))
 		return keep(argument);
+	if (!strcmp(verb, "touch-locked"))
+		return touch_locked(argument);
 	if (!strcmp(verb, "die"))
 		return die(argument);
 	if (!strcmp(verb, "fill"))

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The order of locks, invariant I2 in docs/design.md: a lock is taken only while those held stand above it here. First
+ * the locks that sleep, then the spinlocks. Included by kernel/debug/lockcheck.c only.
+ */
+#pragma once
+
+static const struct {
+	const char *name;
+	const char *several_under; // more than one of this name may be held by who holds that; NULL: no
+} lockranks[] = {
+    {"console reader", NULL}, // host build: one reader at a time, which faults
+    {"write gate", NULL},
+    {"sync", NULL},
+    {"file", NULL}, // its offset
+    {"settle", NULL},
+    {"names", NULL}, // the tree of names
+    {"inode", "names"},
+    {"heap", NULL},
+    {"mappings", NULL}, // mapping calls, one at a time
+    {"map", NULL},	// an object's
+    {"txn", NULL},
+    {"bmap", NULL},
+    {"evictor", NULL},
+    {"flush", NULL},
+
+    {"keys", NULL},
+    {"futex", NULL},
+    {"descriptors", NULL},
+    {"devices", NULL},
+    {"mount", NULL},
+    {"inodes", NULL},
+    {"inode times", NULL},
+    {"zeroing", NULL},
+    {"data requests", NULL},
+    {"page", NULL},
+    {"address space", NULL},
+    {"page waiters", NULL},
+    {"writeback", NULL},
+    {"buffers", NULL},
+    {"block devices", NULL},
+    {"block watch", NULL},
+    {"block sync", NULL},
+    {"block queue", NULL},
+    {"virtio-blk", NULL},
+    {"lru", NULL},
+    {"kmalloc", NULL},
+    {"evictor wait", NULL},
+    {"frames", NULL},
+    {"plic", NULL},
+    {"wall clock", NULL},
+    {"console input", NULL}, // host build
+    {"interrupt key", NULL}, // host build
+    {"threads", NULL},
+    {"log", NULL},
+    {"console", NULL},
+    {"virtio-console", NULL},
+    {"ns16550", NULL},
+    {"priorities", NULL},
+    {"run queue", NULL},
+};
+
+/* The first that serving a page fault may take: who touches application memory holds none from here on. */
+#define LOCKRANK_FAULT "mappings"
