@@ -114,13 +114,15 @@ void sched_block(enum thread_state state, nsec_t wake_at, struct spinlock *outer
 	struct thread *self = thread_self();
 	unsigned long inner_flags = spin_lock(&sched.lock);
 
-	self->state = state;
-	self->wake_at = wake_at;
-	if (wake_at != NEVER)
-		sleeper_insert_locked(self);
 	if (outer)
 		spin_unlock(outer, inner_flags);
-	switch_locked();
+	if (state != THREAD_INTERRUPTIBLE || !atomic_load_explicit(&self->interrupted, memory_order_relaxed)) {
+		self->state = state;
+		self->wake_at = wake_at;
+		if (wake_at != NEVER)
+			sleeper_insert_locked(self);
+		switch_locked();
+	}
 	spin_unlock(&sched.lock, outer ? flags : inner_flags);
 }
 
@@ -128,9 +130,26 @@ void sched_wake(struct thread *t)
 {
 	unsigned long flags = spin_lock(&sched.lock);
 
-	if (t->state == THREAD_WAITING)
+	if (t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE)
 		make_runnable_locked(t);
 	spin_unlock(&sched.lock, flags);
+}
+
+void thread_interrupt(struct thread *t)
+{
+	unsigned long flags = spin_lock(&sched.lock);
+
+	atomic_store_explicit(&t->interrupted, true, memory_order_relaxed);
+	if (t->state == THREAD_INTERRUPTIBLE)
+		make_runnable_locked(t);
+	spin_unlock(&sched.lock, flags);
+}
+
+bool thread_interrupted(void)
+{
+	const struct thread *self = hart_self()->current;
+
+	return self && atomic_load_explicit(&self->interrupted, memory_order_relaxed);
 }
 
 void sched_entered(void)
@@ -210,6 +229,16 @@ void thread_sleep_until(nsec_t deadline)
 	assert(thread_may_sleep());
 	if (deadline > clock_now())
 		sched_block(THREAD_WAITING, deadline, NULL, 0);
+}
+
+int thread_sleep_interruptible(nsec_t deadline)
+{
+	struct thread *self = thread_self();
+
+	assert(thread_may_sleep());
+	if (deadline > clock_now())
+		sched_block(THREAD_INTERRUPTIBLE, deadline, NULL, 0);
+	return deadline > clock_now() && atomic_load_explicit(&self->interrupted, memory_order_relaxed) ? -EINTR : 0;
 }
 
 static _Noreturn void *idle_main(void *arg)

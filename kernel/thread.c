@@ -150,7 +150,7 @@ void thread_exit(void *result)
 	panic("thread %s runs after its end", self->name);
 }
 
-int thread_join(struct thread *t, void **result)
+static int join(struct thread *t, bool interruptible, void **result)
 {
 	unsigned long flags;
 	int err = 0;
@@ -161,6 +161,8 @@ int thread_join(struct thread *t, void **result)
 	flags = spin_lock(&threads.lock);
 	if (t->detached)
 		err = -EINVAL;
+	while (!err && !t->dead && interruptible)
+		err = waitq_wait_interruptible(&t->join_waitq, &threads.lock, &flags, NEVER);
 	while (!err && !t->dead)
 		waitq_wait(&t->join_waitq, &threads.lock, &flags);
 	spin_unlock(&threads.lock, flags);
@@ -171,6 +173,16 @@ int thread_join(struct thread *t, void **result)
 		*result = t->result;
 	thread_free(t);
 	return 0;
+}
+
+int thread_join(struct thread *t, void **result)
+{
+	return join(t, false, result);
+}
+
+int thread_join_interruptible(struct thread *t, void **result)
+{
+	return join(t, true, result);
 }
 
 int thread_detach(struct thread *t)
@@ -223,7 +235,7 @@ bool thread_may_sleep(void)
 
 void threads_print(void)
 {
-	static const char *const states[] = {"runnable", "running", "waiting", "dead"};
+	static const char *const states[] = {"runnable", "running", "waiting", "waiting", "dead"};
 	unsigned long flags;
 
 	if (!spin_trylock(&threads.lock, &flags)) {

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "arch/context.h"
 #include "kernel/wait.h"
 
@@ -15,7 +17,8 @@
 #define THREAD_STACK_SIZE (64 * 1024) // default for kernel threads
 #define THREAD_NAME_MAX 16
 
-enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_WAITING, THREAD_DEAD };
+/* INTERRUPTIBLE: waiting, and sched_interrupt ends it. */
+enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_WAITING, THREAD_INTERRUPTIBLE, THREAD_DEAD };
 
 struct thread {
 	struct context context;
@@ -33,6 +36,7 @@ struct thread {
 	struct list_node sleep_node; // sleepers, by wake_at
 	nsec_t wake_at;
 	nsec_t slice_end;
+	atomic_bool interrupted; // set with that lock; read and cleared, relaxed, by the thread alone
 
 	/* Guarded by the lock that the waiter gave up. */
 	struct list_node wait_node; // in a waitq; alone once woken
@@ -42,6 +46,7 @@ struct thread {
 	unsigned spin_depth;
 	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; a fault report says it
 	unsigned fault_depth; // a fault may not nest: asserted
+	unsigned calls;	      // of the kernel by the application, nested (posix/call.h)
 
 	/* Guarded by the lock of the list of all threads (kernel/thread.c). */
 	struct list_node all_node; // in that list; after the end of a detached thread: in the reaper's
@@ -63,11 +68,22 @@ int thread_create(const char *name, size_t stack_size, void *(*entry)(void *), v
 _Noreturn void thread_exit(void *result);
 /* Waits for the end, frees the thread. -EDEADLK: self; -EINVAL: detached. */
 int thread_join(struct thread *t, void **result);
+/* The same; -EINTR when interrupted first, and nothing has happened. */
+int thread_join_interruptible(struct thread *t, void **result);
 int thread_detach(struct thread *t);
 void thread_yield(void);
 
 /* Sleeps until clock_now() >= deadline. */
 void thread_sleep_until(nsec_t deadline);
+/* The same, but -EINTR when interrupted first; else 0. */
+int thread_sleep_interruptible(nsec_t deadline);
+
+/*
+ * Ends the thread's interruptible wait, or the next one it begins: until it clears t->interrupted again. Any context;
+ * the thread exists. Only for threads that look at it on their way out of traps and calls (posix/signal.c).
+ */
+void thread_interrupt(struct thread *t);
+bool thread_interrupted(void); // the current one; on the way out of a trap, interrupts masked
 
 /* Thread context, no spinlock held, preemption on: for assertions (I1). */
 bool thread_may_sleep(void);

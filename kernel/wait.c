@@ -6,6 +6,7 @@
  * that lock, so no wake-up is lost. A time-out comes from the timer, which does not know the caller's lock: it only
  * makes the thread runnable, and the thread takes itself out of the queue when it has the lock again. If a waker took
  * it out first, it was woken and not timed out: a wake-up is never spent on a thread that then reports -ETIMEDOUT.
+ * An interruption is like a time-out.
  */
 
 #include "kernel/wait.h"
@@ -22,7 +23,8 @@ void waitq_init(struct waitq *wq)
 	list_init(&wq->waiters);
 }
 
-int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
+static int wait_as(enum thread_state state, struct waitq *wq, struct spinlock *lock, unsigned long *flags,
+		   nsec_t deadline)
 {
 	struct thread *self = thread_self();
 
@@ -30,12 +32,24 @@ int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *fla
 	if (deadline != NEVER && deadline <= clock_now())
 		return -ETIMEDOUT;
 	list_push_back(&wq->waiters, &self->wait_node);
-	sched_block(THREAD_WAITING, deadline, lock, *flags);
+	sched_block(state, deadline, lock, *flags);
 	*flags = spin_lock(lock);
 	if (list_empty(&self->wait_node))
 		return 0;
 	list_remove(&self->wait_node);
+	if (state == THREAD_INTERRUPTIBLE && atomic_load_explicit(&self->interrupted, memory_order_relaxed))
+		return -EINTR;
 	return -ETIMEDOUT;
+}
+
+int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
+{
+	return wait_as(THREAD_WAITING, wq, lock, flags, deadline);
+}
+
+int waitq_wait_interruptible(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
+{
+	return wait_as(THREAD_INTERRUPTIBLE, wq, lock, flags, deadline);
 }
 
 void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags)

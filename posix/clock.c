@@ -3,8 +3,8 @@
 
 /*
  * Clocks and sleeping. CLOCK_REALTIME is kernel/time.h's wall clock; all others count from the start and never step.
- * Sleeps are not interrupted. An absolute deadline on CLOCK_REALTIME is turned into a monotonic one when the call is
- * made: setting the clock meanwhile does not move it.
+ * A signal that is handled ends a sleep. An absolute deadline on CLOCK_REALTIME is turned into a monotonic one when the
+ * call is made: setting the clock meanwhile does not move it.
  */
 
 #include "posix/clock.h"
@@ -18,6 +18,7 @@
 #include "arch/clock.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "posix/call.h"
 #include "posix/result.h"
 
 #define RESOLUTION_NS 1000 // the coarsest counter among the boards, 1 MHz
@@ -61,6 +62,17 @@ int clock_deadline(clockid_t clock, const struct timespec *ts, nsec_t *deadline)
 			ns = UINT64_MAX;
 	}
 	*deadline = ns;
+	return 0;
+}
+
+int clock_deadline_after(const struct timespec *ts, nsec_t *deadline)
+{
+	uint64_t ns;
+
+	if (!timespec_to(ts, &ns))
+		return EINVAL;
+	if (__builtin_add_overflow(ns, clock_now(), deadline))
+		*deadline = UINT64_MAX;
 	return 0;
 }
 
@@ -113,29 +125,47 @@ time_t time(time_t *out)
 	return now;
 }
 
-static void sleep_for(uint64_t ns)
+/* 0, or EINTR: a handler of a signal has run, SA_RESTART or not. */
+static int sleep_until(nsec_t deadline)
 {
-	nsec_t now = clock_now();
+	enum signal_outcome outcome;
+	struct thread *caller;
+	int err;
 
-	thread_sleep_until(ns > UINT64_MAX - now ? UINT64_MAX : now + ns);
+	do {
+		caller = call_begin();
+		err = thread_sleep_interruptible(deadline);
+		outcome = call_end(caller);
+	} while (err == -EINTR && outcome == SIGNAL_NONE);
+	return -err;
+}
+
+/* *rest is what an interrupted sleep lacks, 0 otherwise. */
+static int sleep_for(uint64_t ns, uint64_t *rest)
+{
+	nsec_t start = clock_now(), deadline = ns > UINT64_MAX - start ? UINT64_MAX : start + ns, now;
+	int err = sleep_until(deadline);
+
+	now = clock_now();
+	*rest = err && now < deadline ? deadline - now : 0;
+	return err;
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *rest)
 {
-	uint64_t ns;
+	uint64_t ns, left;
 	int err;
 
-	(void)rest; // only of an interrupted sleep
 	if (flags & TIMER_ABSTIME) {
 		err = clock_deadline(clock, request, &ns);
-		if (!err)
-			thread_sleep_until(ns);
-		return err;
+		return err ? err : sleep_until(ns);
 	}
 	if ((clock != CLOCK_REALTIME && !clock_is_monotonic(clock)) || !timespec_to(request, &ns))
 		return EINVAL;
-	sleep_for(ns);
-	return 0;
+	err = sleep_for(ns, &left);
+	if (err && rest)
+		*rest = timespec_from(left);
+	return err;
 }
 
 int nanosleep(const struct timespec *request, struct timespec *rest)
@@ -145,14 +175,17 @@ int nanosleep(const struct timespec *request, struct timespec *rest)
 
 int usleep(useconds_t us)
 {
-	sleep_for((uint64_t)us * 1000);
-	return 0;
+	uint64_t rest;
+
+	return (int)result_posix(-sleep_for((uint64_t)us * 1000, &rest));
 }
 
+/* Seconds that an interrupted sleep lacks. */
 unsigned sleep(unsigned seconds)
 {
-	sleep_for(seconds * NSEC_PER_SEC);
-	return 0;
+	uint64_t rest;
+
+	return sleep_for(seconds * NSEC_PER_SEC, &rest) ? (unsigned)((rest + NSEC_PER_SEC - 1) / NSEC_PER_SEC) : 0;
 }
 
 int sched_yield(void)

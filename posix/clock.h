@@ -9,3 +9,6 @@
 
 /* An absolute time on the clock as a point of clock_now(). 0 or a positive error number: EINVAL. */
 int clock_deadline(clockid_t clock, const struct timespec *ts, nsec_t *deadline);
+
+/* So much from now. 0 or a positive error number: EINVAL. */
+int clock_deadline_after(const struct timespec *ts, nsec_t *deadline);

@@ -14,6 +14,7 @@
 
 #include "arch/uaccess.h"
 #include "kernel/wait.h"
+#include "posix/call.h"
 
 #define BUCKETS 64
 
@@ -39,7 +40,7 @@ static struct futex_bucket *bucket_lock(const uint32_t *word, unsigned long *fla
 	return b;
 }
 
-int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
+static int wait_interruptible(const uint32_t *word, uint32_t expected, nsec_t deadline)
 {
 	struct futex_waiter self = {.word = word};
 	struct futex_bucket *b;
@@ -62,13 +63,26 @@ int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
 	}
 	list_push_back(&b->waiters, &self.node);
 	while (!self.woken && !err)
-		err = waitq_wait_until(&self.waitq, &b->lock, &flags, deadline);
+		err = waitq_wait_interruptible(&self.waitq, &b->lock, &flags, deadline);
 	if (self.woken)
 		err = 0;
 	else
 		list_remove(&self.node);
 	spin_unlock(&b->lock, flags);
 	return err;
+}
+
+int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline)
+{
+	struct thread *caller;
+	int err;
+
+	/* A word that cannot be had is a signal's to tell, which is too late inside the call. */
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) != expected)
+		return -EAGAIN;
+	caller = call_begin();
+	err = wait_interruptible(word, expected, deadline);
+	return call_end(caller) != SIGNAL_EINTR && err == -EINTR ? -EAGAIN : err;
 }
 
 void futex_wake(const uint32_t *word, unsigned count)

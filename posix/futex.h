@@ -12,8 +12,8 @@
 #define FUTEX_ALL UINT_MAX
 
 /*
- * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected; -ETIMEDOUT: clock_now()
- * passed deadline (UINT64_MAX: never).
+ * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected, or look again; -ETIMEDOUT:
+ * clock_now() passed deadline (UINT64_MAX: never); -EINTR: a handler of a signal has run that does not restart calls.
  */
 int futex_wait(const uint32_t *word, uint32_t expected, nsec_t deadline);
 

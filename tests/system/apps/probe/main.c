@@ -16,9 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "probe.h"
+
 #define PAGE 4096
 
-static int fail(const char *what)
+int fail(const char *what)
 {
 	fprintf(stderr, "probe: %s: %s\n", what, strerror(errno));
 	return 1;
@@ -70,7 +72,7 @@ _Noreturn static void hang(void)
 }
 
 /* /kept, with the text in it, on the card for good. */
-static int keep(const char *text)
+int keep(const char *text)
 {
 	int fd = open("/kept", O_CREAT | O_WRONLY | O_TRUNC, 0644);
 
@@ -260,6 +262,10 @@ int main(int argc, char **argv)
 		return keep(argument);
 	if (!strcmp(verb, "die"))
 		return die(argument);
+	if (!strcmp(verb, "signal"))
+		return end_by_signal(argument);
+	if (!strcmp(verb, "interrupt"))
+		return be_interrupted(argument);
 	if (!strcmp(verb, "fill"))
 		return fill();
 	if (!strcmp(verb, "big"))
