@@ -4,12 +4,14 @@
 /* Signals that are sent: actions, masks, waiting, threads, calls that they end. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -477,6 +479,72 @@ static void test_storm(void)
 	printf("# %u of %d signals were delivered, the others while one was pending\n", handled, rounds);
 }
 
+#define JUMPERS 2
+#define JUMP_FILE (256 * 1024)
+
+static _Thread_local sigjmp_buf jumper_back;
+static _Thread_local volatile bool jumper_ready;
+static int jump_fd;
+static atomic_uint jumps;
+
+static void jump_out(int sig)
+{
+	if (!jumper_ready)
+		return;
+	atomic_fetch_add(&jumps, 1);
+	siglongjmp(jumper_back, sig);
+}
+
+static void *read_and_jump(void *arg)
+{
+	char *buf = malloc(JUMP_FILE);
+
+	(void)arg;
+	CHECK(buf);
+	if (sigsetjmp(jumper_back, 1) == 0)
+		jumper_ready = true;
+	while (!stop)
+		CHECK(pread(jump_fd, buf, JUMP_FILE, 0) == JUMP_FILE);
+	jumper_ready = false;
+	free(buf);
+	return NULL;
+}
+
+static fsblkcnt_t blocks_free(void)
+{
+	struct statvfs st;
+
+	sync();
+	CHECK(statvfs("/", &st) == 0);
+	return st.f_bfree;
+}
+
+/* Threads that are nearly always in a call: each jump is after one, so the file goes when it is closed and unlinked. */
+static void test_jump_among_calls(void)
+{
+	fsblkcnt_t before = blocks_free();
+	pthread_t threads[JUMPERS];
+	unsigned wanted = tap_is_quick() ? 50 : 500;
+
+	jump_fd = open("/jump", O_CREAT | O_RDWR | O_TRUNC, 0644);
+	CHECK(jump_fd >= 0 && posix_fallocate(jump_fd, 0, JUMP_FILE) == 0);
+	handle(SIGUSR1, jump_out, 0);
+	jumps = 0;
+	stop = false;
+	for (int i = 0; i < JUMPERS; i++)
+		CHECK(pthread_create(&threads[i], NULL, read_and_jump, NULL) == 0);
+	while (jumps < wanted) {
+		for (int i = 0; i < JUMPERS; i++)
+			CHECK(pthread_kill(threads[i], SIGUSR1) == 0);
+		sched_yield();
+	}
+	stop = true;
+	for (int i = 0; i < JUMPERS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	CHECK(close(jump_fd) == 0 && unlink("/jump") == 0);
+	CHECK(blocks_free() == before);
+}
+
 TAP_MAIN({"sets", test_sets}, {"every signal, handled and ignored", test_every_signal},
 	 {"bad arguments", test_bad_arguments}, {"siginfo of raise", test_info_of_raise},
 	 {"blocked is pending", test_blocked_is_pending}, {"ignored is forgotten", test_ignored_is_forgotten},
@@ -485,4 +553,5 @@ TAP_MAIN({"sets", test_sets}, {"every signal, handled and ignored", test_every_s
 	 {"a thread just made", test_new_thread}, {"sigwait", test_sigwait},
 	 {"a signal of the process", test_process_signal}, {"sleeps end", test_sleep_ends}, {"pause", test_pause},
 	 {"sigsuspend", test_sigsuspend}, {"waits that go on", test_waits_go_on},
-	 {"signals among calls of the kernel", test_storm})
+	 {"signals among calls of the kernel", test_storm},
+	 {"siglongjmp among calls of the kernel", test_jump_among_calls})
