@@ -9,9 +9,10 @@
 #define _SIGNAL_H_
 
 #include <stdint.h>
-#include <sys/_sigset.h>
-#include <sys/_timespec.h>
 #include <sys/types.h>
+
+#include <sys/_sigset.h>
+#include <sys/_timespec.h> // needs sys/types.h in later releases of picolibc
 
 #include "sys/_pthreadtypes.h"
 #include "sys/ucontext.h"
