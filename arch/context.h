@@ -24,11 +24,11 @@ void context_free(struct context *ctx);
 void context_switch(struct context *from, struct context *to);
 
 /*
- * Wired stacks with a guard page below each. size is rounded up to pages. Returns 0 and the bounds, or -ENOMEM.
- * May take frames; does not sleep.
+ * Wired stacks, below each a guard where nothing is mapped. Both sizes are in bytes, a multiple of the page size but 0.
+ * Returns 0 and the bounds, or -ENOMEM. May take frames; does not sleep.
  */
-int stack_alloc(size_t size, vaddr_t *base, vaddr_t *top);
-void stack_free(vaddr_t base, vaddr_t top);
+int stack_alloc(size_t size, size_t guard, vaddr_t *base, vaddr_t *top);
+void stack_free(vaddr_t base, vaddr_t top, size_t guard);
 
 /*
  * Thread-local storage block for a new thread, initialised from the image's template; the value for the thread

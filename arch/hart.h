@@ -12,6 +12,8 @@
 
 struct thread;
 
+#define HARTS_MAX 8
+
 struct hart {
 	vaddr_t kstack_base; // of the current thread: lowest valid address
 	vaddr_t kstack_top;  // of the current thread
@@ -19,7 +21,8 @@ struct hart {
 	uint64_t scratch[4]; // for trap entry, interrupts masked
 	struct thread *current;
 	struct thread *idle;
-	uint64_t id; // SBI hart id
+	uint64_t id;	// the firmware's number
+	unsigned index; // 0 .. HARTS_MAX - 1; 0 is the hart that booted
 	uint32_t irq_depth;
 	bool need_resched; // set by interrupts and wake-ups, read on the way out of a trap; this hart only
 };
@@ -28,3 +31,11 @@ struct hart *hart_self(void);
 
 /* Reading one pointer of the hart's is atomic against being moved, so no masking is needed. */
 struct thread *thread_self(void);
+
+struct hart *hart_at(unsigned index);
+
+/* Interrupts a hart, this one included: trap_soft there, once it unmasks interrupts. Any context. */
+void hart_interrupt(struct hart *hart);
+
+/* The other harts stop for good, wherever they are: for reports and the end. Any context. */
+void harts_stop(void);

@@ -39,8 +39,12 @@ pte_t pte_narrow(pte_t e, enum pt_rights keep); // same frame, rights & keep; no
  */
 int pt_prepare(vaddr_t va, void *(*take)(void));
 
-/* Frees leaf tables that are wholly empty inside [from, to), giving each frame to `give`; returns their number. */
-size_t pt_prune(vaddr_t from, vaddr_t to, void (*give)(void *));
+/*
+ * Takes out the leaf tables inside [from, to) that are wholly empty: their frames, each with a pointer to the next at
+ * its start, before those of `chain`. pt_pruned_flush then, with no spinlock held, makes sure that no hart uses them.
+ */
+void *pt_prune(vaddr_t from, vaddr_t to, void *chain);
+void pt_pruned_flush(void *chain);
 
 /* Frames that are page tables now. */
 size_t pt_table_count(void);
@@ -73,4 +77,5 @@ struct pt_batch {
 		0                                                                                                      \
 	}
 void pt_batch_add(struct pt_batch *b, vaddr_t va);
+void pt_batch_add_all(struct pt_batch *b); // every address
 void pt_batch_flush(struct pt_batch *b);

@@ -66,6 +66,12 @@ _Noreturn void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t v
  */
 _Noreturn void trap_kernel(const struct trap_frame *tf, unsigned cause, vaddr_t va);
 
+/* hart_interrupt's interrupt, masked. kernel/sched.c. */
+void trap_soft(void);
+
+/* First C of a hart that was started, interrupts masked, on a stack that it leaves for good. kernel/sched.c. */
+_Noreturn void sched_hart_enter(void);
+
 /* On the way out of a trap, interrupts masked: lets another thread run if one is due. kernel/sched.c. */
 void sched_preempt(void);
 
@@ -77,5 +83,8 @@ vaddr_t trap_frame_fp(const struct trap_frame *tf);
 /* Prints all registers, and a backtrace with symbols, to the log (emergency path, any context). */
 void trap_frame_print(const struct trap_frame *tf);
 void backtrace_print(vaddr_t pc, vaddr_t fp);
+/* Of a thread that does not run, at most so many calls. Its stack may hold anything. */
+struct context;
+void backtrace_context(const struct context *ctx, unsigned depth_max);
 /* Backtrace of the caller. */
 void backtrace_here(void);

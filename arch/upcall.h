@@ -17,5 +17,8 @@ void upcall_frame_give(void *frame);
 void *upcall_memory_take(size_t size);
 void upcall_memory_give(void *memory);
 
+/* The machine cannot go on. Any context. */
+_Noreturn void upcall_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* A line of a report: straight to the log. Any context. */
 void upcall_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

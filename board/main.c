@@ -12,6 +12,7 @@
 #include "arch/irq.h"
 #include "arch/power.h"
 #include "arch/riscv/riscv.h"
+#include "board/harts.h"
 #include "board/memory.h"
 #include "board/root.h"
 #include "drivers/console.h"
@@ -137,12 +138,13 @@ void board_main(paddr_t fdt_pa)
 		log_error("the device tree lacks /cpus/timebase-frequency");
 		power_off(EXIT_NO_START);
 	}
-	pt_init();
+	smp_init();
 	if (memory_init(&tree))
 		power_off(EXIT_NO_START);
 	start_devices();
 	if (start_files())
 		start_failed();
+	harts_start(&tree);
 	console_ready();
 	if (thread_create("main", MAIN_STACK_SIZE, application, NULL, NULL)) {
 		log_error("no memory for the application's first thread");

@@ -13,6 +13,7 @@
 #include "drivers/console.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,7 +65,8 @@ static struct {
 	struct tty tty;
 	struct waitq readers;
 
-	bool interrupted; // not yet handed on
+	bool interrupted;  // Ctrl-C, not yet handed on
+	bool report_asked; // Ctrl-T
 	void (*interrupt)(void);
 	uint64_t errors, reported; // input bytes lost or damaged; of these, how many the log tells of
 	struct waitq events;	   // the console's own thread
@@ -193,8 +195,17 @@ static void input_data(uint8_t byte)
 {
 	if (console.credit)
 		console.credit--;
-	if (tty_input(&console.tty, byte))
+	switch (tty_input(&console.tty, byte)) {
+	case TTY_NO_KEY:
+		break;
+	case TTY_INTERRUPT:
 		input_interrupt();
+		break;
+	case TTY_REPORT:
+		console.report_asked = true;
+		waitq_wake_all(&console.events);
+		break;
+	}
 }
 
 static void input_damage(unsigned count)
@@ -342,11 +353,15 @@ struct chardev *console_chardev(void)
 
 static bool console_lock_patiently(unsigned long *flags)
 {
+	static atomic_bool lost; // waited in vain: the next line does not wait again
 	nsec_t deadline = clock_now() + LOCK_PATIENCE;
 
-	while (!spin_trylock(&console.lock, flags))
-		if (clock_now() > deadline)
+	while (!spin_trylock(&console.lock, flags)) {
+		if (lost || clock_now() > deadline) {
+			lost = true;
 			return false;
+		}
+	}
 	return true;
 }
 
@@ -407,6 +422,18 @@ void console_set_interrupt(void (*interrupt)(void))
 	spin_unlock(&console.lock, flags);
 }
 
+/* All threads, and behind them again the line that was being typed. */
+static void report(void)
+{
+	unsigned long flags;
+
+	threads_print();
+	flags = spin_lock(&console.lock);
+	tty_redraw(&console.tty);
+	out_pump();
+	spin_unlock(&console.lock, flags);
+}
+
 /* What input makes due but an interrupt cannot do. */
 static void *console_main(void *arg)
 {
@@ -414,17 +441,20 @@ static void *console_main(void *arg)
 	for (;;) {
 		unsigned long flags = spin_lock(&console.lock);
 
-		while (!console.interrupted && console.errors == console.reported)
+		while (!console.interrupted && !console.report_asked && console.errors == console.reported)
 			waitq_wait(&console.events, &console.lock, &flags);
 		void (*interrupt)(void) = console.interrupted ? console.interrupt : NULL;
 		uint64_t errors = console.errors - console.reported;
+		bool report_asked = console.report_asked;
 
-		console.interrupted = false;
+		console.interrupted = console.report_asked = false;
 		console.reported = console.errors;
 		spin_unlock(&console.lock, flags);
 		if (errors)
 			log_warning("console: %llu input bytes were lost or damaged; the reader gets an error there",
 				    (unsigned long long)errors);
+		if (report_asked)
+			report();
 		if (interrupt)
 			interrupt();
 	}

@@ -17,7 +17,7 @@ enum mark {
 	MARK_END_FINAL,	     // every read from here on returns 0
 };
 
-enum { CTRL_C = 0x03, CTRL_D = 0x04, BACKSPACE = 0x08, CTRL_U = 0x15, CTRL_V = 0x16, DELETE = 0x7f };
+enum { CTRL_C = 0x03, CTRL_D = 0x04, BACKSPACE = 0x08, CTRL_T = 0x14, CTRL_U = 0x15, CTRL_V = 0x16, DELETE = 0x7f };
 
 static uint16_t *item_at(struct tty *tty, uint32_t i)
 {
@@ -146,43 +146,51 @@ void tty_interrupt(struct tty *tty)
 	tty->echo("\n", 1);
 }
 
-bool tty_input(struct tty *tty, uint8_t byte)
+void tty_redraw(struct tty *tty)
+{
+	for (uint32_t i = tty->ready; tty->canonical && i != tty->in; i++)
+		echo_byte(tty, (uint8_t)*item_at(tty, i));
+}
+
+enum tty_key tty_input(struct tty *tty, uint8_t byte)
 {
 	if (!tty->canonical) {
 		byte_put(tty, byte);
-		return false;
+		return TTY_NO_KEY;
 	}
 	if (tty->literal) {
 		tty->literal = false;
 		line_put(tty, byte);
-		return false;
+		return TTY_NO_KEY;
 	}
 	switch (byte) {
 	case CTRL_C:
 		tty_interrupt(tty);
-		return true;
+		return TTY_INTERRUPT;
 	case CTRL_D:
 		mark_put(tty, tty->in == tty->ready ? MARK_END : MARK_PUSH);
-		return false;
+		return TTY_NO_KEY;
+	case CTRL_T:
+		return TTY_REPORT;
 	case CTRL_U:
 		while (erase_character(tty))
 			;
-		return false;
+		return TTY_NO_KEY;
 	case CTRL_V:
 		tty->literal = true;
-		return false;
+		return TTY_NO_KEY;
 	case BACKSPACE:
 	case DELETE:
 		erase_character(tty);
-		return false;
+		return TTY_NO_KEY;
 	case '\r':
 	case '\n':
 		line_put(tty, '\n');
 		tty->ready = tty->in;
-		return false;
+		return TTY_NO_KEY;
 	default:
 		line_put(tty, byte);
-		return false;
+		return TTY_NO_KEY;
 	}
 }
 

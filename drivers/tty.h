@@ -31,8 +31,12 @@ void tty_init(struct tty *tty, bool canonical, void (*echo)(const char *text, si
 /* From now on canonical or not; the line being typed is handed over. */
 void tty_set_canonical(struct tty *tty, bool canonical);
 
-/* A received byte. True: the user asks for an interrupt (Ctrl-C). Without room it is lost, and marked as damage. */
-bool tty_input(struct tty *tty, uint8_t byte);
+enum tty_key { TTY_NO_KEY, TTY_INTERRUPT, TTY_REPORT };
+
+/* A received byte, and what the user asks for by it: Ctrl-C, Ctrl-T. Without room it is lost, and marked as damage. */
+enum tty_key tty_input(struct tty *tty, uint8_t byte);
+/* Echoes the line being typed once more, since something else stands behind it now. */
+void tty_redraw(struct tty *tty);
 /* Drops the line being typed. */
 void tty_interrupt(struct tty *tty);
 /* Bytes were lost or damaged here: one read fails with -EIO at this place. */

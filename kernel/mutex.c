@@ -4,8 +4,8 @@
 /*
  * Sleeping locks over wait queues. An unlocked mutex is free for whoever comes first, which spares a switch when the
  * same thread takes it again; but a waiter that was woken and found it taken marks it starved, and the next unlock
- * hands it over. Sleeps; thread context, no spinlock held, except for the unlocking and the trying calls, which never
- * sleep.
+ * hands it over. The holder inherits its waiters' priorities (kernel/pi.h). Sleeps; thread context, no spinlock held,
+ * except for the unlocking and the trying calls, which never sleep.
  */
 
 #include "kernel/mutex.h"
@@ -31,10 +31,14 @@ void mutex_lock(struct mutex *m)
 	assert(m->owner != self);
 	while (m->owner && m->owner != self) {
 		m->starved |= woken;
+		self->note = (struct wait_note){.kind = "mutex", .holder = &m->owner};
+		pi_wait(&m->pi, m->owner);
 		waitq_wait(&m->waitq, &m->lock, &flags);
 		woken = true;
 	}
 	m->owner = self;
+	if (woken || waitq_first(&m->waitq))
+		pi_acquire(&m->pi, waitq_first(&m->waitq));
 	spin_unlock(&m->lock, flags);
 	self->locks_held++;
 }
@@ -47,6 +51,8 @@ bool mutex_trylock(struct mutex *m)
 
 	if (taken) {
 		m->owner = self;
+		if (waitq_first(&m->waitq))
+			pi_acquire(&m->pi, waitq_first(&m->waitq));
 		self->locks_held++;
 	}
 	spin_unlock(&m->lock, flags);
@@ -62,6 +68,8 @@ void mutex_unlock(struct mutex *m)
 	m->owner = m->starved ? waitq_first(&m->waitq) : NULL;
 	m->starved = false;
 	waitq_wake_one(&m->waitq);
+	if (pi_in_use(&m->pi))
+		pi_release(&m->pi);
 	self->locks_held--;
 	spin_unlock(&m->lock, flags);
 }
@@ -85,6 +93,7 @@ int cond_wait_until(struct cond *c, struct mutex *m, nsec_t deadline)
 	assert(thread_may_sleep());
 	flags = spin_lock(&c->lock);
 	mutex_unlock(m);
+	thread_self()->note.kind = "condition";
 	err = waitq_wait_until(&c->waitq, &c->lock, &flags, deadline);
 	spin_unlock(&c->lock, flags);
 	mutex_lock(m);

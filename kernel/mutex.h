@@ -4,6 +4,7 @@
 /* Sleeping locks: may be held across I/O. Thread context only, no spinlock held. */
 #pragma once
 
+#include "kernel/pi.h"
 #include "kernel/wait.h"
 
 struct thread;
@@ -13,6 +14,7 @@ struct mutex {
 	struct thread *owner; // NULL: free
 	bool starved;	      // a waiter was woken in vain: the next unlock hands the lock to the first of the queue
 	struct waitq waitq;
+	struct pi pi;
 };
 
 #define MUTEX_INIT(m, what)                                                                                            \

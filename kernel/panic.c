@@ -3,7 +3,7 @@
 
 /*
  * The end by our own mistake. Reports to the log's sink without its lock, tells the console the status, turns the
- * machine off. A second panic while the first reports ends at once. Any context, never returns, never sleeps.
+ * machine off. A second panic while the first reports ends the report. Any context, never returns, never sleeps.
  */
 
 #include "kernel/panic.h"
@@ -20,7 +20,7 @@
 #include "kernel/thread.h"
 
 static void (*panic_exit)(int status, char kind);
-static atomic_flag panicking = ATOMIC_FLAG_INIT;
+static atomic_uint panics;
 
 void panic_set_exit(void (*exit)(int status, char kind))
 {
@@ -44,12 +44,25 @@ static void say(const char *format, va_list ap)
 	log_error("panic: %s", text);
 }
 
+static _Noreturn void end(int status, char kind)
+{
+	if (panic_exit)
+		panic_exit(status, kind);
+	power_off(status);
+}
+
 /* Interrupts masked, the log without its lock; whoever panics while panicking has nothing more to say. */
 static void report_begin(void)
 {
+	unsigned before;
+
 	(void)irq_save();
-	if (atomic_flag_test_and_set(&panicking))
+	before = atomic_fetch_add(&panics, 1);
+	if (before == 1)
+		end(EXIT_PANIC, 'p');
+	if (before > 1) // by telling the status
 		power_off(EXIT_PANIC);
+	harts_stop();
 	log_emergency();
 }
 
@@ -57,24 +70,36 @@ static _Noreturn void report_end(int status, char kind)
 {
 	const struct thread *self = thread_self();
 
-	if (self)
+	if (self) {
 		log_error("in thread %s (%u)", self->name, self->id);
-	if (panic_exit)
-		panic_exit(status, kind);
-	power_off(status);
+		threads_print();
+	}
+	end(status, kind);
+}
+
+static _Noreturn void panic_v(const char *format, va_list ap)
+{
+	report_begin();
+	say(format, ap);
+	log_error("backtrace:");
+	backtrace_here();
+	report_end(EXIT_PANIC, 'p');
 }
 
 void panic(const char *format, ...)
 {
 	va_list ap;
 
-	report_begin();
 	va_start(ap, format);
-	say(format, ap);
-	va_end(ap);
-	log_error("backtrace:");
-	backtrace_here();
-	report_end(EXIT_PANIC, 'p');
+	panic_v(format, ap);
+}
+
+void upcall_panic(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	panic_v(format, ap);
 }
 
 void panic_trap(const struct trap_frame *tf, const char *format, ...)

@@ -45,8 +45,10 @@ void rwlock_lock_read(struct rwlock *rw)
 		rw->readers++;
 	} else {
 		rw->readers_waiting++;
-		for (phase = rw->phase; phase == rw->phase;)
+		for (phase = rw->phase; phase == rw->phase;) {
+			self->note = (struct wait_note){.kind = "rwlock to read", .holder = &rw->writer};
 			waitq_wait(&rw->waitq_read, &rw->lock, &flags);
+		}
 	}
 	spin_unlock(&rw->lock, flags);
 	self->locks_held++;
@@ -88,8 +90,10 @@ void rwlock_lock_write(struct rwlock *rw)
 		rw->writer = self;
 	} else {
 		rw->writers_waiting++;
-		while (rw->writer != self)
+		while (rw->writer != self) {
+			self->note = (struct wait_note){.kind = "rwlock to write", .holder = &rw->writer};
 			waitq_wait(&rw->waitq_write, &rw->lock, &flags);
+		}
 		rw->writers_waiting--;
 	}
 	spin_unlock(&rw->lock, flags);

@@ -2,117 +2,379 @@
 // Copyright the cairn authors
 
 /*
- * The scheduler: one run queue, round robin, and the sleepers in the order of their waking. The timer is armed only for
- * the first sleeper, or for the end of the slice when somebody else is runnable; a timer that has become too early is
- * left as it is, since setting it costs a call to the firmware, and is set right when it fires.
- * The lock is held across a switch and given up by the thread switched to.
+ * The scheduler. Each hart has a run queue: threads that are ready, by priority and then in order; and the sleepers
+ * that went to sleep there, in the order of their waking. A hart runs the first of its highest level, or of another
+ * hart's if that is higher: so a hart is idle only if nobody is ready. A thread that wakes goes to the hart with the
+ * lowest of the running priorities, if its own is higher, the last it ran on by preference; else it waits there.
+ *
+ * Locks: one spinlock a run queue guards it and the scheduling fields of the threads that belong to it (thread.rq). It
+ * is held across a switch and given up by the thread switched to, so whoever takes it afterwards knows that the thread
+ * switched away from has left its stack. Two are held at once only by a hart that takes a thread from another's queue,
+ * and the second is only tried. Order: any other spinlock -> a run queue's.
+ *
+ * The hints (running, best) are read without the lock. A hart that finds nothing first says that it is idle and then
+ * looks at the others' best; who makes a thread ready first raises best and then looks for an idle hart. Both are
+ * sequentially consistent, so one of the two sees the other, and no thread waits beside an idle hart.
+ *
+ * The timer of a hart is armed only for its first sleeper, or for the end of the slice when somebody of the same
+ * priority is ready; a timer that has become too early is left as it is, since setting it costs a call to the firmware,
+ * and is set right when it fires.
  */
 
 #include "kernel/sched.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "arch/clock.h"
 #include "arch/hart.h"
 #include "arch/irq.h"
+#include "arch/trap.h"
 #include "kernel/panic.h"
-#include "kernel/time.h"
 
 #define IDLE_STACK_SIZE (16 * 1024)
+#define IDLE (-1)	// below every priority
+#define OFFLINE INT_MAX // above every one: nothing is given to a hart that has not begun
 
-static struct {
-	struct spinlock lock;	   // guards all here, and the threads' scheduling fields
-	struct list_node runnable; // struct thread.run_node
-	struct list_node sleepers; // struct thread.sleep_node, soonest first
-	nsec_t armed;		   // what the timer is set to
-	struct thread boot;
-} sched = {
-    .lock = SPINLOCK_INIT("sched"),
-    .runnable = LIST_INIT(sched.runnable),
-    .sleepers = LIST_INIT(sched.sleepers),
-    .armed = NEVER,
+struct runqueue {
+	struct spinlock lock; // guards all here, and the scheduling fields of the threads that belong to it
+	struct list_node ready[THREAD_PRIORITIES]; // struct thread.run_node
+	uint32_t levels;			   // bit p: ready[p] holds somebody
+	struct list_node sleepers;		   // struct thread.sleep_node, soonest first
+	nsec_t armed;				   // what the hart's timer is set to
+	unsigned index;				   // of the hart
+
+	atomic_int running;	 // hint: priority of the thread that runs, or is about to; IDLE; OFFLINE
+	atomic_int best;	 // hint: highest level with somebody ready; IDLE: none
+	atomic_bool interrupted; // the hart was sent an interrupt and has not looked yet
 };
 
-static nsec_t next_deadline_locked(const struct hart *hart)
+_Static_assert(THREAD_PRIORITIES <= 32, "levels");
+
+static struct runqueue queues[HARTS_MAX];
+static atomic_uint queue_count; // of harts that were added: the others' queues are not looked at
+static struct thread boot_thread;
+
+#define for_each_rq(rq)                                                                                                \
+	for (struct runqueue *rq = queues; rq < queues + atomic_load_explicit(&queue_count, memory_order_relaxed); rq++)
+
+static struct runqueue *rq_self(void)
 {
-	struct list_node *first = list_first(&sched.sleepers);
+	return &queues[hart_self()->index];
+}
+
+/* Of the hart that runs, which it then is for as long as the lock is held. */
+static struct runqueue *rq_lock_self(unsigned long *flags)
+{
+	struct runqueue *rq;
+
+	*flags = irq_save();
+	rq = rq_self();
+	(void)spin_lock(&rq->lock);
+	return rq;
+}
+
+/* The one that the thread belongs to, locked. */
+static struct runqueue *rq_lock_of(struct thread *t, unsigned long *flags)
+{
+	for (;;) {
+		/* Relaxed: what else is read of the thread is read under the lock, and the check below is too. */
+		struct runqueue *rq = atomic_load_explicit(&t->rq, memory_order_relaxed);
+
+		*flags = spin_lock(&rq->lock);
+		if (rq == atomic_load_explicit(&t->rq, memory_order_relaxed))
+			return rq;
+		spin_unlock(&rq->lock, *flags);
+	}
+}
+
+/* ---- the levels ---- */
+static void best_update_locked(struct runqueue *rq)
+{
+	atomic_store(&rq->best, rq->levels ? 31 - __builtin_clz(rq->levels) : IDLE);
+}
+
+static void ready_add_locked(struct runqueue *rq, struct thread *t, bool first)
+{
+	if (first)
+		list_push_front(&rq->ready[thread_priority(t)], &t->run_node);
+	else
+		list_push_back(&rq->ready[thread_priority(t)], &t->run_node);
+	rq->levels |= 1u << thread_priority(t);
+	best_update_locked(rq);
+}
+
+static void ready_remove_locked(struct runqueue *rq, struct thread *t)
+{
+	list_remove(&t->run_node);
+	if (list_empty(&rq->ready[thread_priority(t)]))
+		rq->levels &= ~(1u << thread_priority(t));
+	best_update_locked(rq);
+}
+
+/* The first of the highest level, if that is at least `least`. */
+static struct thread *ready_take_locked(struct runqueue *rq, int least)
+{
+	int best = atomic_load_explicit(&rq->best, memory_order_relaxed);
+	struct thread *t;
+
+	if (best == IDLE || best < least)
+		return NULL;
+	t = list_entry(list_first(&rq->ready[best]), struct thread, run_node);
+	ready_remove_locked(rq, t);
+	return t;
+}
+
+/* Another hart's thread, of a higher level than the own ones and at least of `least`. */
+static struct thread *ready_steal_locked(struct runqueue *rq, int least)
+{
+	int best = max_of(atomic_load_explicit(&rq->best, memory_order_relaxed), least - 1);
+	struct runqueue *from = NULL;
+	struct thread *t;
+	unsigned long flags;
+
+	for_each_rq(other)
+	{
+		int level = atomic_load(&other->best);
+
+		if (level > best) {
+			best = level;
+			from = other;
+		}
+	}
+	if (!from || from == rq || !spin_trylock(&from->lock, &flags))
+		return NULL;
+	t = ready_take_locked(from, max_of(atomic_load_explicit(&rq->best, memory_order_relaxed) + 1, least));
+	if (t)
+		atomic_store_explicit(&t->rq, rq, memory_order_relaxed);
+	spin_unlock(&from->lock, flags);
+	return t;
+}
+
+/* ---- the timer ---- */
+static nsec_t next_deadline_locked(struct runqueue *rq, const struct hart *hart)
+{
+	struct list_node *first = list_first(&rq->sleepers);
 	nsec_t deadline = first ? list_entry(first, struct thread, sleep_node)->wake_at : NEVER;
 
-	if (!list_empty(&sched.runnable) && hart->current != hart->idle && !hart->need_resched)
+	if (hart->current != hart->idle && !hart->need_resched &&
+	    atomic_load_explicit(&rq->best, memory_order_relaxed) >= (int)thread_priority(hart->current))
 		deadline = min_of(deadline, hart->current->slice_end);
 	return deadline;
 }
 
-static void timer_update_locked(const struct hart *hart)
+static void timer_update_locked(struct runqueue *rq, const struct hart *hart)
 {
-	nsec_t deadline = next_deadline_locked(hart);
+	nsec_t deadline = next_deadline_locked(rq, hart);
 
-	if (deadline < sched.armed) {
-		sched.armed = deadline;
+	if (deadline < rq->armed) {
+		rq->armed = deadline;
 		clock_arm(deadline);
 	}
 }
 
-static void make_runnable_locked(struct thread *t)
+static void sleeper_insert_locked(struct runqueue *rq, struct thread *t)
 {
-	struct hart *hart = hart_self();
+	struct list_node *at = rq->sleepers.prev;
 
-	list_remove(&t->sleep_node);
-	t->state = THREAD_RUNNABLE;
-	list_push_back(&sched.runnable, &t->run_node);
-	if (hart->current == hart->idle)
-		hart->need_resched = true;
-	timer_update_locked(hart);
-}
-
-static void sleeper_insert_locked(struct thread *t)
-{
-	struct list_node *at = sched.sleepers.prev;
-
-	while (at != &sched.sleepers && list_entry(at, struct thread, sleep_node)->wake_at > t->wake_at)
+	while (at != &rq->sleepers && list_entry(at, struct thread, sleep_node)->wake_at > t->wake_at)
 		at = at->prev;
 	list_insert(at, at->next, &t->sleep_node);
 }
 
-/* Runs the next thread. The current one has its new state already, and is queued if it is to run again. */
-static void switch_locked(void)
+/* ---- making threads ready ---- */
+static int running_priority(const struct hart *hart)
+{
+	return hart->current == hart->idle ? IDLE : (int)thread_priority(hart->current);
+}
+
+/* This hart looks at its queue: whether another thread ought to run, and when it wants to look next. */
+static void look_locked(struct runqueue *rq, struct hart *hart)
+{
+	if (atomic_load_explicit(&rq->best, memory_order_relaxed) > running_priority(hart) && !hart->need_resched) {
+		hart->need_resched = true;
+		/* In an interrupt, the way out of it sees to the rest; a thread needs one. */
+		if (!hart->irq_depth)
+			hart_interrupt(hart);
+	}
+	timer_update_locked(rq, hart);
+}
+
+/* Has the hart of the queue look at it. */
+static void look_ask_locked(struct runqueue *rq)
+{
+	struct hart *hart = hart_self();
+
+	if (rq->index == hart->index)
+		look_locked(rq, hart);
+	else if (!atomic_exchange(&rq->interrupted, true))
+		hart_interrupt(hart_at(rq->index));
+}
+
+void trap_soft(void)
+{
+	unsigned long flags;
+	struct runqueue *rq = rq_lock_self(&flags);
+
+	atomic_store(&rq->interrupted, false);
+	look_locked(rq, hart_self());
+	spin_unlock(&rq->lock, flags);
+}
+
+/* Where a thread that has become ready goes. */
+static struct runqueue *choose(struct runqueue *last, const struct thread *t)
+{
+	int lowest = atomic_load(&last->running);
+	struct runqueue *to = last;
+
+	for_each_rq(rq)
+	{
+		int running = atomic_load(&rq->running);
+
+		if (running < lowest) {
+			lowest = running;
+			to = rq;
+		}
+	}
+	return lowest < (int)thread_priority(t) ? to : last;
+}
+
+/* A thread that is ready and in no queue joins the one that it belongs to. */
+static void join_locked(struct runqueue *rq, struct thread *t)
+{
+	const int level = (int)thread_priority(t);
+	bool changes = atomic_load_explicit(&rq->best, memory_order_relaxed) < level;
+
+	ready_add_locked(rq, t, false);
+	if (atomic_load_explicit(&rq->running, memory_order_relaxed) < level)
+		atomic_store(&rq->running, level); // so that the next one chooses another hart
+	if (changes)
+		look_ask_locked(rq);
+}
+
+/* A thread of rq became ready: true when it is in its queue; else it belongs to another, which it must join. */
+static bool wake_locked(struct runqueue *rq, struct thread *t)
+{
+	struct runqueue *to = choose(rq, t);
+
+	list_remove(&t->sleep_node);
+	t->state = THREAD_RUNNABLE;
+	if (to == rq)
+		join_locked(rq, t);
+	else
+		atomic_store_explicit(&t->rq, to, memory_order_relaxed);
+	return to == rq;
+}
+
+static void join(struct thread *t)
+{
+	unsigned long flags;
+	struct runqueue *rq = rq_lock_of(t, &flags);
+
+	join_locked(rq, t);
+	spin_unlock(&rq->lock, flags);
+}
+
+void sched_wake(struct thread *t)
+{
+	unsigned long masked = irq_save(), flags;
+	struct runqueue *rq = rq_lock_of(t, &flags);
+	bool waits = t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE;
+	bool joined = !waits || wake_locked(rq, t);
+
+	spin_unlock(&rq->lock, flags);
+	if (!joined)
+		join(t);
+	irq_restore(masked);
+}
+
+void sched_timer(nsec_t now)
+{
+	struct list_node others = LIST_INIT(others); // ready, and to join other queues
+	struct hart *hart = hart_self();
+	struct list_node *node;
+	unsigned long flags;
+	struct runqueue *rq = rq_lock_self(&flags);
+
+	rq->armed = 0; // nothing is earlier, so the timer is set once, below
+	while ((node = list_first(&rq->sleepers)) && list_entry(node, struct thread, sleep_node)->wake_at <= now) {
+		struct thread *t = list_entry(node, struct thread, sleep_node);
+
+		if (!wake_locked(rq, t))
+			list_push_back(&others, &t->sleep_node);
+	}
+	if (atomic_load_explicit(&rq->best, memory_order_relaxed) >= max_of(running_priority(hart), 0) &&
+	    (hart->current == hart->idle || hart->current->slice_end <= now))
+		hart->need_resched = true;
+	rq->armed = next_deadline_locked(rq, hart);
+	clock_arm(rq->armed);
+	spin_unlock(&rq->lock, flags);
+	while ((node = list_pop_front(&others)))
+		join(list_entry(node, struct thread, sleep_node));
+}
+
+/* ---- switching ---- */
+/* Runs `next`, or the idle thread. The current one has its new state already, and is queued if it is to run again. */
+static void switch_locked(struct runqueue *rq, struct thread *next)
 {
 	struct hart *hart = hart_self();
 	struct thread *prev = hart->current;
-	struct list_node *node = list_pop_front(&sched.runnable);
-	struct thread *next = node ? list_entry(node, struct thread, run_node) : hart->idle;
 
+	next = next ? next : hart->idle;
 	hart->need_resched = false;
 	next->state = THREAD_RUNNING;
-	next->slice_end = clock_now() + SLICE_NS;
+	prev->left_at = clock_now();
+	next->slice_end = prev->left_at + SLICE_NS;
 	hart->current = next;
 	hart->kstack_base = next->kstack_base;
 	hart->kstack_top = next->kstack_top;
-	timer_update_locked(hart);
+	atomic_store(&rq->running, running_priority(hart));
+	timer_update_locked(rq, hart);
 	if (next != prev)
 		context_switch(&prev->context, &next->context);
 }
 
-/* Gives way if somebody else is runnable. */
-static void yield_locked(void)
+/* The other side of a switch, perhaps on another hart than before it. */
+static void rq_unlock_self(unsigned long flags)
+{
+	spin_unlock(&rq_self()->lock, flags);
+}
+
+static struct thread *next_locked(struct runqueue *rq, int least)
+{
+	struct thread *t = ready_steal_locked(rq, least);
+
+	return t ? t : ready_take_locked(rq, least);
+}
+
+/* Gives way to a thread that is ready, if its priority is not lower. rq is locked, and given up. */
+static void give_way_locked(struct runqueue *rq, unsigned long flags)
 {
 	struct hart *hart = hart_self();
-	struct thread *self = hart->current;
+	struct thread *self = hart->current, *next;
+	bool idle = self == hart->idle;
 
 	hart->need_resched = false;
-	if (list_empty(&sched.runnable))
-		return;
-	self->state = THREAD_RUNNABLE;
-	if (self != hart->idle)
-		list_push_back(&sched.runnable, &self->run_node);
-	switch_locked();
+	next = next_locked(rq, idle ? 0 : (int)thread_priority(self));
+	if (next) {
+		self->state = THREAD_RUNNABLE;
+		/* One that is put off in the middle of its slice is the first of its level. */
+		if (!idle)
+			ready_add_locked(
+			    rq, self, thread_priority(next) > thread_priority(self) && self->slice_end > clock_now());
+		switch_locked(rq, next);
+	} else {
+		atomic_store(&rq->running, running_priority(hart)); // who raised it has been taken elsewhere
+	}
+	rq_unlock_self(flags);
 }
 
 void sched_block(enum thread_state state, nsec_t wake_at, struct spinlock *outer, unsigned long flags)
 {
 	struct thread *self = thread_self();
-	unsigned long inner_flags = spin_lock(&sched.lock);
+	unsigned long inner_flags;
+	struct runqueue *rq = rq_lock_self(&inner_flags);
 
 	if (outer)
 		spin_unlock(outer, inner_flags);
@@ -120,29 +382,27 @@ void sched_block(enum thread_state state, nsec_t wake_at, struct spinlock *outer
 		self->state = state;
 		self->wake_at = wake_at;
 		if (wake_at != NEVER)
-			sleeper_insert_locked(self);
-		switch_locked();
+			sleeper_insert_locked(rq, self);
+		switch_locked(rq, next_locked(rq, 0));
 	}
-	spin_unlock(&sched.lock, outer ? flags : inner_flags);
-}
-
-void sched_wake(struct thread *t)
-{
-	unsigned long flags = spin_lock(&sched.lock);
-
-	if (t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE)
-		make_runnable_locked(t);
-	spin_unlock(&sched.lock, flags);
+	rq_unlock_self(outer ? flags : inner_flags);
 }
 
 void thread_interrupt(struct thread *t)
 {
-	unsigned long flags = spin_lock(&sched.lock);
+	unsigned long masked = irq_save(), flags;
+	struct runqueue *rq = rq_lock_of(t, &flags);
+	bool joined = true, again;
 
-	atomic_store_explicit(&t->interrupted, true, memory_order_relaxed);
+	again = atomic_exchange_explicit(&t->interrupted, true, memory_order_relaxed);
 	if (t->state == THREAD_INTERRUPTIBLE)
-		make_runnable_locked(t);
-	spin_unlock(&sched.lock, flags);
+		joined = wake_locked(rq, t);
+	else if (t->state == THREAD_RUNNING && rq != rq_self() && !again)
+		hart_interrupt(hart_at(rq->index)); // trap_soft takes the lock, and so sees it
+	spin_unlock(&rq->lock, flags);
+	if (!joined)
+		join(t);
+	irq_restore(masked);
 }
 
 bool thread_interrupted(void)
@@ -154,46 +414,30 @@ bool thread_interrupted(void)
 
 void sched_entered(void)
 {
-	spin_unlock(&sched.lock, irq_save());
+	rq_unlock_self(irq_save());
 	irq_enable();
 }
 
 void sched_wait_left(struct thread *t)
 {
-	unsigned long flags = spin_lock(&sched.lock);
+	unsigned long flags;
+	struct runqueue *rq = rq_lock_of(t, &flags);
 
 	assert(t->state == THREAD_DEAD);
-	(void)t;
-	spin_unlock(&sched.lock, flags);
-}
-
-void sched_timer(nsec_t now)
-{
-	struct hart *hart = hart_self();
-	unsigned long flags = spin_lock(&sched.lock);
-	struct list_node *node;
-
-	sched.armed = 0; // nothing is earlier, so the timer is set once, below
-	while ((node = list_first(&sched.sleepers)) && list_entry(node, struct thread, sleep_node)->wake_at <= now)
-		make_runnable_locked(list_entry(node, struct thread, sleep_node));
-	if (!list_empty(&sched.runnable) && (hart->current == hart->idle || hart->current->slice_end <= now))
-		hart->need_resched = true;
-	sched.armed = next_deadline_locked(hart);
-	clock_arm(sched.armed);
-	spin_unlock(&sched.lock, flags);
+	spin_unlock(&rq->lock, flags);
 }
 
 void sched_preempt(void)
 {
 	struct hart *hart = hart_self();
 	struct thread *self = hart->current;
+	struct runqueue *rq;
 	unsigned long flags;
 
 	if (!self || !hart->need_resched || hart->irq_depth || self->preempt_off || self->spin_depth)
 		return;
-	flags = spin_lock(&sched.lock);
-	yield_locked();
-	spin_unlock(&sched.lock, flags);
+	rq = rq_lock_self(&flags);
+	give_way_locked(rq, flags);
 }
 
 void preempt_disable(void)
@@ -216,12 +460,12 @@ void preempt_enable(void)
 
 void thread_yield(void)
 {
+	struct runqueue *rq;
 	unsigned long flags;
 
 	assert(thread_may_sleep());
-	flags = spin_lock(&sched.lock);
-	yield_locked();
-	spin_unlock(&sched.lock, flags);
+	rq = rq_lock_self(&flags);
+	give_way_locked(rq, flags);
 }
 
 void thread_sleep_until(nsec_t deadline)
@@ -231,14 +475,33 @@ void thread_sleep_until(nsec_t deadline)
 		sched_block(THREAD_WAITING, deadline, NULL, 0);
 }
 
-int thread_sleep_interruptible(nsec_t deadline)
+/* ---- priorities ---- */
+void sched_set_priority(struct thread *t, unsigned priority)
 {
-	struct thread *self = thread_self();
+	unsigned long flags;
+	struct runqueue *rq = rq_lock_of(t, &flags);
+	bool queued = !list_empty(&t->run_node);
 
-	assert(thread_may_sleep());
-	if (deadline > clock_now())
-		sched_block(THREAD_INTERRUPTIBLE, deadline, NULL, 0);
-	return deadline > clock_now() && atomic_load_explicit(&self->interrupted, memory_order_relaxed) ? -EINTR : 0;
+	if (queued)
+		ready_remove_locked(rq, t);
+	atomic_store_explicit(&t->priority, priority, memory_order_relaxed);
+	if (queued)
+		ready_add_locked(rq, t, false);
+	if (t->state == THREAD_RUNNING && t != hart_at(rq->index)->idle)
+		atomic_store(&rq->running, (int)priority);
+	look_ask_locked(rq);
+	spin_unlock(&rq->lock, flags);
+}
+
+/* ---- harts ---- */
+static bool anybody_ready(void)
+{
+	for_each_rq(rq)
+	{
+		if (atomic_load(&rq->best) != IDLE)
+			return true;
+	}
+	return false;
 }
 
 static _Noreturn void *idle_main(void *arg)
@@ -248,28 +511,85 @@ static _Noreturn void *idle_main(void *arg)
 	(void)arg;
 	for (;;) {
 		flags = irq_save();
-		/* Masked, so an interrupt that makes somebody runnable is either seen here or ends the waiting. */
-		if (list_empty(&sched.runnable))
+		/* Masked, so an interrupt that makes somebody ready is either seen here or ends the waiting. */
+		if (!anybody_ready())
 			irq_wait();
 		irq_restore(flags);
 		thread_yield();
 	}
 }
 
+static void rq_init(struct runqueue *rq, unsigned index)
+{
+	spin_init(&rq->lock, "run queue");
+	for (unsigned i = 0; i < THREAD_PRIORITIES; i++)
+		list_init(&rq->ready[i]);
+	list_init(&rq->sleepers);
+	rq->armed = NEVER;
+	rq->index = index;
+	atomic_init(&rq->running, OFFLINE);
+	atomic_init(&rq->best, IDLE);
+}
+
+void sched_adopt(struct thread *t)
+{
+	unsigned long flags = irq_save();
+
+	t->state = THREAD_WAITING;
+	t->wake_at = NEVER;
+	list_init(&t->run_node);
+	list_init(&t->sleep_node);
+	list_init(&t->wait_node);
+	list_init(&t->pi_held);
+	atomic_init(&t->rq, rq_self());
+	irq_restore(flags);
+}
+
+int sched_hart_add(struct hart *hart)
+{
+	char name[THREAD_NAME_MAX];
+	int err;
+
+	snprintf(name, sizeof(name), "idle %u", hart->index);
+	err = thread_make(name, &(struct thread_stack){.size = IDLE_STACK_SIZE}, idle_main, NULL, &hart->idle);
+	if (err)
+		return err;
+	atomic_init(&hart->idle->rq, &queues[hart->index]);
+	atomic_store(&queue_count, hart->index + 1);
+	return 0;
+}
+
+void sched_hart_enter(void)
+{
+	struct hart *hart = hart_self();
+	struct runqueue *rq = rq_self();
+	struct thread *idle = hart->idle;
+	struct context begin; // nobody comes back to it
+
+	(void)spin_lock(&rq->lock);
+	idle->state = THREAD_RUNNING;
+	hart->current = idle;
+	hart->kstack_base = idle->kstack_base;
+	hart->kstack_top = idle->kstack_top;
+	atomic_store(&rq->running, IDLE);
+	context_switch(&begin, &idle->context);
+	panic("hart %u has left its idle thread", hart->index);
+}
+
 void sched_init(void)
 {
 	struct hart *hart = hart_self();
-	struct thread *boot = &sched.boot;
+	struct thread *boot = &boot_thread;
 
+	for (unsigned i = 0; i < HARTS_MAX; i++)
+		rq_init(&queues[i], i);
+	sched_adopt(boot);
 	boot->state = THREAD_RUNNING;
 	boot->kstack_base = hart->kstack_base;
 	boot->kstack_top = hart->kstack_top;
-	boot->wake_at = NEVER;
-	list_init(&boot->run_node);
-	list_init(&boot->sleep_node);
-	list_init(&boot->wait_node);
 	hart->current = boot;
-	if (thread_make("idle", IDLE_STACK_SIZE, idle_main, NULL, &hart->idle))
+	atomic_store(&rq_self()->running, (int)thread_priority(boot));
+	if (sched_hart_add(hart))
 		panic("no memory for the idle thread");
 	thread_init(boot);
 }

@@ -4,7 +4,7 @@
 /*
  * Life of threads. The structure lies at the upper end of the thread's kernel stack. A thread cannot free what it
  * stands on: whoever joins it does, or for a detached one the reaper, after the scheduler has seen it leave its stack.
- * One spinlock guards the list of all threads, how each ended, and the reaper's list; order: it -> the scheduler's.
+ * One spinlock guards the list of all threads, how each ended, and the reaper's list; order: it -> a run queue's.
  */
 
 #include "kernel/thread.h"
@@ -16,7 +16,6 @@
 #include "arch/hart.h"
 #include "arch/irq.h"
 #include "arch/page.h"
-#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 
@@ -54,17 +53,40 @@ static void thread_enlist(struct thread *t, const char *name)
 	spin_unlock(&threads.lock, flags);
 }
 
-int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out)
+/* Fills in the rest of what is wanted: the bounds, and a guard of 0 for a stack that is the creator's. */
+static int stack_prepare(struct thread_stack *stack, vaddr_t *top)
 {
-	vaddr_t kstack_base, kstack_end, stack_base, stack_top;
+	if (stack->base) {
+		*top = stack->base + stack->size;
+		stack->guard = 0;
+		return 0;
+	}
+	if (stack->size > SIZE_MAX - PAGE_SIZE || stack->guard > SIZE_MAX - PAGE_SIZE)
+		return -ENOMEM;
+	stack->size = align_up(max_of(stack->size, (size_t)1), PAGE_SIZE);
+	stack->guard = align_up(max_of(stack->guard, (size_t)1), PAGE_SIZE);
+	return stack_alloc(stack->size, stack->guard, &stack->base, top);
+}
+
+static void stack_release(vaddr_t base, vaddr_t top, size_t guard)
+{
+	if (guard)
+		stack_free(base, top, guard);
+}
+
+int thread_make(const char *name, const struct thread_stack *wanted, void *(*entry)(void *), void *arg,
+		struct thread **out)
+{
+	struct thread_stack stack = *wanted;
+	vaddr_t kstack_base, kstack_end, stack_top;
 	struct thread *t;
 	void *tls;
 	int err;
 
-	err = stack_alloc(KSTACK_SIZE, &kstack_base, &kstack_end);
+	err = stack_alloc(KSTACK_SIZE, PAGE_SIZE, &kstack_base, &kstack_end);
 	if (err)
 		return err;
-	err = stack_alloc(stack_size, &stack_base, &stack_top);
+	err = stack_prepare(&stack, &stack_top);
 	if (err)
 		goto free_kstack;
 	err = -ENOMEM;
@@ -76,27 +98,24 @@ int thread_make(const char *name, size_t stack_size, void *(*entry)(void *), voi
 	*t = (struct thread){
 	    .kstack_base = kstack_base,
 	    .kstack_top = (vaddr_t)t,
-	    .stack_base = stack_base,
+	    .stack_base = stack.base,
 	    .stack_top = stack_top,
+	    .stack_guard = stack.guard,
 	    .tls = tls,
 	    .entry = entry,
 	    .arg = arg,
-	    .state = THREAD_WAITING,
-	    .wake_at = NEVER,
-	    .spin_depth = 1, // the scheduler's lock, held when it is first switched to
+	    .spin_depth = 1, // the run queue's lock, held when it is first switched to
 	};
-	list_init(&t->run_node);
-	list_init(&t->sleep_node);
-	list_init(&t->wait_node);
-	context_init(&t->context, thread_enter, t, stack_base, stack_top, tls);
+	sched_adopt(t);
+	context_init(&t->context, thread_enter, t, stack.base, stack_top, tls);
 	thread_enlist(t, name);
 	*out = t;
 	return 0;
 
 free_stack:
-	stack_free(stack_base, stack_top);
+	stack_release(stack.base, stack_top, stack.guard);
 free_kstack:
-	stack_free(kstack_base, kstack_end);
+	stack_free(kstack_base, kstack_end, PAGE_SIZE);
 	return err;
 }
 
@@ -108,21 +127,26 @@ static void thread_free(struct thread *t)
 
 	context_free(&t->context);
 	tls_destroy(t->tls);
-	stack_free(t->stack_base, t->stack_top);
-	stack_free(kstack_base, kstack_end); // t is gone
+	stack_release(t->stack_base, t->stack_top, t->stack_guard);
+	stack_free(kstack_base, kstack_end, PAGE_SIZE); // t is gone
 }
 
 int thread_create(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out)
 {
 	struct thread *t;
-	int err = thread_make(name, stack_size, entry, arg, &t);
+	int err = thread_make(name, &(struct thread_stack){.size = stack_size}, entry, arg, &t);
 
 	if (err)
 		return err;
 	if (out)
 		*out = t;
-	sched_wake(t);
+	thread_start(t);
 	return 0;
+}
+
+void thread_start(struct thread *t)
+{
+	sched_wake(t);
 }
 
 static void thread_hand_to_reaper_locked(struct thread *t)
@@ -150,7 +174,7 @@ void thread_exit(void *result)
 	panic("thread %s runs after its end", self->name);
 }
 
-static int join(struct thread *t, bool interruptible, void **result)
+int thread_join(struct thread *t, void **result)
 {
 	unsigned long flags;
 	int err = 0;
@@ -161,10 +185,10 @@ static int join(struct thread *t, bool interruptible, void **result)
 	flags = spin_lock(&threads.lock);
 	if (t->detached)
 		err = -EINVAL;
-	while (!err && !t->dead && interruptible)
-		err = waitq_wait_interruptible(&t->join_waitq, &threads.lock, &flags, NEVER);
-	while (!err && !t->dead)
+	while (!err && !t->dead) {
+		thread_self()->note = (struct wait_note){.kind = "join", .holder = &t};
 		waitq_wait(&t->join_waitq, &threads.lock, &flags);
+	}
 	spin_unlock(&threads.lock, flags);
 	if (err)
 		return err;
@@ -173,16 +197,6 @@ static int join(struct thread *t, bool interruptible, void **result)
 		*result = t->result;
 	thread_free(t);
 	return 0;
-}
-
-int thread_join(struct thread *t, void **result)
-{
-	return join(t, false, result);
-}
-
-int thread_join_interruptible(struct thread *t, void **result)
-{
-	return join(t, true, result);
 }
 
 int thread_detach(struct thread *t)
@@ -233,19 +247,31 @@ bool thread_may_sleep(void)
 	return self && !in_interrupt && self->spin_depth == 0 && self->preempt_off == 0;
 }
 
-void threads_print(void)
+bool threads_trylock(unsigned long *flags)
 {
-	static const char *const states[] = {"runnable", "running", "waiting", "waiting", "dead"};
-	unsigned long flags;
+	return spin_trylock(&threads.lock, flags);
+}
 
-	if (!spin_trylock(&threads.lock, &flags)) {
-		log_info("threads: the list is being changed");
-		return;
-	}
+void threads_unlock(unsigned long flags)
+{
+	spin_unlock(&threads.lock, flags);
+}
+
+const struct thread *threads_next_locked(unsigned id)
+{
 	list_for_each (&threads.all, it) {
 		const struct thread *t = list_entry(it, struct thread, all_node);
 
-		log_info("thread %u %s: %s, holds %u locks", t->id, t->name, states[t->state], t->locks_held);
+		if (t->id > id)
+			return t;
 	}
-	spin_unlock(&threads.lock, flags);
+	return NULL;
+}
+
+bool threads_has_locked(const struct thread *t)
+{
+	list_for_each (&threads.all, it)
+		if (list_entry(it, struct thread, all_node) == t)
+			return true;
+	return false;
 }

@@ -4,7 +4,7 @@
 /*
  * Threads. Each has two wired stacks: the one its code runs on, and a kernel stack for its traps (so that a page
  * fault works however little is left of the first). Life: created -> runnable <-> running <-> waiting -> dead ->
- * joined or reaped. Scheduling is preemptive, round robin in slices of 10 ms.
+ * joined or reaped. Scheduling is preemptive, by priority, round robin in slices of 10 ms among equals, on all harts.
  */
 #pragma once
 
@@ -17,29 +17,49 @@
 #define THREAD_STACK_SIZE (64 * 1024) // default for kernel threads
 #define THREAD_NAME_MAX 16
 
-/* INTERRUPTIBLE: waiting, and sched_interrupt ends it. */
+/* Priorities are 0 .. THREAD_PRIORITIES - 1, the highest; a new thread has 0. */
+#define THREAD_PRIORITIES 32
+
+/* INTERRUPTIBLE: waiting, and thread_interrupt ends it. */
 enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_WAITING, THREAD_INTERRUPTIBLE, THREAD_DEAD };
+
+struct runqueue;
 
 struct thread {
 	struct context context;
 	vaddr_t kstack_base, kstack_top;
 	vaddr_t stack_base, stack_top;
-	void *tls; // thread pointer; block owned by the thread
+	size_t stack_guard; // bytes below stack_base where nothing is mapped; 0: the stack is the creator's
+	void *tls;	    // thread pointer; block owned by the thread
 	void *(*entry)(void *);
 	void *arg;
 	char name[THREAD_NAME_MAX];
 	unsigned id;
 
-	/* Guarded by the scheduler's lock. */
+	/*
+	 * The run queue that the thread belongs to, whose lock guards the fields below. Changed under that lock, or,
+	 * while it is ready and in no queue, by who has it in hand.
+	 */
+	_Atomic(struct runqueue *) rq;
 	enum thread_state state;
-	struct list_node run_node;   // run queue
+	atomic_uint priority;	     // read by anybody, relaxed
+	struct list_node run_node;   // run queue; alone unless ready
 	struct list_node sleep_node; // sleepers, by wake_at
 	nsec_t wake_at;
 	nsec_t slice_end;
-	atomic_bool interrupted; // set with that lock; read and cleared, relaxed, by the thread alone
+	nsec_t left_at;		 // when it last stopped running
+	atomic_bool interrupted; // set under that lock; read and cleared, relaxed, by the thread alone
+
+	/* Guarded by the lock of kernel/pi.c. */
+	unsigned base_priority;
+	struct list_node pi_held; // struct pi.node: what it holds and others wait for
+	struct pi *pi_waits;	  // what it waits for
 
 	/* Guarded by the lock that the waiter gave up. */
 	struct list_node wait_node; // in a waitq; alone once woken
+
+	/* Written by the thread only; a report may read it at any moment. */
+	struct wait_note note;
 
 	/* Own use of the thread only. */
 	unsigned preempt_off; // nesting
@@ -65,18 +85,26 @@ struct thread {
  * entry returns, with its value. 0, -ENOMEM. Sleeps for memory never: a failed create leaves nothing behind.
  */
 int thread_create(const char *name, size_t stack_size, void *(*entry)(void *), void *arg, struct thread **out);
+
+/* What a thread's code is to run on. */
+struct thread_stack {
+	vaddr_t base; // 0: from the kernel; else memory that never faults, which stays the caller's
+	size_t size;  // bytes; from the kernel: rounded up to pages
+	size_t guard; // bytes below a stack from the kernel where nothing is mapped: rounded up to pages, one at least
+};
+
+/* thread_create in two steps: what thread_make made runs when thread_start, which cannot fail, is called. */
+int thread_make(const char *name, const struct thread_stack *stack, void *(*entry)(void *), void *arg,
+		struct thread **out);
+void thread_start(struct thread *t);
 _Noreturn void thread_exit(void *result);
 /* Waits for the end, frees the thread. -EDEADLK: self; -EINVAL: detached. */
 int thread_join(struct thread *t, void **result);
-/* The same; -EINTR when interrupted first, and nothing has happened. */
-int thread_join_interruptible(struct thread *t, void **result);
 int thread_detach(struct thread *t);
 void thread_yield(void);
 
 /* Sleeps until clock_now() >= deadline. */
 void thread_sleep_until(nsec_t deadline);
-/* The same, but -EINTR when interrupted first; else 0. */
-int thread_sleep_interruptible(nsec_t deadline);
 
 /*
  * Ends the thread's interruptible wait, or the next one it begins: until it clears t->interrupted again. Any context;
@@ -95,8 +123,23 @@ void preempt_enable(void);
 /* Called on the way out of a trap with interrupts masked: switches if another thread is due. */
 void sched_preempt(void);
 
-/* Turns the boot flow into the first thread and starts the idle thread. */
+/* The thread's own priority; it runs with a higher one while it holds what others wait for (kernel/pi.h). */
+void thread_set_priority(struct thread *t, unsigned priority);
+/* With which it runs, as of now. */
+static inline unsigned thread_priority(const struct thread *t)
+{
+	return atomic_load_explicit(&t->priority, memory_order_relaxed);
+}
+
+/* Turns the boot flow into the first thread and makes the idle thread of its hart. */
 void sched_init(void);
 
-/* Prints every thread, its state, what it waits for. Any context. */
+/* Makes the idle thread of a further hart, before that is started; the indexes follow one another. 0, -ENOMEM. */
+struct hart;
+int sched_hart_add(struct hart *hart);
+
+/*
+ * Prints every thread, its state and since when, what it waits for, the locks it holds, its backtrace. Any context: it
+ * waits for no lock but the log's, and after log_emergency for none. kernel/report.c.
+ */
 void threads_print(void);

@@ -12,6 +12,7 @@
 
 #include "arch/clock.h"
 #include "arch/trap.h"
+#include "kernel/log.h"
 #include "kernel/sched.h"
 
 static struct spinlock wall_lock = SPINLOCK_INIT("wall clock"); // serialises setting
@@ -31,12 +32,16 @@ enum clock_quality time_quality(void)
 void time_set_wall(uint64_t ns, enum clock_quality quality)
 {
 	unsigned long flags = spin_lock(&wall_lock);
+	enum clock_quality before = time_quality();
+	bool taken = quality == CLOCK_SET || (before != CLOCK_SET && ns > time_wall());
 
-	if (quality >= time_quality()) {
+	if (taken) {
 		atomic_store_explicit(&wall_offset, ns - clock_now(), memory_order_relaxed);
 		atomic_store_explicit(&wall_quality, quality, memory_order_relaxed);
 	}
 	spin_unlock(&wall_lock, flags);
+	if (taken && before == CLOCK_RTC && quality == CLOCK_FS)
+		log_warning("the clock device is behind the newest time on the card, which is taken instead");
 }
 
 void trap_timer(void)

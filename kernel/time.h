@@ -20,5 +20,9 @@ enum clock_quality {
 /* Nanoseconds since 1970-01-01 UTC. Any context. */
 uint64_t time_wall(void);
 enum clock_quality time_quality(void);
-/* Takes the value only if quality is at least that of the present one. */
+/*
+ * Sets the wall clock; the monotonic clock goes on as it was. CLOCK_SET is always taken. What an application set stays,
+ * else CLOCK_FS, and CLOCK_RTC after it, are taken if they are ahead: the clock does not go back from one boot to the
+ * next. Any context.
+ */
 void time_set_wall(uint64_t ns, enum clock_quality quality);

@@ -23,17 +23,31 @@ void waitq_init(struct waitq *wq)
 	list_init(&wq->waiters);
 }
 
+/* By priority, then in order. A priority that changes while its thread waits moves nobody. */
+static void waiter_insert_locked(struct waitq *wq, struct thread *t)
+{
+	struct list_node *at = wq->waiters.prev;
+
+	while (at != &wq->waiters && thread_priority(list_entry(at, struct thread, wait_node)) < thread_priority(t))
+		at = at->prev;
+	list_insert(at, at->next, &t->wait_node);
+}
+
 static int wait_as(enum thread_state state, struct waitq *wq, struct spinlock *lock, unsigned long *flags,
 		   nsec_t deadline)
 {
 	struct thread *self = thread_self();
 
 	assert(self && self->spin_depth == 1 && spin_held(lock) && self->preempt_off == 0);
-	if (deadline != NEVER && deadline <= clock_now())
+	if (deadline != NEVER && deadline <= clock_now()) {
+		self->note = (struct wait_note){0};
 		return -ETIMEDOUT;
-	list_push_back(&wq->waiters, &self->wait_node);
+	}
+	self->note.name = lock->name;
+	waiter_insert_locked(wq, self);
 	sched_block(state, deadline, lock, *flags);
 	*flags = spin_lock(lock);
+	self->note = (struct wait_note){0};
 	if (list_empty(&self->wait_node))
 		return 0;
 	list_remove(&self->wait_node);

@@ -16,7 +16,8 @@
 #include "lib/list.h"
 
 struct waitq {
-	struct list_node waiters; // struct thread.wait_node; guarded by the spinlock that the callers hold
+	struct list_node
+	    waiters; // struct thread.wait_node, highest priority first; guarded by the spinlock that the callers hold
 };
 
 #define WAITQ_INIT(wq)                                                                                                 \
@@ -25,6 +26,17 @@ struct waitq {
 	}
 
 void waitq_init(struct waitq *wq);
+
+/*
+ * What a thread waits for, for reports (kernel/report.c). Who knows more than the name of the queue's spinlock writes
+ * it to its own thread's note before waitq_wait; it is valid for that one wait.
+ */
+struct wait_note {
+	const char *kind;   // "mutex"; NULL: a queue
+	const char *name;   // waitq_wait's: of the spinlock; NULL: not in a queue
+	const void *object; // NULL: the name tells it
+	const void *holder; // address of a pointer to the thread that has it; may be the application's memory
+};
 
 /* Sleeps until woken; the lock is held again on return. Loop on the condition: another thread may have been first. */
 void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags);

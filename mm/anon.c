@@ -10,31 +10,52 @@
 #include <string.h>
 
 #include "mm/reclaim.h"
+#include "mm/shootdown.h"
 #include "mm/vma.h"
+
+/*
+ * What the entry shows is taken away before a frame of its own replaces it, and is gone from all harts then: or one of
+ * them might still read the old page when another has stored into the new one.
+ */
+static enum fault_step make_way_locked(const struct fault *f, struct pt_batch *batch)
+{
+	enum fault_step step = fault_recheck_locked(f);
+	pte_t old = pt_get(f->va);
+	struct page *shown = pte_is_none(old) ? NULL : entry_page(old);
+
+	if (step != FAULT_STEP_DONE || !shown)
+		return step;
+	if (shown != zero_page && !page_is_cached(shown))
+		return FAULT_STEP_AGAIN; // another thread was first
+	pt_exchange(f->va, pte_none());
+	shootdown_add_locked(batch, f->va);
+	if (page_is_cached(shown))
+		shown->mapped--;
+	return step;
+}
 
 enum fault_step anon_install(const struct fault *f, struct page *frame)
 {
 	struct pt_batch batch = PT_BATCH_INIT;
-	unsigned long flags = spin_lock(&space.lock);
-	enum fault_step step = fault_recheck_locked(f);
-	pte_t old = pt_get(f->va);
-	struct page *shown = pte_is_none(old) ? zero_page : entry_page(old);
+	enum fault_step step;
 
-	if (step == FAULT_STEP_DONE && shown != zero_page && !page_is_cached(shown)) {
-		step = FAULT_STEP_AGAIN; // another thread was first
-	} else if (step == FAULT_STEP_DONE) {
-		pt_exchange(f->va, pte_make(page_pa(frame), f->rights));
-		if (page_is_cached(shown))
-			shown->mapped--;
-		if (pte_is_none(old))
+	for (bool joined = false;; joined = true) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		step = make_way_locked(f, &batch);
+		if (!joined)
+			shootdown_join_locked(&batch); // it may have been taken away by somebody else
+		if (step == FAULT_STEP_DONE && batch.count == 0) {
+			pt_exchange(f->va, pte_make(page_pa(frame), f->rights));
 			pt_fence(f->va);
-		else
-			pt_batch_add(&batch, f->va); // nobody may go on reading the page that was shown
-		space.anon_frames++;
-		frame = NULL;
+			space.anon_frames++;
+			frame = NULL;
+		}
+		spin_unlock(&space.lock, flags);
+		if (batch.count == 0)
+			break;
+		shootdown(&batch);
 	}
-	spin_unlock(&space.lock, flags);
-	pt_batch_flush(&batch);
 	if (frame)
 		frame_free(frame);
 	return step;

@@ -13,9 +13,11 @@
 #include <string.h>
 
 #include "mm/pcache_internal.h"
+#include "mm/shootdown.h"
 #include "mm/vma.h"
 
-#define STEP_ENTRIES 64
+#define STEP_ENTRIES 64					   // looked at under one hold of the lock
+#define REMOVED_MAX 1024u				   // frames that may wait for the shootdown
 #define TABLE_SPAN (PAGE_SIZE / sizeof(pte_t) * PAGE_SIZE) // what one leaf table maps
 
 struct page *zero_page;
@@ -42,46 +44,65 @@ bool page_is_cached(const struct page *page)
 	return page->object != NULL;
 }
 
-/* Removes one entry. The page that must be freed once no hart can use it any more, or NULL. */
-static struct page *entry_remove_locked(vaddr_t va, struct pt_batch *batch)
+/* What was taken out of entries and may still be in use through them. */
+struct removed {
+	struct pt_batch batch;
+	struct list_node frames; // struct page.lru: private memory, to be freed
+	size_t count;
+};
+
+/* A page of the cache is its object's affair: whoever frees its frame has joined the shootdown. */
+static void entry_remove_locked(vaddr_t va, struct removed *removed)
 {
 	struct page *page = entry_page(pt_exchange(va, pte_none()));
 
-	pt_batch_add(batch, va);
+	shootdown_add_locked(&removed->batch, va);
 	if (page == zero_page)
-		return NULL;
+		return;
 	if (page_is_cached(page)) {
 		assert(page->mapped > 0);
 		page->mapped--;
-		return NULL;
+		return;
 	}
 	space.anon_frames--;
-	return page;
+	list_push_back(&removed->frames, &page->lru);
+	removed->count++;
+}
+
+static void removed_free(struct removed *removed)
+{
+	struct list_node *node;
+
+	shootdown(&removed->batch);
+	while ((node = list_pop_front(&removed->frames))) {
+		struct page *page = list_entry(node, struct page, lru);
+
+		if (page_unpin_locked(page))
+			frame_free(page);
+	}
+	removed->count = 0;
 }
 
 void entries_remove(vaddr_t from, vaddr_t to)
 {
-	while (from < to) {
-		struct page *freed[STEP_ENTRIES];
-		struct pt_batch batch = PT_BATCH_INIT;
-		unsigned long flags = spin_lock(&space.lock);
-		size_t n = 0;
+	struct removed removed = {.frames = LIST_INIT(removed.frames)};
 
-		for (size_t i = 0; i < STEP_ENTRIES && (from = pt_next(from, to)) < to; i++, from += PAGE_SIZE) {
-			freed[n] = entry_remove_locked(from, &batch);
-			n += freed[n] != NULL;
-		}
+	while (from < to) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		for (size_t i = 0; i < STEP_ENTRIES && (from = pt_next(from, to)) < to; i++, from += PAGE_SIZE)
+			entry_remove_locked(from, &removed);
+		if (from >= to)
+			shootdown_join_locked(&removed.batch);
 		spin_unlock(&space.lock, flags);
-		pt_batch_flush(&batch);
-		for (size_t i = 0; i < n; i++) {
-			if (page_unpin_locked(freed[i]))
-				frame_free(freed[i]);
-		}
+		if (removed.count >= REMOVED_MAX)
+			removed_free(&removed);
 	}
+	removed_free(&removed);
 }
 
 /* Private memory without rights is held; a page of the cache need not be shown at all. */
-static void entry_narrow_locked(vaddr_t va, enum pt_rights keep, struct pt_batch *batch)
+static void entry_narrow_locked(vaddr_t va, enum pt_rights keep, struct removed *removed)
 {
 	pte_t e = pt_get(va);
 	struct page *page = entry_page(e);
@@ -90,50 +111,64 @@ static void entry_narrow_locked(vaddr_t va, enum pt_rights keep, struct pt_batch
 		return;
 	if ((pte_rights(e) & keep) || (page != zero_page && !page_is_cached(page))) {
 		pt_exchange(va, pte_narrow(e, keep));
-		pt_batch_add(batch, va);
+		shootdown_add_locked(&removed->batch, va);
 	} else {
-		entry_remove_locked(va, batch);
+		entry_remove_locked(va, removed);
 	}
 }
 
 void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep)
 {
+	struct removed removed = {.frames = LIST_INIT(removed.frames)};
+
 	while (from < to) {
-		struct pt_batch batch = PT_BATCH_INIT;
 		unsigned long flags = spin_lock(&space.lock);
 
 		for (size_t i = 0; i < STEP_ENTRIES && (from = pt_next(from, to)) < to; i++, from += PAGE_SIZE)
-			entry_narrow_locked(from, keep, &batch);
+			entry_narrow_locked(from, keep, &removed);
+		if (from >= to)
+			shootdown_join_locked(&removed.batch);
 		spin_unlock(&space.lock, flags);
-		pt_batch_flush(&batch);
 	}
+	removed_free(&removed); // of frames there are none
 }
 
-static void table_give(void *table)
+static void *prune_locked(vaddr_t from, vaddr_t to, void *chain)
 {
-	frame_free(pa_to_page(va_to_pa(table)));
+	return pt_prune(align_down(from, TABLE_SPAN), align_up(to, TABLE_SPAN), chain);
 }
 
-static size_t prune_locked(vaddr_t from, vaddr_t to)
+static size_t tables_free(void *chain)
 {
-	return pt_prune(align_down(from, TABLE_SPAN), align_up(to, TABLE_SPAN), table_give);
+	size_t freed = 0;
+
+	pt_pruned_flush(chain);
+	while (chain) {
+		struct page *page = pa_to_page(va_to_pa(chain));
+
+		chain = *(void **)chain;
+		frame_free(page);
+		freed++;
+	}
+	return freed;
 }
 
 void tables_prune(vaddr_t from, vaddr_t to)
 {
 	unsigned long flags = spin_lock(&space.lock);
+	void *chain = prune_locked(from, to, NULL);
 
-	prune_locked(from, to);
 	spin_unlock(&space.lock, flags);
+	tables_free(chain);
 }
 
 size_t tables_prune_all(void)
 {
 	unsigned long flags = spin_lock(&space.lock);
-	size_t freed = 0;
+	void *chain = NULL;
 
 	for (struct vma *vma = vma_next_locked(0); vma; vma = vma_following_locked(vma))
-		freed += prune_locked(vma_start(vma), vma->end);
+		chain = prune_locked(vma_start(vma), vma->end, chain);
 	spin_unlock(&space.lock, flags);
-	return freed;
+	return tables_free(chain);
 }

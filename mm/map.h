@@ -35,6 +35,12 @@ int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole)
 int map_sync(vaddr_t addr, size_t len, bool sync);
 /* mlock, munlock. */
 int map_lock(vaddr_t addr, size_t len, bool lock);
+/*
+ * Faults in all of [addr, addr + len), which must be readable, writable and private, so that accesses to it never fault
+ * until it is unmapped, protected or given up by madvise: nothing takes private pages away. -EINVAL: it is not all
+ * mapped so; -ENOMEM; an I/O error.
+ */
+int map_wire(vaddr_t addr, size_t len);
 /* madvise for what is built: enum map_advice. */
 enum map_advice { MAP_ADV_NORMAL, MAP_ADV_RANDOM, MAP_ADV_SEQUENTIAL, MAP_ADV_WILLNEED, MAP_ADV_DONTNEED };
 int map_advise(vaddr_t addr, size_t len, enum map_advice advice);

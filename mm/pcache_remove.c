@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "mm/pcache_internal.h"
+#include "mm/shootdown.h"
 
 #define REMOVE_STEP 32
 
@@ -36,7 +37,7 @@ static bool remove_step(struct pcache_object *obj, pgidx_t *index, pgidx_t last)
 		gone[n++] = page;
 	}
 	spin_unlock(&obj->lock, flags);
-	pt_batch_flush(&batch);
+	shootdown(&batch);
 	for (size_t i = 0; i < n; i++)
 		pcache_put(gone[i]);
 	if (under_way) {

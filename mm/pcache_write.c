@@ -18,6 +18,7 @@
 #include <errno.h>
 
 #include "mm/pcache_internal.h"
+#include "mm/shootdown.h"
 
 /* The first dirty page at or after *index that is not being written; one that is, is waited for or passed over. */
 static struct page *find_dirty(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, unsigned long *flags)
@@ -76,7 +77,7 @@ size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool w
 	n = run_begin_locked(obj, page, last, run, &batch);
 	spin_unlock(&obj->lock, flags);
 
-	pt_batch_flush(&batch);
+	shootdown(&batch);
 
 	flags = spin_lock(&obj->lock);
 	for (size_t i = 0; i < n; i++) {

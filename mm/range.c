@@ -300,6 +300,37 @@ int populate(vaddr_t start, vaddr_t end)
 	return each_piece(start, end, populate_piece, NULL);
 }
 
+/* A shared page is read-only whenever it is clean. */
+static int wire_piece(const struct piece *piece, void *arg)
+{
+	int error;
+
+	(void)arg;
+	if (vma_is_shared_file(piece->vma) || (piece->prot & (MAP_R | MAP_W)) != (MAP_R | MAP_W))
+		return -EINVAL;
+	for (vaddr_t va = piece->start; va < piece->end; va += PAGE_SIZE) {
+		if (fault_serve(va, FAULT_WRITE, &error) != FAULT_OK)
+			return error ? -error : -ENOMEM;
+	}
+	return 0;
+}
+
+int map_wire(vaddr_t addr, size_t len)
+{
+	vaddr_t start = align_down(addr, PAGE_SIZE);
+	bool mapped;
+
+	if (len > MMAP_MAX)
+		return -EINVAL;
+	len += addr - start;
+	if (!range_is_good(start, &len))
+		return -EINVAL;
+	mutex_lock(&space.change);
+	mapped = range_is_mapped(start, start + len);
+	mutex_unlock(&space.change);
+	return mapped ? each_piece(start, start + len, wire_piece, NULL) : -EINVAL;
+}
+
 /* ---- madvise ---- */
 static int will_need_piece(const struct piece *piece, void *arg)
 {

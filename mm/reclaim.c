@@ -19,6 +19,7 @@
 #include "kernel/thread.h"
 #include "mm/kmalloc.h"
 #include "mm/pcache_internal.h"
+#include "mm/shootdown.h"
 #include "mm/vma.h"
 
 #define BATCH 16
@@ -129,7 +130,7 @@ static bool victim_unmap(const struct victim *v, struct pt_batch *batch, enum lo
 	else if (goes && take_use_locked(v))
 		goes = look == LOOK_ANY;
 	goes = goes && !(v->page->mapped && rmap_locked(v->obj, v->page));
-	if (goes && v->page->mapped)
+	if (goes)
 		rmap_unmap(v->obj, v->page, batch);
 	spin_unlock(&v->obj->lock, flags);
 	return goes;
@@ -161,7 +162,7 @@ static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
 
 	for (size_t i = 0; i < n; i++)
 		goes[i] = victim_unmap(&victims[i], &batch, look);
-	pt_batch_flush(&batch);
+	shootdown(&batch);
 	for (size_t i = 0; i < n; i++)
 		freed += victim_free(&victims[i], goes[i]);
 	atomic_fetch_add_explicit(&cache_counts.evicted, freed, memory_order_relaxed);

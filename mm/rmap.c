@@ -4,13 +4,14 @@
 /*
  * From a page of the cache to the page-table entries that show it: each mapping of its object is asked for the one
  * address where it would be. Called with the page lock held, which keeps new entries for the page out; takes the
- * address space's lock inside. Entries that are removed or narrowed go into the caller's batch, which is flushed once
- * no spinlock is held. Never sleeps.
+ * address space's lock inside. Entries that are removed or narrowed go into the caller's batch, which is shot down once
+ * no spinlock is held; so do those that others removed or narrowed and have not shot down yet. Never sleeps.
  */
 
 #include <assert.h>
 
 #include "mm/pcache_internal.h"
+#include "mm/shootdown.h"
 #include "mm/vma.h"
 
 #define COPIES_MAX 32 // removed in one step
@@ -39,8 +40,9 @@ void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *
 		/* Fails only if A or D changed in between, which the comparison leaves out: so it does not fail. */
 		if (!pt_replace(va, e, pte_narrow(e, PT_R | PT_X)))
 			assert(!"an entry changed under the address space's lock");
-		pt_batch_add(batch, va);
+		shootdown_add_locked(batch, va);
 	}
+	shootdown_join_locked(batch);
 	spin_unlock(&space.lock, flags);
 }
 
@@ -57,9 +59,10 @@ void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *b
 			continue;
 		pt_exchange(va, pte_none());
 		page->mapped--;
-		pt_batch_add(batch, va);
+		shootdown_add_locked(batch, va);
 	}
 	assert(page->mapped == 0);
+	shootdown_join_locked(batch);
 	spin_unlock(&space.lock, flags);
 }
 
@@ -139,7 +142,7 @@ static size_t copies_take_locked(vaddr_t from, vaddr_t to, struct page **freed, 
 		if (page_is_cached(page))
 			continue;
 		pt_exchange(va, pte_none());
-		pt_batch_add(batch, va);
+		shootdown_add_locked(batch, va);
 		freed[n++] = page;
 		space.anon_frames--;
 	}
@@ -163,8 +166,9 @@ bool rmap_remove_copies(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 				       vma_start(vma) + (min_of(last, end - 1) - vma->pgoff + 1) * PAGE_SIZE, freed, n,
 				       &batch);
 	}
+	shootdown_join_locked(&batch);
 	spin_unlock(&space.lock, flags);
-	pt_batch_flush(&batch);
+	shootdown(&batch);
 	for (size_t i = 0; i < n; i++) {
 		if (page_unpin_locked(freed[i]))
 			frame_free(freed[i]);

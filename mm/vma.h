@@ -49,6 +49,7 @@ struct space {
 	size_t committed;   // pages promised to private writable memory
 	size_t locked;	    // pages of locked mappings
 	size_t anon_frames; // frames that private memory has
+	unsigned unflushed; // batches with changed entries that some hart may still use (mm/shootdown.h)
 	vaddr_t cursor;	    // where the search for a gap begins
 	vaddr_t heap_end;   // map_sbrk
 };

@@ -3,13 +3,15 @@
 
 /*
  * Clocks and sleeping. CLOCK_REALTIME is kernel/time.h's wall clock; all others count from the start and never step.
- * A signal that is handled ends a sleep. An absolute deadline on CLOCK_REALTIME is turned into a monotonic one when the
- * call is made: setting the clock meanwhile does not move it.
+ * Sleeps are cancellation points, end when a signal is handled, and last to the nanosecond that the clock has. Who
+ * waits for a time of CLOCK_REALTIME is woken to look anew when the clock is set.
  */
 
 #include "posix/clock.h"
 
+#include <cairn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/time.h>
 #include <time.h>
@@ -19,7 +21,9 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "posix/call.h"
+#include "posix/futex.h"
 #include "posix/result.h"
+#include "posix/thread.h"
 
 #define RESOLUTION_NS 1000 // the coarsest counter among the boards, 1 MHz
 
@@ -44,9 +48,21 @@ static bool timespec_to(const struct timespec *ts, uint64_t *ns)
 	return true;
 }
 
-int clock_deadline(clockid_t clock, const struct timespec *ts, nsec_t *deadline)
+nsec_t deadline_now(const struct deadline *deadline)
 {
-	uint64_t ns, wall, now;
+	uint64_t now, wall, ns = deadline->ns;
+
+	if (!deadline->wall)
+		return ns;
+	now = clock_now();
+	wall = time_wall();
+	ns = ns > wall ? ns - wall : 0;
+	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
+}
+
+int clock_deadline(clockid_t clock, const struct timespec *ts, struct deadline *deadline)
+{
+	uint64_t ns;
 
 	if (clock != CLOCK_REALTIME && !clock_is_monotonic(clock))
 		return EINVAL;
@@ -54,14 +70,7 @@ int clock_deadline(clockid_t clock, const struct timespec *ts, nsec_t *deadline)
 		ns = 0;
 	else if (!timespec_to(ts, &ns))
 		return EINVAL;
-	if (clock == CLOCK_REALTIME) {
-		now = clock_now();
-		wall = time_wall();
-		ns = ns > wall ? ns - wall : 0;
-		if (__builtin_add_overflow(ns, now, &ns))
-			ns = UINT64_MAX;
-	}
-	*deadline = ns;
+	*deadline = (struct deadline){.wall = clock == CLOCK_REALTIME, .ns = ns};
 	return 0;
 }
 
@@ -87,6 +96,14 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 	return 0;
 }
 
+int timespec_get(struct timespec *ts, int base)
+{
+	if (base != TIME_UTC)
+		return 0;
+	*ts = timespec_from(time_wall());
+	return base;
+}
+
 int clock_getres(clockid_t clock, struct timespec *ts)
 {
 	if (clock != CLOCK_REALTIME && !clock_is_monotonic(clock))
@@ -100,10 +117,36 @@ int clock_settime(clockid_t clock, const struct timespec *ts)
 {
 	uint64_t ns;
 
-	if (clock != CLOCK_REALTIME || !timespec_to(ts, &ns))
+	if (clock != CLOCK_REALTIME || !timespec_to(ts, &ns) || ns > INT64_MAX)
 		return (int)result_posix(-EINVAL);
 	time_set_wall(ns, CLOCK_SET);
+	futex_clock_set();
 	return 0;
+}
+
+int settimeofday(const struct timeval *tv, const struct timezone *zone)
+{
+	struct timespec ts;
+
+	(void)zone;
+	if (!tv)
+		return 0;
+	if (tv->tv_usec < 0 || tv->tv_usec >= 1000000)
+		return (int)result_posix(-EINVAL);
+	ts = (struct timespec){.tv_sec = tv->tv_sec, .tv_nsec = tv->tv_usec * 1000};
+	return clock_settime(CLOCK_REALTIME, &ts);
+}
+
+enum cairn_clock cairn_clock_source(void)
+{
+	static const enum cairn_clock sources[] = {
+	    [CLOCK_UNSET] = CAIRN_CLOCK_UNSET,
+	    [CLOCK_FS] = CAIRN_CLOCK_CARD,
+	    [CLOCK_RTC] = CAIRN_CLOCK_DEVICE,
+	    [CLOCK_SET] = CAIRN_CLOCK_SET,
+	};
+
+	return sources[time_quality()];
 }
 
 int gettimeofday(struct timeval *restrict tv, void *restrict zone)
@@ -126,39 +169,44 @@ time_t time(time_t *out)
 }
 
 /* 0, or EINTR: a handler of a signal has run, SA_RESTART or not. */
-static int sleep_until(nsec_t deadline)
+static int sleep_until(const struct deadline *deadline)
 {
-	enum signal_outcome outcome;
-	struct thread *caller;
-	int err;
+	const struct posix_thread *self = posix_self();
+	const unsigned handled = self->handled;
+	const struct wait_note what = {.kind = "sleep"};
+	const uint32_t word = 0; // nobody else knows it
 
-	do {
-		caller = call_begin();
-		err = thread_sleep_interruptible(deadline);
-		outcome = call_end(caller);
-	} while (err == -EINTR && outcome == SIGNAL_NONE);
-	return -err;
+	pthread_testcancel();
+	while (clock_now() < deadline_now(deadline)) {
+		if (futex_wait_cancel(&word, 0, deadline, &what) == -EINTR)
+			pthread_testcancel();
+		if (self->handled != handled)
+			return EINTR;
+	}
+	return 0;
 }
 
-/* *rest is what an interrupted sleep lacks, 0 otherwise. */
+/* The same; *rest is what an interrupted sleep lacks. */
 static int sleep_for(uint64_t ns, uint64_t *rest)
 {
-	nsec_t start = clock_now(), deadline = ns > UINT64_MAX - start ? UINT64_MAX : start + ns, now;
-	int err = sleep_until(deadline);
+	nsec_t start = clock_now();
+	struct deadline deadline = {.ns = ns > UINT64_MAX - start ? UINT64_MAX : start + ns};
+	int err = sleep_until(&deadline);
+	nsec_t now = clock_now();
 
-	now = clock_now();
-	*rest = err && now < deadline ? deadline - now : 0;
+	*rest = now < deadline.ns ? deadline.ns - now : 0;
 	return err;
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *rest)
 {
+	struct deadline deadline;
 	uint64_t ns, left;
 	int err;
 
 	if (flags & TIMER_ABSTIME) {
-		err = clock_deadline(clock, request, &ns);
-		return err ? err : sleep_until(ns);
+		err = clock_deadline(clock, request, &deadline);
+		return err ? err : sleep_until(&deadline);
 	}
 	if ((clock != CLOCK_REALTIME && !clock_is_monotonic(clock)) || !timespec_to(request, &ns))
 		return EINVAL;
@@ -190,6 +238,9 @@ unsigned sleep(unsigned seconds)
 
 int sched_yield(void)
 {
+	struct thread *caller = call_begin();
+
 	thread_yield();
+	(void)call_end(caller); // nothing to start again
 	return 0;
 }

@@ -3,12 +3,14 @@
 
 /*
  * POSIX's file calls over fs/fs.h. Thin: what a call means is decided there. Structures for the application are filled
- * on the stack and copied, so that a bad pointer is EFAULT. All may sleep.
+ * on the stack and copied, so that a bad pointer is EFAULT. Those that POSIX says so of are cancellation points: a
+ * request that comes later waits until the call, which the card answers soon, has returned. All may sleep.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +28,7 @@ int open(const char *path, int flags, ...)
 	mode_t mode = 0;
 	va_list ap;
 
+	pthread_testcancel();
 	if (flags & O_CREAT) {
 		va_start(ap, flags);
 		mode = va_arg(ap, mode_t);
@@ -36,31 +39,37 @@ int open(const char *path, int flags, ...)
 
 int creat(const char *path, mode_t mode)
 {
+	pthread_testcancel();
 	return (int)result_posix(KERNEL_CALL(fs_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode)));
 }
 
 int close(int fd)
 {
+	pthread_testcancel();
 	return (int)result_posix(KERNEL_CALL(fs_close(fd)));
 }
 
 ssize_t read(int fd, void *buf, size_t n)
 {
+	pthread_testcancel();
 	return result_posix(KERNEL_CALL_RESTART(fs_read(fd, buf, n)));
 }
 
 ssize_t write(int fd, const void *buf, size_t n)
 {
+	pthread_testcancel();
 	return result_posix(KERNEL_CALL(fs_write(fd, buf, n)));
 }
 
 ssize_t pread(int fd, void *buf, size_t n, off_t offset)
 {
+	pthread_testcancel();
 	return result_posix(KERNEL_CALL(fs_pread(fd, buf, n, offset)));
 }
 
 ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset)
 {
+	pthread_testcancel();
 	return result_posix(KERNEL_CALL(fs_pwrite(fd, buf, n, offset)));
 }
 
@@ -98,11 +107,13 @@ int posix_fallocate(int fd, off_t offset, off_t len)
 
 int fsync(int fd)
 {
+	pthread_testcancel();
 	return (int)result_posix(KERNEL_CALL(fs_fsync(fd, false)));
 }
 
 int fdatasync(int fd)
 {
+	pthread_testcancel();
 	return (int)result_posix(KERNEL_CALL(fs_fsync(fd, true)));
 }
 

@@ -79,11 +79,13 @@
 #define sigtimedwait cairn_sigtimedwait
 #define sigwait cairn_sigwait
 #define sigwaitinfo cairn_sigwaitinfo
+#define settimeofday cairn_settimeofday
 #define sleep cairn_sleep
 #define stat(...) cairn_stat(__VA_ARGS__)
 #define statvfs(...) cairn_statvfs(__VA_ARGS__)
 #define sync cairn_sync
 #define time(...) cairn_time(__VA_ARGS__)
+#define timespec_get cairn_timespec_get
 #define truncate cairn_truncate
 #define unlink cairn_unlink
 #define usleep cairn_usleep
@@ -94,6 +96,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -103,25 +106,49 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
 #define pthread_attr_t cairn_pthread_attr_t
+#define pthread_barrier_t cairn_pthread_barrier_t
+#define pthread_barrierattr_t cairn_pthread_barrierattr_t
 #define pthread_cond_t cairn_pthread_cond_t
 #define pthread_condattr_t cairn_pthread_condattr_t
 #define pthread_key_t cairn_pthread_key_t
 #define pthread_mutex_t cairn_pthread_mutex_t
 #define pthread_mutexattr_t cairn_pthread_mutexattr_t
 #define pthread_once_t cairn_pthread_once_t
+#define pthread_rwlock_t cairn_pthread_rwlock_t
+#define pthread_rwlockattr_t cairn_pthread_rwlockattr_t
+#define pthread_spinlock_t cairn_pthread_spinlock_t
 #define pthread_t cairn_pthread_t
+#define sem_t cairn_sem_t
 
+#define _pthread_cleanup_pop cairn__pthread_cleanup_pop
+#define _pthread_cleanup_push cairn__pthread_cleanup_push
 #define pthread_attr_destroy cairn_pthread_attr_destroy
 #define pthread_attr_getdetachstate cairn_pthread_attr_getdetachstate
+#define pthread_attr_getguardsize cairn_pthread_attr_getguardsize
+#define pthread_attr_getname_np cairn_pthread_attr_getname_np
+#define pthread_attr_getstack cairn_pthread_attr_getstack
 #define pthread_attr_getstacksize cairn_pthread_attr_getstacksize
 #define pthread_attr_init cairn_pthread_attr_init
 #define pthread_attr_setdetachstate cairn_pthread_attr_setdetachstate
+#define pthread_attr_setguardsize cairn_pthread_attr_setguardsize
+#define pthread_attr_setname_np cairn_pthread_attr_setname_np
+#define pthread_attr_setstack cairn_pthread_attr_setstack
 #define pthread_attr_setstacksize cairn_pthread_attr_setstacksize
+#define pthread_barrier_destroy cairn_pthread_barrier_destroy
+#define pthread_barrier_init cairn_pthread_barrier_init
+#define pthread_barrier_wait cairn_pthread_barrier_wait
+#define pthread_barrierattr_destroy cairn_pthread_barrierattr_destroy
+#define pthread_barrierattr_getpshared cairn_pthread_barrierattr_getpshared
+#define pthread_barrierattr_init cairn_pthread_barrierattr_init
+#define pthread_barrierattr_setpshared cairn_pthread_barrierattr_setpshared
+#define pthread_cancel cairn_pthread_cancel
 #define pthread_cond_broadcast cairn_pthread_cond_broadcast
+#define pthread_cond_clockwait cairn_pthread_cond_clockwait
 #define pthread_cond_destroy cairn_pthread_cond_destroy
 #define pthread_cond_init cairn_pthread_cond_init
 #define pthread_cond_signal cairn_pthread_cond_signal
@@ -129,18 +156,22 @@
 #define pthread_cond_wait cairn_pthread_cond_wait
 #define pthread_condattr_destroy cairn_pthread_condattr_destroy
 #define pthread_condattr_getclock cairn_pthread_condattr_getclock
+#define pthread_condattr_getpshared cairn_pthread_condattr_getpshared
 #define pthread_condattr_init cairn_pthread_condattr_init
 #define pthread_condattr_setclock cairn_pthread_condattr_setclock
+#define pthread_condattr_setpshared cairn_pthread_condattr_setpshared
 #define pthread_create cairn_pthread_create
 #define pthread_detach cairn_pthread_detach
 #define pthread_equal cairn_pthread_equal
 #define pthread_exit cairn_pthread_exit
+#define pthread_getattr_np cairn_pthread_getattr_np
 #define pthread_getname_np cairn_pthread_getname_np
 #define pthread_getspecific cairn_pthread_getspecific
 #define pthread_join cairn_pthread_join
 #define pthread_key_create cairn_pthread_key_create
 #define pthread_key_delete cairn_pthread_key_delete
 #define pthread_kill cairn_pthread_kill
+#define pthread_mutex_clocklock cairn_pthread_mutex_clocklock
 #define pthread_mutex_destroy cairn_pthread_mutex_destroy
 #define pthread_mutex_init cairn_pthread_mutex_init
 #define pthread_mutex_lock cairn_pthread_mutex_lock
@@ -148,27 +179,123 @@
 #define pthread_mutex_trylock cairn_pthread_mutex_trylock
 #define pthread_mutex_unlock cairn_pthread_mutex_unlock
 #define pthread_mutexattr_destroy cairn_pthread_mutexattr_destroy
+#define pthread_mutexattr_getpshared cairn_pthread_mutexattr_getpshared
 #define pthread_mutexattr_gettype cairn_pthread_mutexattr_gettype
 #define pthread_mutexattr_init cairn_pthread_mutexattr_init
+#define pthread_mutexattr_setpshared cairn_pthread_mutexattr_setpshared
 #define pthread_mutexattr_settype cairn_pthread_mutexattr_settype
 #define pthread_once cairn_pthread_once
+#define pthread_rwlock_clockrdlock cairn_pthread_rwlock_clockrdlock
+#define pthread_rwlock_clockwrlock cairn_pthread_rwlock_clockwrlock
+#define pthread_rwlock_destroy cairn_pthread_rwlock_destroy
+#define pthread_rwlock_init cairn_pthread_rwlock_init
+#define pthread_rwlock_rdlock cairn_pthread_rwlock_rdlock
+#define pthread_rwlock_timedrdlock cairn_pthread_rwlock_timedrdlock
+#define pthread_rwlock_timedwrlock cairn_pthread_rwlock_timedwrlock
+#define pthread_rwlock_tryrdlock cairn_pthread_rwlock_tryrdlock
+#define pthread_rwlock_trywrlock cairn_pthread_rwlock_trywrlock
+#define pthread_rwlock_unlock cairn_pthread_rwlock_unlock
+#define pthread_rwlock_wrlock cairn_pthread_rwlock_wrlock
+#define pthread_rwlockattr_destroy cairn_pthread_rwlockattr_destroy
+#define pthread_rwlockattr_getpshared cairn_pthread_rwlockattr_getpshared
+#define pthread_rwlockattr_init cairn_pthread_rwlockattr_init
+#define pthread_rwlockattr_setpshared cairn_pthread_rwlockattr_setpshared
 #define pthread_self cairn_pthread_self
+#define pthread_setcancelstate cairn_pthread_setcancelstate
+#define pthread_setcanceltype cairn_pthread_setcanceltype
 #define pthread_setname_np cairn_pthread_setname_np
 #define pthread_setspecific cairn_pthread_setspecific
 #define pthread_sigmask cairn_pthread_sigmask
+#define pthread_spin_destroy cairn_pthread_spin_destroy
+#define pthread_spin_init cairn_pthread_spin_init
+#define pthread_spin_lock cairn_pthread_spin_lock
+#define pthread_spin_trylock cairn_pthread_spin_trylock
+#define pthread_spin_unlock cairn_pthread_spin_unlock
+#define pthread_testcancel cairn_pthread_testcancel
+#define sem_clockwait cairn_sem_clockwait
+#define sem_destroy cairn_sem_destroy
+#define sem_getvalue cairn_sem_getvalue
+#define sem_init cairn_sem_init
+#define sem_post cairn_sem_post
+#define sem_timedwait cairn_sem_timedwait
+#define sem_trywait cairn_sem_trywait
+#define sem_wait cairn_sem_wait
 
+#define call_once cairn_call_once
+#define cnd_broadcast cairn_cnd_broadcast
+#define cnd_destroy cairn_cnd_destroy
+#define cnd_init cairn_cnd_init
+#define cnd_signal cairn_cnd_signal
+#define cnd_t cairn_cnd_t
+#define cnd_timedwait cairn_cnd_timedwait
+#define cnd_wait cairn_cnd_wait
+#define mtx_destroy cairn_mtx_destroy
+#define mtx_init cairn_mtx_init
+#define mtx_lock cairn_mtx_lock
+#define mtx_plain cairn_mtx_plain
+#define mtx_recursive cairn_mtx_recursive
+#define mtx_t cairn_mtx_t
+#define mtx_timed cairn_mtx_timed
+#define mtx_timedlock cairn_mtx_timedlock
+#define mtx_trylock cairn_mtx_trylock
+#define mtx_unlock cairn_mtx_unlock
+#define once_flag cairn_once_flag
+#define thrd_busy cairn_thrd_busy
+#define thrd_create cairn_thrd_create
+#define thrd_current cairn_thrd_current
+#define thrd_detach cairn_thrd_detach
+#define thrd_equal cairn_thrd_equal
+#define thrd_error cairn_thrd_error
+#define thrd_exit cairn_thrd_exit
+#define thrd_join cairn_thrd_join
+#define thrd_nomem cairn_thrd_nomem
+#define thrd_sleep cairn_thrd_sleep
+#define thrd_start_t cairn_thrd_start_t
+#define thrd_success cairn_thrd_success
+#define thrd_t cairn_thrd_t
+#define thrd_timedout cairn_thrd_timedout
+#define thrd_yield cairn_thrd_yield
+#define tss_create cairn_tss_create
+#define tss_delete cairn_tss_delete
+#define tss_dtor_t cairn_tss_dtor_t
+#define tss_get cairn_tss_get
+#define tss_set cairn_tss_set
+#define tss_t cairn_tss_t
+
+#undef ONCE_FLAG_INIT
+#undef PTHREAD_BARRIER_SERIAL_THREAD
+#undef PTHREAD_CANCELED
+#undef PTHREAD_CANCEL_ASYNCHRONOUS
+#undef PTHREAD_CANCEL_DEFERRED
+#undef PTHREAD_CANCEL_DISABLE
+#undef PTHREAD_CANCEL_ENABLE
 #undef PTHREAD_COND_INITIALIZER
 #undef PTHREAD_CREATE_DETACHED
 #undef PTHREAD_CREATE_JOINABLE
 #undef PTHREAD_DESTRUCTOR_ITERATIONS
+#undef PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP
 #undef PTHREAD_KEYS_MAX
+#undef PTHREAD_MUTEX_DEFAULT
+#undef PTHREAD_MUTEX_ERRORCHECK
 #undef PTHREAD_MUTEX_INITIALIZER
+#undef PTHREAD_MUTEX_NORMAL
+#undef PTHREAD_MUTEX_RECURSIVE
 #undef PTHREAD_ONCE_INIT
+#undef PTHREAD_PROCESS_PRIVATE
+#undef PTHREAD_PROCESS_SHARED
 #undef PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP
+#undef PTHREAD_RWLOCK_INITIALIZER
 #undef PTHREAD_STACK_MIN
+#undef SEM_VALUE_MAX
+#undef TSS_DTOR_ITERATIONS
+#undef pthread_cleanup_pop
+#undef pthread_cleanup_push
+#undef thread_local
 
 #include "posix/include/pthread.h"
 #include "posix/include/setjmp.h"
 
 int pthread_kill(pthread_t thread, int sig);
 int pthread_sigmask(int how, const sigset_t *__restrict set, sigset_t *__restrict old);
+#include "posix/include/semaphore.h"
+#include "posix/include/threads.h"

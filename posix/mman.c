@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "fs/fs.h"
@@ -139,6 +140,7 @@ int msync(void *addr, size_t len, int flags)
 {
 	int err = range_check(addr, &len);
 
+	pthread_testcancel();
 	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		err = -EINVAL;
 	if (!err && len)

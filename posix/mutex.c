@@ -3,7 +3,8 @@
 
 /*
  * Mutexes over futexes: the word is 0 free, 1 held, 2 held and perhaps waited for, so a lock nobody waits for is taken
- * and given up by one atomic operation and no call. May sleep; calls return a positive error number.
+ * and given up by one atomic operation and no call. Every kind knows its owner, so that unlocking what one does not
+ * hold is EPERM. May sleep; calls return a positive error number.
  */
 
 #include <errno.h>
@@ -19,7 +20,7 @@ enum { FREE, HELD, CONTENDED };
 
 int pthread_mutexattr_init(pthread_mutexattr_t *attr)
 {
-	attr->type = PTHREAD_MUTEX_DEFAULT;
+	*attr = (pthread_mutexattr_t){.type = PTHREAD_MUTEX_DEFAULT, .shared = PTHREAD_PROCESS_PRIVATE};
 	return 0;
 }
 
@@ -63,12 +64,13 @@ static bool word_try(pthread_mutex_t *m)
 }
 
 /* 0 or -ETIMEDOUT. Whoever has waited takes the lock as contended, since it cannot know whether others still wait. */
-static int word_wait(pthread_mutex_t *m, nsec_t deadline)
+static int word_wait(pthread_mutex_t *m, const struct deadline *deadline)
 {
+	const struct wait_note what = {.kind = "pthread mutex", .object = m, .holder = &m->owner};
 	int err = 0;
 
 	while (__atomic_exchange_n(&m->state, CONTENDED, __ATOMIC_ACQUIRE) != FREE) {
-		err = futex_wait(&m->state, CONTENDED, deadline);
+		err = futex_wait(&m->state, CONTENDED, deadline, &what);
 		if (err == -ETIMEDOUT)
 			return err;
 	}
@@ -88,7 +90,7 @@ static int relock(pthread_mutex_t *m)
 	return 0;
 }
 
-static int lock_until(pthread_mutex_t *m, nsec_t deadline)
+static int lock_until(pthread_mutex_t *m, const struct deadline *deadline)
 {
 	int err = relock(m);
 
@@ -102,7 +104,7 @@ static int lock_until(pthread_mutex_t *m, nsec_t deadline)
 
 int pthread_mutex_lock(pthread_mutex_t *m)
 {
-	return lock_until(m, UINT64_MAX);
+	return lock_until(m, NULL);
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *m)
@@ -117,28 +119,33 @@ int pthread_mutex_trylock(pthread_mutex_t *m)
 	return 0;
 }
 
-int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *restrict ts)
+/* The time is not looked at when there is no need to wait. */
+int pthread_mutex_clocklock(pthread_mutex_t *restrict m, clockid_t clock, const struct timespec *restrict ts)
 {
-	nsec_t deadline;
-	int err = relock(m);
+	struct deadline deadline;
+	int err = pthread_mutex_trylock(m);
 
+	if (err != EBUSY)
+		return err;
+	err = relock(m);
 	if (err >= 0)
 		return err;
-	if (pthread_mutex_trylock(m) == 0)
-		return 0;
-	err = clock_deadline(CLOCK_REALTIME, ts, &deadline);
-	return err ? err : lock_until(m, deadline);
+	err = clock_deadline(clock, ts, &deadline);
+	return err ? err : lock_until(m, &deadline);
+}
+
+int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *restrict ts)
+{
+	return pthread_mutex_clocklock(m, CLOCK_REALTIME, ts);
 }
 
 int pthread_mutex_unlock(pthread_mutex_t *m)
 {
-	if (m->type != PTHREAD_MUTEX_NORMAL) {
-		if (__atomic_load_n(&m->owner, __ATOMIC_RELAXED) != thread_self())
-			return EPERM;
-		if (m->depth > 0) {
-			m->depth--;
-			return 0;
-		}
+	if (__atomic_load_n(&m->owner, __ATOMIC_RELAXED) != thread_self())
+		return EPERM;
+	if (m->depth > 0) {
+		m->depth--;
+		return 0;
 	}
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	/* Release pairs with the acquire in word_try and word_wait. After it the mutex may be gone: only its address

@@ -27,7 +27,7 @@ static void interrupt_key(void)
 
 void process_begin(void)
 {
-	posix_first_thread();
+	signal_thread_add(posix_self());
 	console_set_interrupt(interrupt_key);
 }
 

@@ -2,131 +2,297 @@
 // Copyright the cairn authors
 
 /*
- * POSIX threads over the kernel's: pthread_t is the kernel's thread. The process ends, with status 0, when the last
- * thread that is an application's has ended by pthread_exit or by returning; main's thread counts as one.
+ * POSIX threads over the kernel's: pthread_t is the kernel's thread, and a tree holds those that have one and have not
+ * been joined, so a stale handle gives ESRCH (until its address is a new thread's). A record belongs to the thread
+ * until that has ended, then to whoever joins or detaches it; who is detached frees it itself. The process ends, with
+ * status 0, when the last thread that is an application's has ended by pthread_exit or by returning; main's thread
+ * counts as one. Calls return a positive error number; creating, joining and ending may sleep.
  */
 
 #include <pthread.h>
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/hart.h"
-#include "kernel/thread.h"
+#include "arch/page.h"
+#include "arch/uaccess.h"
 #include "mm/kmalloc.h"
+#include "mm/map.h"
 #include "posix/call.h"
+#include "posix/futex.h"
 #include "posix/keys.h"
 #include "posix/thread.h"
 
-#define STACK_SIZE_DEFAULT (256 * 1024)
+static struct {
+	struct spinlock lock; // guards the tree, and the fields of struct posix_thread that say so
+	struct tree tree;
+} registry = {.lock = SPINLOCK_INIT("pthreads")};
 
-/* What a thread begins with, and what posix/ keeps of it. Belongs to the thread and, until it is made, its maker. */
-struct start {
-	struct posix_thread posix;
-	atomic_uint owners;
-	void *(*function)(void *);
-	void *arg;
-};
+static atomic_uint live_threads = 1; // of the application's that have not ended; main's is the first
 
-static struct start first = {.owners = 2}; // never freed
-static atomic_uint live_threads = 1;
+static _Thread_local struct posix_thread adopted_record;
 
-static void start_put(struct start *start)
+static void record_init(struct posix_thread *p, struct thread *t)
 {
-	/* What one owner wrote is seen by the other, which frees. */
-	if (atomic_fetch_sub_explicit(&start->owners, 1, memory_order_acq_rel) == 1)
-		kfree(start);
+	p->thread = t;
+	p->handle_node.key = (vaddr_t)t;
+	p->cancel_state = PTHREAD_CANCEL_ENABLE;
+	p->cancel_type = PTHREAD_CANCEL_DEFERRED;
+	spin_init(&p->wait_lock, "cancellation");
 }
 
-void posix_first_thread(void)
+/* main's thread, and those of the kernel that call handlers of the application's. */
+static struct posix_thread *adopt(struct thread *t)
 {
-	signal_thread_add(&first.posix);
-	first.posix.thread = thread_self();
-	thread_self()->posix = &first.posix;
+	struct posix_thread *p = &adopted_record;
+	unsigned long flags;
+
+	record_init(p, t);
+	p->adopted = true;
+	flags = spin_lock(&registry.lock);
+	tree_insert(&registry.tree, &p->handle_node);
+	spin_unlock(&registry.lock, flags);
+	t->posix = p;
+	return p;
+}
+
+struct posix_thread *posix_self(void)
+{
+	struct thread *t = thread_self();
+
+	return t->posix ? t->posix : adopt(t);
+}
+
+/* NULL: no thread, or one that was joined or has ended detached. */
+static struct posix_thread *find_locked(pthread_t thread)
+{
+	struct tree_node *node = tree_floor(&registry.tree, (vaddr_t)thread);
+
+	return node && node->key == (vaddr_t)thread ? tree_entry(node, struct posix_thread, handle_node) : NULL;
+}
+
+/* ---- creation and end ---- */
+
+static void *thread_main(void *arg)
+{
+	struct posix_thread *self = arg;
+
+	(void)call_end(call_begin()); // for signals that came before it ran
+	pthread_exit(self->function(self->arg));
+}
+
+/* 0, EINVAL, or EAGAIN: no memory. */
+static int stack_of(const pthread_attr_t *attr, struct thread_stack *out)
+{
+	vaddr_t base = (vaddr_t)attr->stack;
+	uint32_t word;
+	int err = 0;
+
+	*out = (struct thread_stack){base, attr->stack_size, attr->guard_size};
+	if (!base)
+		return 0;
+	if (base < MMAP_MAX)
+		err = map_wire(base, attr->stack_size);
+	else if (!uaccess_peek32(attr->stack, &word) || !uaccess_peek32((char *)attr->stack + out->size - 4, &word))
+		err = -EINVAL;
+	return err == -ENOMEM ? EAGAIN : err ? EINVAL : 0;
+}
+
+static int create(const pthread_attr_t *attr, void *(*function)(void *), void *arg, struct thread **out)
+{
+	struct posix_thread *p;
+	struct thread_stack stack;
+	struct thread *t;
+	unsigned long flags;
+	int err = stack_of(attr, &stack);
+
+	if (err)
+		return err;
+	p = kzalloc(sizeof(*p));
+	if (!p)
+		return EAGAIN;
+	if (thread_make(attr->name, &stack, thread_main, p, &t)) {
+		kfree(p);
+		return EAGAIN;
+	}
+	record_init(p, t);
+	p->function = function;
+	p->arg = arg;
+	p->detached = attr->detach_state == PTHREAD_CREATE_DETACHED;
+	t->posix = p;
+	signal_thread_add(p);
+	flags = spin_lock(&registry.lock);
+	tree_insert(&registry.tree, &p->handle_node);
+	spin_unlock(&registry.lock, flags);
+	atomic_fetch_add_explicit(&live_threads, 1, memory_order_relaxed);
+	*out = t;
+	thread_start(t);
+	return 0;
+}
+
+int pthread_create(pthread_t *restrict out, const pthread_attr_t *restrict attr, void *(*function)(void *),
+		   void *restrict arg)
+{
+	pthread_attr_t copy;
+	struct thread *t;
+	int err = 0;
+
+	if (attr)
+		copy = *attr;
+	else
+		err = pthread_attr_init(&copy);
+	if (!err)
+		err = KERNEL_CALL(create(&copy, function, arg, &t));
+	if (!err)
+		*out = t;
+	return err;
+}
+
+/* The record is no longer the calling thread's. */
+static void record_leave(struct posix_thread *self, void *value)
+{
+	struct thread *t = self->thread;
+	unsigned long flags = spin_lock(&registry.lock);
+	bool detached = self->detached;
+
+	self->result = value;
+	t->posix = NULL;
+	if (detached)
+		tree_remove(&registry.tree, &self->handle_node);
+	else
+		__atomic_store_n(&self->ended, 1, __ATOMIC_RELEASE); // pairs with the acquire in join_wait
+	spin_unlock(&registry.lock, flags);
+	if (!detached) {
+		futex_wake(&self->ended, FUTEX_ALL); // of which only the address is used
+		return;
+	}
+	if (!self->adopted)
+		kfree(self);
+	(void)thread_detach(t); // once a thread, and only here: cannot fail
 }
 
 void pthread_exit(void *value)
 {
 	struct posix_thread *self = posix_self();
 
+	self->cancel_state = PTHREAD_CANCEL_DISABLE;
+	cleanup_run_all(self);
 	keys_destroy();
-	if (atomic_fetch_sub(&live_threads, 1) == 1)
+	if (atomic_fetch_sub_explicit(&live_threads, 1, memory_order_acq_rel) == 1)
 		exit(0);
 	(void)call_begin(); // for good
 	signal_thread_remove(self);
-	thread_self()->posix = NULL;
-	start_put(container_of(self, struct start, posix));
+	record_leave(self, value);
 	thread_exit(value);
 }
 
-static void *thread_main(void *arg)
+/* ---- joining and detaching ---- */
+
+/* Makes the calling thread the one that joins. */
+static int join_claim(pthread_t thread, struct posix_thread *self, struct posix_thread **out)
 {
-	struct start *start = arg;
+	unsigned long flags = spin_lock(&registry.lock);
+	struct posix_thread *p = find_locked(thread);
+	int err = p ? 0 : ESRCH;
 
-	thread_self()->posix = &start->posix;
-	pthread_exit(start->function(start->arg));
-}
-
-static int create(void *(*function)(void *), void *arg, size_t stack_size, bool detached, struct thread **out)
-{
-	struct start *start = kmalloc(sizeof(*start));
-	int err;
-
-	if (!start)
-		return EAGAIN;
-	*start = (struct start){.owners = 2, .function = function, .arg = arg};
-	signal_thread_add(&start->posix);
-	atomic_fetch_add(&live_threads, 1);
-	err = thread_create("pthread", stack_size, thread_main, start, &start->posix.thread);
-	*out = start->posix.thread;
-	if (err) {
-		atomic_fetch_sub(&live_threads, 1);
-		signal_thread_remove(&start->posix);
-		start_put(start);
+	for (const struct posix_thread *at = p; at && !err; at = at->joining)
+		err = at == self ? EDEADLK : 0;
+	if (!err && (p->detached || p->joiner))
+		err = EINVAL;
+	if (!err) {
+		p->joiner = self;
+		self->joining = p;
 	}
-	start_put(start);
-	if (err)
-		return EAGAIN;
-	return detached ? -thread_detach(*out) : 0;
+	spin_unlock(&registry.lock, flags);
+	*out = p;
+	return err;
 }
 
-int pthread_create(pthread_t *restrict out, const pthread_attr_t *restrict attr, void *(*function)(void *),
-		   void *restrict arg)
+/* Gives the claim back; ended: the record is the caller's, and nobody finds it any more. */
+static void join_finish(struct posix_thread *p, bool ended)
 {
-	size_t stack_size = attr ? attr->stack_size : STACK_SIZE_DEFAULT;
-	bool detached = attr && attr->detach_state == PTHREAD_CREATE_DETACHED;
-	struct thread *t;
-	int err = KERNEL_CALL(create(function, arg, stack_size, detached, &t));
+	unsigned long flags = spin_lock(&registry.lock);
 
-	if (!err)
-		*out = t;
-	return err;
+	p->joiner->joining = NULL;
+	p->joiner = NULL;
+	if (ended)
+		tree_remove(&registry.tree, &p->handle_node);
+	spin_unlock(&registry.lock, flags);
+}
+
+/* False: interrupted. */
+static bool join_wait(struct posix_thread *p)
+{
+	const struct wait_note what = {.kind = "join", .holder = &p->thread};
+	int err = 0;
+
+	while (err != -EINTR && !__atomic_load_n(&p->ended, __ATOMIC_ACQUIRE))
+		err = futex_wait_cancel(&p->ended, 0, NULL, &what);
+	return err != -EINTR;
+}
+
+static int join_free(struct posix_thread *p)
+{
+	struct thread *t = p->thread;
+
+	kfree(p);
+	return -thread_join(t, NULL);
 }
 
 int pthread_join(pthread_t thread, void **value)
 {
-	void *result;
+	struct posix_thread *self = posix_self(), *p;
+	bool ended;
 	int err;
 
-	do
-		err = KERNEL_CALL(thread_join_interruptible(thread, &result));
-	while (err == -EINTR); // handlers have run, and the wait goes on
-	if (!err && value)
-		*value = result;
-	return -err;
+	pthread_testcancel();
+	do {
+		err = join_claim(thread, self, &p);
+		if (err)
+			return err;
+		ended = join_wait(p);
+		join_finish(p, ended);
+		if (!ended)
+			pthread_testcancel();
+	} while (!ended);
+	if (value)
+		*value = p->result;
+	if (p->adopted)
+		return 0;
+	return KERNEL_CALL(join_free(p));
+}
+
+static int detach(pthread_t thread)
+{
+	unsigned long flags = spin_lock(&registry.lock);
+	struct posix_thread *p = find_locked(thread);
+	int err = !p ? ESRCH : p->detached || p->joiner ? EINVAL : 0;
+	bool ended = !err && p->ended;
+
+	if (!err)
+		p->detached = true;
+	if (ended)
+		tree_remove(&registry.tree, &p->handle_node);
+	spin_unlock(&registry.lock, flags);
+	if (!ended || p->adopted)
+		return err;
+	kfree(p);
+	return -thread_detach(thread);
 }
 
 int pthread_detach(pthread_t thread)
 {
-	return -KERNEL_CALL(thread_detach(thread));
+	return KERNEL_CALL(detach(thread));
 }
+
+/* ---- what one thread asks of another ---- */
 
 pthread_t pthread_self(void)
 {
-	return thread_self();
+	return posix_self()->thread;
 }
 
 int pthread_equal(pthread_t a, pthread_t b)
@@ -134,55 +300,63 @@ int pthread_equal(pthread_t a, pthread_t b)
 	return a == b;
 }
 
+int pthread_cancel(pthread_t thread)
+{
+	unsigned long flags = spin_lock(&registry.lock);
+	struct posix_thread *p = find_locked(thread);
+	bool self = p && thread == thread_self();
+
+	if (p) {
+		atomic_store_explicit(&p->cancel_requested, true, memory_order_relaxed);
+		futex_interrupt(p);
+	}
+	spin_unlock(&registry.lock, flags);
+	if (self && p->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+		pthread_testcancel();
+	return p ? 0 : ESRCH;
+}
+
 int pthread_setname_np(pthread_t thread, const char *name)
 {
-	if (strlen(name) >= sizeof(thread->name))
+	char copy[THREAD_NAME_MAX] = {0};
+	unsigned long flags;
+	bool found;
+
+	if (strlen(name) >= sizeof(copy))
 		return ERANGE;
-	strcpy(thread->name, name);
+	strcpy(copy, name); // which may fault
+	flags = spin_lock(&registry.lock);
+	found = find_locked(thread) != NULL;
+	if (found)
+		memcpy(thread->name, copy, sizeof(copy));
+	spin_unlock(&registry.lock, flags);
+	return found ? 0 : ESRCH;
+}
+
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
+{
+	pthread_attr_t copy = {0};
+	unsigned long flags = spin_lock(&registry.lock);
+	const struct posix_thread *p = find_locked(thread);
+
+	if (p) {
+		copy.stack = (void *)thread->stack_base;
+		copy.stack_size = thread->stack_top - thread->stack_base;
+		copy.guard_size = thread->stack_guard;
+		copy.detach_state = p->detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE;
+		memcpy(copy.name, thread->name, sizeof(copy.name));
+	}
+	spin_unlock(&registry.lock, flags);
+	if (!p)
+		return ESRCH;
+	*attr = copy;
 	return 0;
 }
 
 int pthread_getname_np(pthread_t thread, char *name, size_t size)
 {
-	return snprintf(name, size, "%s", thread->name) < (int)size ? 0 : ERANGE;
-}
+	pthread_attr_t attr;
+	int err = pthread_getattr_np(thread, &attr);
 
-int pthread_attr_init(pthread_attr_t *attr)
-{
-	*attr = (pthread_attr_t){.stack_size = STACK_SIZE_DEFAULT, .detach_state = PTHREAD_CREATE_JOINABLE};
-	return 0;
-}
-
-int pthread_attr_destroy(pthread_attr_t *attr)
-{
-	(void)attr;
-	return 0;
-}
-
-int pthread_attr_setstacksize(pthread_attr_t *attr, size_t size)
-{
-	if (size < (size_t)PTHREAD_STACK_MIN)
-		return EINVAL;
-	attr->stack_size = size;
-	return 0;
-}
-
-int pthread_attr_getstacksize(const pthread_attr_t *restrict attr, size_t *restrict size)
-{
-	*size = attr->stack_size;
-	return 0;
-}
-
-int pthread_attr_setdetachstate(pthread_attr_t *attr, int state)
-{
-	if (state != PTHREAD_CREATE_JOINABLE && state != PTHREAD_CREATE_DETACHED)
-		return EINVAL;
-	attr->detach_state = state;
-	return 0;
-}
-
-int pthread_attr_getdetachstate(const pthread_attr_t *attr, int *state)
-{
-	*state = attr->detach_state;
-	return 0;
+	return err ? err : pthread_attr_getname_np(&attr, name, size);
 }

@@ -37,13 +37,8 @@ static struct {
 	struct spinlock lock; // guards the rest, and what struct posix_thread says
 	struct signal_action actions[NSIG];
 	uint64_t pending;	  // of the process
-	struct list_node threads; // struct posix_thread.node, the first thread first
+	struct list_node threads; // struct posix_thread.signal_node, the first thread first
 } signals = {.lock = SPINLOCK_INIT("signals"), .threads = LIST_INIT(signals.threads)};
-
-struct posix_thread *posix_self(void)
-{
-	return thread_self()->posix;
-}
 
 static bool signal_valid(int sig)
 {
@@ -94,11 +89,11 @@ static struct posix_thread *taker_of(uint64_t bit)
 	struct posix_thread *taker = NULL;
 
 	list_for_each (&signals.threads, it) {
-		struct posix_thread *t = list_entry(it, struct posix_thread, node);
+		struct posix_thread *t = list_entry(it, struct posix_thread, signal_node);
 
-		if (t->thread && (t->waited & bit))
+		if (t->waited & bit)
 			return t;
-		if (t->thread && !taker && !(t->mask & bit))
+		if (!taker && !(t->mask & bit))
 			taker = t;
 	}
 	return taker;
@@ -135,7 +130,7 @@ static void forget_locked(int sig)
 {
 	signals.pending &= ~BIT(sig);
 	list_for_each (&signals.threads, it)
-		list_entry(it, struct posix_thread, node)->pending &= ~BIT(sig);
+		list_entry(it, struct posix_thread, signal_node)->pending &= ~BIT(sig);
 }
 
 /* ---- threads ---- */
@@ -145,9 +140,10 @@ void signal_thread_add(struct posix_thread *t)
 	const struct posix_thread *self = posix_self();
 	unsigned long flags = spin_lock(&signals.lock);
 
-	t->mask = self ? self->mask : 0;
+	t->mask = self->mask;
+	t->takes_signals = true;
 	t->altstack.ss_flags = SS_DISABLE;
-	list_push_back(&signals.threads, &t->node);
+	list_push_back(&signals.threads, &t->signal_node);
 	spin_unlock(&signals.lock, flags);
 }
 
@@ -155,7 +151,8 @@ void signal_thread_remove(struct posix_thread *t)
 {
 	unsigned long flags = spin_lock(&signals.lock);
 
-	list_remove(&t->node);
+	list_remove(&t->signal_node);
+	t->takes_signals = false;
 	direct_locked(~t->mask);
 	spin_unlock(&signals.lock, flags);
 }
@@ -184,6 +181,7 @@ static void enter_handler_locked(struct posix_thread *self, struct signal_delive
 		signals.actions[d->sig] = (struct signal_action){0};
 	d->old_mask = self->mask_saved ? self->saved_mask : self->mask;
 	self->mask_saved = false;
+	self->handled++;
 	set_mask_locked(self, self->mask | d->action.mask | (d->action.flags & SA_NODEFER ? 0 : BIT(d->sig)));
 }
 
@@ -261,8 +259,8 @@ static int send_to_thread(const struct thread *thread, int sig)
 	bool ends = false;
 
 	list_for_each (&signals.threads, it)
-		if (list_entry(it, struct posix_thread, node)->thread == thread)
-			to = list_entry(it, struct posix_thread, node);
+		if (list_entry(it, struct posix_thread, signal_node)->thread == thread)
+			to = list_entry(it, struct posix_thread, signal_node);
 	if (to && sig)
 		send_locked(to, sig, &ends);
 	spin_unlock(&signals.lock, flags);
@@ -298,7 +296,7 @@ void abort(void)
 {
 	sigset_t set = signal_set(BIT(SIGABRT));
 
-	if (posix_self()) {
+	if (posix_self()->takes_signals) {
 		(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); // valid arguments
 		(void)raise(SIGABRT);				// returns only if a handler does, or it is ignored
 	}

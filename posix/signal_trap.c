@@ -27,9 +27,10 @@
 static bool in_application(const struct trap_frame *tf)
 {
 	const struct thread *self = thread_self();
+	const struct posix_thread *posix = self->posix;
 	vaddr_t sp = trap_frame_sp(tf);
 
-	return self->posix && self->calls == 0 && self->locks_held == 0 && self->spin_depth == 0 &&
+	return posix && posix->takes_signals && self->calls == 0 && self->locks_held == 0 && self->spin_depth == 0 &&
 	       self->preempt_off == 0 && self->fault_depth == 0 &&
 	       (sp < self->kstack_base - PAGE_SIZE || sp > self->kstack_top);
 }

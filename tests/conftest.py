@@ -60,7 +60,8 @@ class ProgramFile(pytest.File):
         self.kind = kind
 
     def collect(self):
-        yield self.kind.from_parent(self, name=self.path.stem)
+        for name in self.kind.names(self.path.stem):
+            yield self.kind.from_parent(self, name=name)
 
 
 class ProgramFailure(Exception):
@@ -110,6 +111,10 @@ def parse_tap(output):
 
 
 class HostProgram(Program):
+    @staticmethod
+    def names(stem):
+        return [stem]
+
     def run_program(self, seconds):
         program = os.path.join(ROOT, "build/host/tests/host", self.name)
         environment = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP", "UBSAN_OPTIONS": "print_stacktrace=1"}
@@ -118,14 +123,31 @@ class HostProgram(Program):
         return result.returncode, text_of(result.stdout), text_of(result.stderr)
 
 
+HARTS = {"test_stress": (1, 2, 4, 8)}  # with how many a program is run
+HARTS_USUAL = (1, 4)
+MEMORY = {"test_stress": "32M"}
+
+
 class GuestProgram(Program):
+    @staticmethod
+    def names(stem):
+        return [f"{stem}[{harts}]" for harts in HARTS.get(stem, HARTS_USUAL)]
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.harts = int(self.name.split("[")[1].rstrip("]"))
+        if self.harts > 1:
+            self.add_marker(pytest.mark.default)
+        if self.harts > 4:
+            self.add_marker(pytest.mark.long)
+
     def run_program(self, seconds):
         card = os.path.join(ROOT, "build/test", f"{self.name}.img")
         os.makedirs(os.path.dirname(card), exist_ok=True)
         if os.path.exists(card):
             os.unlink(card)
         words = [os.path.join(ROOT, "cairn"), "run", str(self.path), "--no-build", "--image", card, "--timeout", str(seconds),
-                 "--", self.config.getoption("--effort")]
+                 "--smp", str(self.harts), "--memory", MEMORY.get(self.path.stem, "128M"), "--", self.config.getoption("--effort")]
         result = subprocess.run(words, capture_output=True, timeout=seconds + 60, cwd=ROOT, check=False,
                                 stdin=subprocess.DEVNULL)
         from tools import image

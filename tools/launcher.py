@@ -66,7 +66,7 @@ def run_machine(machine, timeout=None, show_firmware=False):
             elf = machine.kernel.removesuffix(".bin") + ".elf"
             say(f"waiting for a debugger: gdb-multiarch {elf} -ex 'target remote :{qemu.GDB_PORT}'")
         if terminal:
-            say("Ctrl-D ends the input, Ctrl-C interrupts, Ctrl-\\ ends the machine")
+            say("Ctrl-D ends the input, Ctrl-C interrupts, Ctrl-T lists the threads, Ctrl-\\ ends the machine")
         outcome = session.run(timeout)
         ended = outcome.kind in ("exit", "panic", "fault", "boot", "closed")
         if ended and not board.wait(POWER_OFF_SECONDS):

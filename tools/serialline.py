@@ -35,7 +35,7 @@ def talk(path, baud, timeout):
     line = open_line(path, baud)
     try:
         if terminal:
-            say("Ctrl-D ends the input, Ctrl-C interrupts, Ctrl-\\ leaves (the board goes on)")
+            say("Ctrl-D ends the input, Ctrl-C interrupts, Ctrl-T lists the threads, Ctrl-\\ leaves (the board goes on)")
         return launcher.conclude(Session(line, terminal, attach=True, show_firmware=True).run(timeout), timeout)
     finally:
         os.close(line)

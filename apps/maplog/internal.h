@@ -104,6 +104,8 @@ struct maplog_reader {
 #define MAPLOG_NSEC 1000000000ull
 
 uint64_t maplog_clock_ns(clockid_t clock);
+/* How far to trust the wall clock, which shows so many ns since 1970. */
+enum maplog_clock maplog_clock_guess(uint64_t wall);
 /* Waits for `changed`; deadline in monotonic ns, 0: none. False at the deadline. */
 bool maplog_wait_locked(struct maplog *log, uint64_t deadline);
 void maplog_report(const struct maplog *log, const char *format, ...) __attribute__((format(printf, 2, 3)));

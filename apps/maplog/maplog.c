@@ -21,17 +21,6 @@
 #include "maplog/crc32c.h"
 #include "maplog/internal.h"
 
-#define WALL_2020 1577836800ull // seconds since 1970: before it, nobody set the clock
-
-uint64_t maplog_clock_ns(clockid_t clock)
-{
-	struct timespec now;
-	int err = clock_gettime(clock, &now);
-
-	assert(err == 0);
-	return err ? 0 : (uint64_t)now.tv_sec * MAPLOG_NSEC + (uint64_t)now.tv_nsec;
-}
-
 void maplog_report(const struct maplog *log, const char *format, ...)
 {
 	char line[256];
@@ -97,14 +86,13 @@ void record_write_locked(struct maplog *log, enum record_kind kind, const void *
 	uint8_t *at = tail->base + tail->end;
 	uint64_t size = record_size(len), now = maplog_clock_ns(CLOCK_MONOTONIC),
 		 wall = maplog_clock_ns(CLOCK_REALTIME);
-	enum maplog_clock guess = wall < WALL_2020 * MAPLOG_NSEC ? MAPLOG_CLOCK_UNSET : MAPLOG_CLOCK_BOUND;
 	struct record_header h = {
 	    .length = len,
 	    .sequence = log->next_sequence,
 	    .boot = log->boot,
 	    .kind = (uint8_t)kind,
 	    .flags = (uint8_t)flags,
-	    .clock = (uint8_t)(log->clock == MAPLOG_CLOCK_GUESS ? guess : log->clock),
+	    .clock = (uint8_t)(log->clock == MAPLOG_CLOCK_GUESS ? maplog_clock_guess(wall) : log->clock),
 	    .monotonic_ns = now,
 	    .wall_offset_ns = (int64_t)(wall - now),
 	    .durable = atomic_load_explicit(&log->durable, memory_order_relaxed),

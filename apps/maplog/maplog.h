@@ -33,7 +33,7 @@ enum maplog_policy {
 
 /* How far to trust the wall clock of a record. The sequence orders records, not time. */
 enum maplog_clock {
-	MAPLOG_CLOCK_GUESS, // for options only: UNSET before 2020, else BOUND
+	MAPLOG_CLOCK_GUESS, // for options only: as cairn says; on Linux UNSET before 2020, else BOUND
 	MAPLOG_CLOCK_UNSET, // counts from 1970 at power-on
 	MAPLOG_CLOCK_BOUND, // plausible, of unknown source: at best a lower bound
 	MAPLOG_CLOCK_RTC,   // read from a clock device

@@ -124,30 +124,32 @@ void context_free(struct context *ctx)
 void context_switch(struct context *from, struct context *to)
 {
 	assert(from != to);
+	from->pc = (vaddr_t)__builtin_return_address(0);
+	from->fp = *(vaddr_t *)__builtin_frame_address(0);
 	if (to->made && !to->started)
 		thread_start(to);
 	baton_give(to, BATON_HELD);
 	baton_wait(from);
 }
 
-int stack_alloc(size_t size, vaddr_t *base, vaddr_t *top)
+int stack_alloc(size_t size, size_t guard, vaddr_t *base, vaddr_t *top)
 {
 	char *p;
 
-	size = align_up(max_of(size, (size_t)STACK_MIN), PAGE_SIZE);
-	p = mmap(NULL, size + PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size = max_of(size, (size_t)STACK_MIN);
+	p = mmap(NULL, guard + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
-	if (mprotect(p, PAGE_SIZE, PROT_NONE) < 0)
+	if (mprotect(p, guard, PROT_NONE) < 0)
 		host_die("mprotect");
-	*base = (vaddr_t)p + PAGE_SIZE;
+	*base = (vaddr_t)p + guard;
 	*top = *base + size;
 	return 0;
 }
 
-void stack_free(vaddr_t base, vaddr_t top)
+void stack_free(vaddr_t base, vaddr_t top, size_t guard)
 {
-	if (munmap((void *)(base - PAGE_SIZE), top - base + PAGE_SIZE) < 0)
+	if (munmap((void *)(base - guard), top - base + guard) < 0)
 		host_die("munmap");
 }
 

@@ -193,21 +193,24 @@ static bool leaf_empty(const uint64_t *leaf)
 	return true;
 }
 
-size_t pt_prune(vaddr_t from, vaddr_t to, void (*give)(void *))
+void *pt_prune(vaddr_t from, vaddr_t to, void *chain)
 {
-	size_t freed = 0;
-
 	for (vaddr_t va = align_up(from, LEAF_SPAN); va + LEAF_SPAN <= to; va += LEAF_SPAN) {
 		uint64_t **slot = leaf_slot(va);
 
 		if (!*slot || !leaf_empty(*slot))
 			continue;
-		give(*slot);
+		*(void **)*slot = chain;
+		chain = *slot;
 		*slot = NULL;
 		leaf_count--;
-		freed++;
 	}
-	return freed;
+	return chain;
+}
+
+void pt_pruned_flush(void *chain)
+{
+	(void)chain;
 }
 
 size_t pt_table_count(void)
@@ -293,6 +296,13 @@ void pt_batch_add(struct pt_batch *b, vaddr_t va)
 		b->from = min_of(b->from, va);
 		b->to = max_of(b->to, va + PAGE_SIZE);
 	}
+}
+
+void pt_batch_add_all(struct pt_batch *b)
+{
+	b->from = MMAP_MIN;
+	b->to = MMAP_MAX;
+	b->count++;
 }
 
 void pt_batch_flush(struct pt_batch *b)

@@ -5,8 +5,11 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
+#include "arch/context.h"
 #include "arch/trap.h"
 #include "arch/upcall.h"
+
+#define DEPTH_MAX 32
 
 /* The sanitizers' run-time can name static functions too; it may be absent. */
 void __sanitizer_symbolize_pc(void *pc, const char *format, char *out, size_t size) __attribute__((weak));
@@ -61,10 +64,10 @@ static void frame_print(vaddr_t pc)
 }
 
 /* Follows frame pointers while they go up by believable steps. */
-void backtrace_print(vaddr_t pc, vaddr_t fp)
+static void chain_print(vaddr_t pc, vaddr_t fp, unsigned depth_max)
 {
 	frame_print(pc);
-	for (int i = 0; i < 32 && fp && fp % sizeof(vaddr_t) == 0; i++) {
+	for (unsigned i = 1; i < depth_max && fp && fp % sizeof(vaddr_t) == 0; i++) {
 		const vaddr_t *frame = (const vaddr_t *)fp;
 
 		if (frame[1] == 0)
@@ -74,6 +77,17 @@ void backtrace_print(vaddr_t pc, vaddr_t fp)
 			break;
 		fp = frame[0];
 	}
+}
+
+void backtrace_print(vaddr_t pc, vaddr_t fp)
+{
+	chain_print(pc, fp, DEPTH_MAX);
+}
+
+void backtrace_context(const struct context *ctx, unsigned depth_max)
+{
+	if (ctx->pc)
+		chain_print(ctx->pc, ctx->fp, depth_max);
 }
 
 void backtrace_here(void)

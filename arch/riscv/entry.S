@@ -65,7 +65,7 @@ high:
 	lla	t0, trap_entry
 	csrw	stvec, t0
 	lla	sp, boot_stack_top
-	lla	tp, boot_hart
+	lla	tp, harts
 	csrw	sscratch, tp
 	li	t0, SSTATUS_FS
 	csrc	sstatus, t0
@@ -81,10 +81,51 @@ high:
 	call	board_main
 	unimp
 
+	/* A further hart, started by hart_start (smp.c): a0 its number, a1 its struct hart; again with the MMU off. */
+	.balign	4
+	.globl	hart_entry
+hart_entry:
+	csrw	sie, zero
+	csrci	sstatus, SSTATUS_SIE
+	mv	s1, a1
+	lla	t0, hart_high_address
+	ld	t0, 0(t0)
+	csrw	stvec, t0
+	lla	t0, pt_root
+	srli	t0, t0, 12
+	li	t1, 8 << 60		// Sv39
+	or	t0, t0, t1
+	sfence.vma
+	csrw	satp, t0
+	sfence.vma
+	unimp
+
+	.balign	4
+hart_high:
+	.option push
+	.option norelax
+	lla	gp, __global_pointer$
+	.option pop
+	lla	t0, trap_entry
+	csrw	stvec, t0
+	csrw	sscratch, s1
+	ld	sp, HART_EMERGENCY_TOP(s1)
+	li	t0, SSTATUS_FS
+	csrc	sstatus, t0
+	li	t0, SSTATUS_FS_INITIAL
+	csrs	sstatus, t0
+	mv	tp, zero		// no thread yet
+	mv	fp, zero
+	mv	ra, zero
+	call	hart_started
+	unimp
+
 	.section .rodata.high_address, "a"
 	.balign	8
 high_address:
 	.dword	high
+hart_high_address:
+	.dword	hart_high
 
 	.section .bss.boot_stack, "aw", @nobits
 	.balign	16

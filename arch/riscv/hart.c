@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* This hart's record, found through sscratch, and the stacks that traps of the boot flow use. */
+/* The harts' records, this hart's found through sscratch, and the stacks that traps of the boot flow use. */
 
 #include "arch/hart.h"
 
@@ -9,6 +9,7 @@
 
 #include "arch/irq.h"
 #include "arch/riscv/riscv.h"
+#include "arch/trap.h"
 
 #define BOOT_KSTACK_SIZE (16 * 1024)
 
@@ -17,8 +18,8 @@ _Static_assert(offsetof(struct hart, kstack_top) == HART_KSTACK_TOP, "asm.h");
 _Static_assert(offsetof(struct hart, emergency_top) == HART_EMERGENCY_TOP, "asm.h");
 _Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "asm.h");
 
-/* The first hart's. entry.S has its boot stack. */
-struct hart boot_hart;
+/* entry.S has the boot stack of the first. */
+struct hart harts[HARTS_MAX];
 static _Alignas(PAGE_SIZE) uint8_t boot_kstack[BOOT_KSTACK_SIZE];
 static _Alignas(16) uint8_t boot_emergency[EMERGENCY_STACK_SIZE];
 
@@ -28,6 +29,11 @@ struct hart *hart_self(void)
 
 	__asm__ volatile("csrr %0, sscratch" : "=r"(hart));
 	return hart;
+}
+
+struct hart *hart_at(unsigned index)
+{
+	return &harts[index];
 }
 
 /* Two steps, hart and then its thread: masked, so that the thread cannot go on elsewhere between them. */
@@ -43,10 +49,10 @@ struct thread *thread_self(void)
 /* Called by entry.S once the high half is there; returns the boot flow's thread pointer. */
 void *hart_boot(uint64_t id, uint64_t time)
 {
-	boot_hart.id = id;
-	boot_hart.kstack_base = (vaddr_t)boot_kstack;
-	boot_hart.kstack_top = (vaddr_t)boot_kstack + sizeof(boot_kstack);
-	boot_hart.emergency_top = (vaddr_t)boot_emergency + sizeof(boot_emergency);
+	harts[0].id = id;
+	harts[0].kstack_base = (vaddr_t)boot_kstack;
+	harts[0].kstack_top = (vaddr_t)boot_kstack + sizeof(boot_kstack);
+	harts[0].emergency_top = (vaddr_t)boot_emergency + sizeof(boot_emergency);
 	clock_set_boot(time);
 	return tls_boot();
 }
@@ -54,4 +60,11 @@ void *hart_boot(uint64_t id, uint64_t time)
 void hart_init(void)
 {
 	csr_write(sie, SIE_TIMER | SIE_EXTERNAL | SIE_SOFT);
+}
+
+/* Called by entry.S on the emergency stack. External interrupts go to the first hart alone (drivers/irq/plic.c). */
+void hart_started(void)
+{
+	csr_write(sie, SIE_TIMER | SIE_SOFT);
+	sched_hart_enter();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* Masking of interrupts by sstatus.SIE, and waiting for one. */
+/* Masking of interrupts by sstatus.SIE. */
 
 #include "arch/irq.h"
 
@@ -28,10 +28,4 @@ bool irq_enabled(void)
 void irq_enable(void)
 {
 	csr_set(sstatus, SSTATUS_SIE);
-}
-
-void irq_wait(void)
-{
-	/* Ends when an interrupt that sie lets through is pending, masked by sstatus or not. */
-	__asm__ volatile("wfi" ::: "memory");
 }

@@ -144,7 +144,7 @@ void linear_end(void)
 {
 	for (vaddr_t va = LINEAR_BASE; va < LINEAR_BASE + LINEAR_SIZE; va += GIB)
 		pt_root[pte_index(va, LEVELS - 1)] = linear_root[pte_index(va, LEVELS - 1)];
-	__asm__ volatile("sfence.vma" ::: "memory");
+	tlb_fence_all();
 	pool_last = pool_next;
 	pool_end = pool_next;
 	table_offset = LINEAR_BASE;
@@ -154,7 +154,7 @@ int map_kernel(vaddr_t va, paddr_t pa, uint64_t len, enum map_attr attr)
 {
 	int err = map_range(pt_root, va, pa, len, attr);
 
-	__asm__ volatile("sfence.vma" ::: "memory");
+	tlb_flush(va, va + len);
 	return err;
 }
 

@@ -21,16 +21,6 @@
 typedef _Atomic(uint64_t) entry_t;
 
 static atomic_size_t table_count;
-static bool fence_whole; // erratum CIP-1200: a fence of one address may leave its entry
-
-void pt_init(void)
-{
-	unsigned long vendor = (unsigned long)sbi_call(SBI_BASE, 4, 0, 0).value;
-	unsigned long arch = (unsigned long)sbi_call(SBI_BASE, 5, 0, 0).value;
-	unsigned long version = (unsigned long)sbi_call(SBI_BASE, 6, 0, 0).value & 0xffffff;
-
-	fence_whole = vendor == 0x489 && arch == 0x8000000000000007 && version <= 0x200630 && version != 0x1200626;
-}
 
 /* ---- values ---- */
 pte_t pte_none(void)
@@ -159,10 +149,8 @@ static bool table_is_empty(const entry_t *table)
 	return true;
 }
 
-size_t pt_prune(vaddr_t from, vaddr_t to, void (*give)(void *))
+void *pt_prune(vaddr_t from, vaddr_t to, void *chain)
 {
-	size_t pruned = 0;
-
 	for (vaddr_t va = align_up(from, pte_span(1)); va < to && to - va >= pte_span(1); va += pte_span(1)) {
 		entry_t *middle = table_below((entry_t *)pt_root, va, 2);
 		entry_t *leaf = middle ? table_below(middle, va, 1) : NULL;
@@ -170,13 +158,18 @@ size_t pt_prune(vaddr_t from, vaddr_t to, void (*give)(void *))
 		if (!leaf || !table_is_empty(leaf))
 			continue;
 		atomic_store_explicit(&middle[pte_index(va, 1)], 0, memory_order_relaxed);
-		/* Orders the store before walks that follow, and drops what the hart remembers of the table. */
-		__asm__ volatile("sfence.vma" ::: "memory");
 		atomic_fetch_sub_explicit(&table_count, 1, memory_order_relaxed);
-		give((void *)leaf);
-		pruned++;
+		/* A hart that still remembers the table finds an entry without V. */
+		atomic_store_explicit(&leaf[0], (uint64_t)chain, memory_order_relaxed);
+		chain = leaf;
 	}
-	return pruned;
+	return chain;
+}
+
+void pt_pruned_flush(void *chain)
+{
+	if (chain)
+		tlb_flush_all();
 }
 
 size_t pt_table_count(void)
@@ -261,18 +254,10 @@ vaddr_t pt_next(vaddr_t from, vaddr_t to)
 	return to;
 }
 
-/* ---- the hart's memory of entries ---- */
-static void fence_all(void)
-{
-	__asm__ volatile("sfence.vma" ::: "memory");
-}
-
+/* ---- what harts remember of entries ---- */
 void pt_fence(vaddr_t va)
 {
-	if (fence_whole)
-		fence_all();
-	else
-		__asm__ volatile("sfence.vma %0, zero" ::"r"(va) : "memory");
+	tlb_fence(va);
 }
 
 void pt_batch_add(struct pt_batch *b, vaddr_t va)
@@ -282,11 +267,16 @@ void pt_batch_add(struct pt_batch *b, vaddr_t va)
 	b->count++;
 }
 
+void pt_batch_add_all(struct pt_batch *b)
+{
+	b->from = 0;
+	b->to = MMAP_MAX;
+	b->count++;
+}
+
 void pt_batch_flush(struct pt_batch *b)
 {
-	if (b->count == 1)
-		pt_fence(b->from);
-	else if (b->count > 1)
-		fence_all();
+	if (b->count)
+		tlb_flush(b->from, b->to);
 	*b = (struct pt_batch)PT_BATCH_INIT;
 }

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+#include "arch/context.h"
 #include "arch/riscv/riscv.h"
 #include "arch/trap.h"
 #include "arch/upcall.h"
@@ -85,19 +86,24 @@ static void frame_print(unsigned depth, vaddr_t pc, bool is_return)
 		upcall_print("  #%-2u 0x%016" PRIxPTR, depth, pc);
 }
 
+/* Reading a device's register may do something: no frame lies there, whatever the chain says. */
+static bool word_read(vaddr_t va, uint64_t *value)
+{
+	return va % 8 == 0 && va - DEVICE_BASE >= DEVICE_SIZE && uaccess_peek64((void *)va, value);
+}
+
 /* ra: the register, for functions that have not stored it; 0: not known. */
-static void chain_print(vaddr_t pc, vaddr_t fp, vaddr_t ra)
+static void chain_print(vaddr_t pc, vaddr_t fp, vaddr_t ra, unsigned depth_max)
 {
 	bool is_return = false;
 
-	for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
+	for (unsigned depth = 0; depth < depth_max; depth++) {
 		uint64_t caller = ra, caller_fp = fp;
 
 		frame_print(depth, pc, is_return);
 		/* A jump into nowhere has made no frame. */
 		if (in_text(pc) || !ra) {
-			if (fp % 8 || !uaccess_peek64((void *)(fp - 8), &caller) ||
-			    !uaccess_peek64((void *)(fp - 16), &caller_fp))
+			if (!word_read(fp - 8, &caller) || !word_read(fp - 16, &caller_fp))
 				return;
 			if (ra && !in_text(caller)) { // a leaf keeps only the frame pointer
 				caller_fp = caller;
@@ -115,12 +121,18 @@ static void chain_print(vaddr_t pc, vaddr_t fp, vaddr_t ra)
 
 void backtrace_print(vaddr_t pc, vaddr_t fp)
 {
-	chain_print(pc, fp, 0);
+	chain_print(pc, fp, 0, DEPTH_MAX);
+}
+
+/* It stands in its call of context_switch. */
+void backtrace_context(const struct context *ctx, unsigned depth_max)
+{
+	chain_print(ctx->ra, ctx->s[0], 0, depth_max);
 }
 
 void backtrace_here(void)
 {
-	chain_print((vaddr_t)__builtin_return_address(0), *((vaddr_t *)__builtin_frame_address(0) - 2), 0);
+	chain_print((vaddr_t)__builtin_return_address(0), *((vaddr_t *)__builtin_frame_address(0) - 2), 0, DEPTH_MAX);
 }
 
 void trap_frame_print(const struct trap_frame *tf)
@@ -136,5 +148,5 @@ void trap_frame_print(const struct trap_frame *tf)
 			     tf->x[i], names[i + 1], tf->x[i + 1], names[i + 2], tf->x[i + 2], names[i + 3],
 			     tf->x[i + 3]);
 	upcall_print("backtrace:");
-	chain_print(tf->x[0], tf->x[8], tf->x[1]);
+	chain_print(tf->x[0], tf->x[8], tf->x[1], DEPTH_MAX);
 }

@@ -27,6 +27,8 @@ struct sbi_result {
 	long error, value;
 };
 struct sbi_result sbi_call(unsigned long extension, unsigned long function, unsigned long arg0, unsigned long arg1);
+struct sbi_result sbi_call4(unsigned long extension, unsigned long function, unsigned long arg0, unsigned long arg1,
+			    unsigned long arg2, unsigned long arg3);
 bool sbi_probe(unsigned long extension);
 
 #define SBI_SET_TIMER 0 // legacy extensions, one function each
@@ -34,6 +36,9 @@ bool sbi_probe(unsigned long extension);
 #define SBI_SHUTDOWN 8
 #define SBI_BASE 0x10
 #define SBI_TIME 0x54494d45
+#define SBI_HSM 0x48534d
+#define SBI_IPI 0x735049
+#define SBI_RFENCE 0x52464e43
 #define SBI_SRST 0x53525354
 #define SBI_DBCN 0x4442434e
 
@@ -63,14 +68,29 @@ paddr_t image_end(void);
 
 /* The root table of the only address space. */
 extern uint64_t pt_root[512];
-void pt_init(void); // asks the firmware for the hart's errata
 
 /* ---- the rest ---- */
 /* 0 or -EINVAL: the tree has no timebase-frequency. */
 int clock_init(const struct fdt *fdt);
 /* semihosting: the machine is an emulator started with -semihosting, and takes the exit status that way. */
 void power_init(bool semihosting);
-void hart_init(void); // takes timer and external interrupts, still masked by sstatus
+void hart_init(void); // takes the interrupts of the hart that booted, still masked by sstatus
+
+/* ---- smp.c: the other harts ---- */
+void smp_init(void); // asks the firmware what it can do, and for the harts' errata
+/*
+ * Starts the hart that the firmware knows as `id`, whose record is `hart` and whose idle thread is made. 0, -ENODEV:
+ * the firmware cannot, or its numbers lie too far apart; -ENOMEM; -EIO: it refused.
+ */
+int hart_start(struct hart *hart, uint64_t id);
+/* This hart forgets what it knows of an entry, or of all. */
+void tlb_fence(vaddr_t va);
+void tlb_fence_all(void);
+/* All harts do, of the entries of [from, to), kernel addresses too; when it returns none uses an old one. */
+void tlb_flush(vaddr_t from, vaddr_t to);
+void tlb_flush_all(void);
+/* Software interrupt: parks the hart if harts_stop was called. */
+void smp_stop_if_told(void);
 
 /* As uaccess_strncpy, but -1 for a fault and size for a missing NUL. */
 long uaccess_string(char *dst, const char *src, size_t size);
@@ -86,7 +106,8 @@ void *hart_boot(uint64_t id, uint64_t time);   // returns the boot flow's thread
 void *tls_boot(void);
 void clock_set_boot(uint64_t time);
 void board_main(paddr_t fdt_pa); // board/main.c
-extern struct hart boot_hart;
+extern struct hart harts[];
+void hart_started(void); // the first C of the other harts
 
 /* trap.S calls it on the stack it chose. */
 struct trap_frame;

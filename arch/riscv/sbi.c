@@ -5,16 +5,23 @@
 
 #include "arch/riscv/riscv.h"
 
-struct sbi_result sbi_call(unsigned long extension, unsigned long function, unsigned long arg0, unsigned long arg1)
+struct sbi_result sbi_call4(unsigned long extension, unsigned long function, unsigned long arg0, unsigned long arg1,
+			    unsigned long arg2, unsigned long arg3)
 {
 	register unsigned long a0 __asm__("a0") = arg0;
 	register unsigned long a1 __asm__("a1") = arg1;
-	register unsigned long a2 __asm__("a2") = 0;
+	register unsigned long a2 __asm__("a2") = arg2;
+	register unsigned long a3 __asm__("a3") = arg3;
 	register unsigned long a6 __asm__("a6") = function;
 	register unsigned long a7 __asm__("a7") = extension;
 
-	__asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a6), "r"(a7) : "memory");
+	__asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a3), "r"(a6), "r"(a7) : "memory");
 	return (struct sbi_result){(long)a0, (long)a1};
+}
+
+struct sbi_result sbi_call(unsigned long extension, unsigned long function, unsigned long arg0, unsigned long arg1)
+{
+	return sbi_call4(extension, function, arg0, arg1, 0, 0);
 }
 
 bool sbi_probe(unsigned long extension)

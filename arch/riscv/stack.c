@@ -2,9 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * Wired stacks in the STACK window, each with an unmapped page below it. The window is cut into slots of powers of two
- * pages. Free slots of one size form a list whose links lie in the entries of their guard pages, which are invalid to
- * the hardware in any case. Does not sleep.
+ * Wired stacks in the STACK window, each with unmapped pages below it. The window is cut into slots of powers of two
+ * pages. Free slots of one size form a list whose links lie in the entries of their first pages, which belong to the
+ * guard and are invalid to the hardware in any case. A slot in hand is its owner's; fences are made without the lock.
+ * Does not sleep.
  */
 
 #include <assert.h>
@@ -45,12 +46,12 @@ static uint64_t *entry_locked(vaddr_t va)
 	return &table[pte_index(va, 0)];
 }
 
-/* Smallest class whose slots hold so many pages and the guard page. */
+/* Smallest class whose slots hold so many pages. */
 static unsigned slot_class(size_t pages)
 {
 	unsigned class = 0;
 
-	while ((1ul << class) < pages + 1)
+	while ((1ul << class) < pages)
 		class ++;
 	return class;
 }
@@ -75,17 +76,19 @@ static int slot_take_locked(unsigned class, vaddr_t *slot)
 	return 0;
 }
 
-/* Unmaps the pages of a slot up to `to` and gives them back, then the slot itself. */
-static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t to)
+/* Takes the pages of a slot from `from` to `to` away, in two steps: no hart may know them when they are given back. */
+static void pages_hide_locked(vaddr_t from, vaddr_t to)
+{
+	for (vaddr_t va = from; va < to; va += PAGE_SIZE)
+		*entry_locked(va) &= ~PTE_V;
+}
+
+static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t from, vaddr_t to)
 {
 	uint64_t *guard = entry_locked(slot);
 
 	assert(guard);
-	/* A frame is given back only when no entry in the hart shows it: so twice over the pages. */
-	for (vaddr_t va = slot + PAGE_SIZE; va < to; va += PAGE_SIZE)
-		*entry_locked(va) &= ~PTE_V;
-	__asm__ volatile("sfence.vma" ::: "memory");
-	for (vaddr_t va = slot + PAGE_SIZE; va < to; va += PAGE_SIZE) {
+	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
 		uint64_t *entry = entry_locked(va);
 
 		upcall_frame_give(pa_to_va(pte_address(*entry)));
@@ -95,44 +98,67 @@ static void slot_give_locked(unsigned class, vaddr_t slot, vaddr_t to)
 	stacks.free[class] = slot;
 }
 
-int stack_alloc(size_t size, vaddr_t *base, vaddr_t *top)
+static void slot_give(unsigned class, vaddr_t slot, vaddr_t from, vaddr_t to)
 {
-	size_t pages = align_up(size, PAGE_SIZE) / PAGE_SIZE;
-	unsigned class = slot_class(pages);
-	unsigned long flags;
-	vaddr_t slot, va;
-	int err;
+	unsigned long flags = arch_lock(&stacks.lock);
 
-	if (size == 0 || class >= SLOT_CLASSES)
-		return -ENOMEM;
+	pages_hide_locked(from, to);
+	arch_unlock(&stacks.lock, flags);
+	tlb_flush(from, to);
 	flags = arch_lock(&stacks.lock);
-	err = slot_take_locked(class, &slot);
-	if (err)
-		goto unlock;
-	for (va = slot + PAGE_SIZE; va < slot + (pages + 1) * PAGE_SIZE; va += PAGE_SIZE) {
+	slot_give_locked(class, slot, from, to);
+	arch_unlock(&stacks.lock, flags);
+}
+
+/* Maps frames from `va` on, up to `to` or until there are none. Returns how far. */
+static vaddr_t pages_show_locked(vaddr_t va, vaddr_t to)
+{
+	for (; va < to; va += PAGE_SIZE) {
 		uint64_t *entry = entry_locked(va);
 		void *frame = entry ? upcall_frame_take() : NULL;
 
-		if (!frame) {
-			slot_give_locked(class, slot, va);
-			err = -ENOMEM;
-			goto unlock;
-		}
+		if (!frame)
+			break;
 		*entry = pte_of(va_to_pa(frame)) | PTE_V | PTE_R | PTE_W | PTE_G | PTE_A | PTE_D;
 	}
-	__asm__ volatile("sfence.vma" ::: "memory");
-	*base = slot + PAGE_SIZE;
-	*top = va;
-unlock:
-	arch_unlock(&stacks.lock, flags);
-	return err;
+	return va;
 }
 
-void stack_free(vaddr_t base, vaddr_t top)
+int stack_alloc(size_t size, size_t guard, vaddr_t *base, vaddr_t *top)
 {
-	size_t pages = (top - base) / PAGE_SIZE;
-	unsigned long flags = arch_lock(&stacks.lock);
+	vaddr_t slot, end = 0, reached = 0;
+	unsigned long flags;
+	unsigned class;
+	int err;
 
-	slot_give_locked(slot_class(pages), base - PAGE_SIZE, top);
+	if (size > STACK_SIZE || guard > STACK_SIZE - size)
+		return -ENOMEM;
+	class = slot_class((size + guard) / PAGE_SIZE);
+	if (class >= SLOT_CLASSES)
+		return -ENOMEM;
+	flags = arch_lock(&stacks.lock);
+	err = slot_take_locked(class, &slot);
+	if (!err) {
+		end = slot + guard + size;
+		reached = pages_show_locked(slot + guard, end);
+	}
 	arch_unlock(&stacks.lock, flags);
+	if (err)
+		return err;
+	if (reached < end) {
+		slot_give(class, slot, slot + guard, reached);
+		return -ENOMEM;
+	}
+	/* A hart may remember that there was nothing, and kernel memory must not fault. */
+	tlb_flush(slot + guard, end);
+	*base = slot + guard;
+	*top = end;
+	return 0;
+}
+
+void stack_free(vaddr_t base, vaddr_t top, size_t guard)
+{
+	vaddr_t slot = base - guard;
+
+	slot_give(slot_class((top - slot) / PAGE_SIZE), slot, base, top);
 }

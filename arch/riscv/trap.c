@@ -51,6 +51,8 @@ static void interrupt(enum interrupt number)
 	switch (number) {
 	case INTERRUPT_SOFT:
 		csr_clear(sip, SIE_SOFT);
+		smp_stop_if_told();
+		trap_soft();
 		break;
 	case INTERRUPT_TIMER:
 		trap_timer();

@@ -114,7 +114,6 @@ int main(int argc, char **argv)
 {
 	struct options options;
 	struct mem_range range;
-	struct thread *thread;
 	char value[8];
 	int err;
 
@@ -135,7 +134,7 @@ int main(int argc, char **argv)
 	irq_enable();
 	if (console_init() || !start_rooms(&options))
 		return EXIT_FAILURE;
-	if (thread_create("main", MAIN_STACK_SIZE, main_thread, argv[0], &thread) || thread_detach(thread)) {
+	if (thread_create("main", MAIN_STACK_SIZE, main_thread, argv[0], NULL)) {
 		log_error("no memory for the application's stack: choose more with --memory");
 		return EXIT_FAILURE;
 	}

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "posix/thread.h"
+
 /* posix/, under the names of posix/host_names.h. */
 int cairn_open(const char *path, int flags, ...);
 ssize_t cairn_read(int fd, void *buf, size_t n);
@@ -30,14 +32,22 @@ static int fd_of(void *cookie)
 
 static ssize_t stream_read(void *cookie, char *buf, size_t n)
 {
-	return cairn_read(fd_of(cookie), buf, n);
+	ssize_t n_read;
+
+	cancel_defer(); // the stream's lock is held
+	n_read = cairn_read(fd_of(cookie), buf, n);
+	cancel_allow();
+	return n_read;
 }
 
 /* 0 is how a cookie stream is told of an error. */
 static ssize_t stream_write(void *cookie, const char *buf, size_t n)
 {
-	ssize_t written = cairn_write(fd_of(cookie), buf, n);
+	ssize_t written;
 
+	cancel_defer();
+	written = cairn_write(fd_of(cookie), buf, n);
+	cancel_allow();
 	return written < 0 ? 0 : written;
 }
 
@@ -53,7 +63,12 @@ static int stream_seek(void *cookie, off64_t *offset, int whence)
 
 static int stream_close(void *cookie)
 {
-	return cairn_close(fd_of(cookie));
+	int err;
+
+	cancel_defer();
+	err = cairn_close(fd_of(cookie));
+	cancel_allow();
+	return err;
 }
 
 FILE *cairn_fdopen(int fd, const char *mode)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fs/ext2/ext2.h"
+#include "kernel/time.h"
 #include "mm/kmalloc.h"
 
 struct recount {
@@ -20,6 +21,7 @@ struct recount {
 	uint32_t ino;	// being walked
 	bool reserved;	// it is one of the volume's own, which may have metadata blocks
 	uint32_t leaked, missing;
+	uint32_t newest; // time of a change of an inode, seconds since 1970, read as reaching to 2106
 };
 
 static void mark_run(struct recount *rc, uint32_t group, uint32_t first, uint32_t count)
@@ -127,6 +129,7 @@ static int recount_inode(struct recount *rc, const struct ext2_inode *raw, bool 
 	if (!used || (raw->links == 0 && raw->dtime > rc->vol->inodes))
 		return 0;
 	*directories += S_ISDIR(raw->mode) && raw->links;
+	rc->newest = max_of(rc->newest, raw->ctime);
 	return claim_inode(rc, raw);
 }
 
@@ -236,6 +239,8 @@ int ext2_recount(struct volume *vol)
 		log_error("ext2: %s: not enough memory to recount %u blocks; run e2fsck", vol->dev->name, vol->blocks);
 	if (err)
 		return err;
+	/* The superblock's own times are older if there was no more to write than inodes. */
+	time_set_wall((uint64_t)rc.newest * NSEC_PER_SEC, CLOCK_FS);
 	for (uint32_t group = 0; group < vol->groups; group++) {
 		free_blocks += ext2_group(vol, group)->free_blocks;
 		free_inodes += ext2_group(vol, group)->free_inodes;

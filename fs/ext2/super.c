@@ -283,12 +283,18 @@ static int read_groups(struct volume *vol)
 	return 0;
 }
 
+/* As far as the field goes, to 2106. */
+static uint32_t wall_seconds(void)
+{
+	return min_of(time_wall() / NSEC_PER_SEC, (uint64_t)UINT32_MAX);
+}
+
 static int write_super_block(struct volume *vol)
 {
 	const bool own_block = vol->block_size == 1024;
 	char *from = (char *)vol->super_block + (own_block ? EXT2_SUPER_OFFSET : 0);
 
-	vol->super.write_time = time_wall() / NSEC_PER_SEC;
+	vol->super.write_time = wall_seconds();
 	memcpy((char *)vol->super_block + EXT2_SUPER_OFFSET, &vol->super, sizeof(vol->super));
 	return blk_write(vol->dev, own_block ? EXT2_SUPER_OFFSET / SECTOR_SIZE : 0, from, vol->sectors_per_block);
 }
@@ -345,7 +351,7 @@ static int mark(struct volume *vol, bool in_use)
 	if (in_use) {
 		vol->super.state &= ~EXT2_STATE_VALID;
 		vol->super.mount_count++;
-		vol->super.mount_time = time_wall() / NSEC_PER_SEC;
+		vol->super.mount_time = wall_seconds();
 	} else {
 		vol->super.state |= atomic_load(&vol->damaged) ? EXT2_STATE_ERROR : EXT2_STATE_VALID;
 	}
@@ -397,7 +403,9 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 		return err;
 	}
 	atomic_store(&vol->damaged, (vol->super.state & EXT2_STATE_ERROR) != 0);
-	time_set_wall((uint64_t)max_of(vol->super.write_time, vol->super.mount_time) * NSEC_PER_SEC, CLOCK_FS);
+	/* At least what it was when the volume was last written; the time of mounting may be from before it was set
+	 * back. */
+	time_set_wall((uint64_t)vol->super.write_time * NSEC_PER_SEC, CLOCK_FS);
 	if (!read_only)
 		err = make_writable(vol);
 	if (!err && !read_only && atomic_load(&vol->read_only))

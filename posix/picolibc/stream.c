@@ -13,13 +13,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "posix/thread.h"
+
 struct stream *stream_of(FILE *f)
 {
 	return f->flush == stream_flush_hook ? (struct stream *)f : NULL;
 }
 
+/* What a stream calls would end the thread with the lock held. */
 void stream_begin(struct stream *s)
 {
+	cancel_defer();
 	(void)pthread_mutex_lock(&s->lock); // fails only when taken 2^32 times over
 }
 
@@ -32,6 +36,7 @@ int stream_end(struct stream *s)
 		err = stream_flush(s);
 	}
 	(void)pthread_mutex_unlock(&s->lock); // held: cannot fail
+	cancel_allow();
 	return err;
 }
 

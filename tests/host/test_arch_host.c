@@ -56,6 +56,7 @@ static paddr_t frame_with(uint32_t word)
 static void tables_body(void *arg)
 {
 	size_t free_before = frame_free_count();
+	void *pruned;
 
 	(void)arg;
 	assert_int_equal(pt_prepare(at, take_none), -ENOMEM);
@@ -68,10 +69,14 @@ static void tables_body(void *arg)
 	assert_int_equal(pt_next(MMAP_MIN, MMAP_MAX), at + 5 * PAGE_SIZE);
 	assert_int_equal(pt_next(MMAP_MIN, at + 5 * PAGE_SIZE), at + 5 * PAGE_SIZE);
 	assert_int_equal(pt_next(at + 6 * PAGE_SIZE, MMAP_MAX), MMAP_MAX);
-	assert_int_equal(pt_prune(at, at + LEAF_SPAN, give_frame), 0);
+	assert_null(pt_prune(at, at + LEAF_SPAN, NULL));
 	give_frame(pa_to_va(pte_pa(pt_exchange(at + 5 * PAGE_SIZE, pte_none()))));
-	assert_int_equal(pt_prune(at + PAGE_SIZE, at + LEAF_SPAN, give_frame), 0);
-	assert_int_equal(pt_prune(at, at + LEAF_SPAN, give_frame), 1);
+	assert_null(pt_prune(at + PAGE_SIZE, at + LEAF_SPAN, NULL));
+	pruned = pt_prune(at, at + LEAF_SPAN, NULL);
+	assert_non_null(pruned);
+	assert_null(*(void **)pruned);
+	pt_pruned_flush(pruned);
+	give_frame(pruned);
 	assert_int_equal(pt_table_count(), 0);
 	assert_int_equal(frame_free_count(), free_before);
 }

@@ -445,6 +445,48 @@ static void body_term(void *arg)
 	assert_int_equal(app_read(buf, sizeof(buf)), 0);
 }
 
+/* Ctrl-T: the threads, and the line being typed again; neither the line nor Ctrl-V's byte is changed by it. */
+static void body_report(void *arg)
+{
+	const bool raw = *(bool *)arg;
+	const char *text, *end;
+
+	start(raw ? "console=fake0" : "console=fake0 cairn.console=term");
+	log_set_level(LOG_WARNING);
+	type("half\x14");
+	thread_sleep_until(clock_now() + NSEC_PER_SEC);
+	type(" a line\x16\x14\r");
+	reads("half a line\x14\n");
+	decode();
+	text = strstr((const char *)pc.text[raw ? 0 : 2], "thread 2 boot: waiting");
+	assert_non_null(text);
+	assert_non_null(strstr(text, "body_report"));
+	assert_non_null(strstr(text, " console: running\n"));
+	end = strstr(raw ? text : (const char *)pc.text[0], raw ? "\nhalf a line^T\r\n" : "halfhalf a line^T\n");
+	assert_non_null(end);
+	assert_null(strstr(end, "thread 2"));
+	text = end;
+
+	type("\x14"); // nothing is being typed
+	thread_sleep_until(clock_now() + NSEC_PER_SEC);
+	decode();
+	if (raw)
+		assert_non_null(strstr(text, "thread 2 boot"));
+	else
+		assert_string_equal((char *)pc.text[0], "halfhalf a line^T\n");
+}
+
+static void body_report_stream(void *arg)
+{
+	(void)arg;
+	start("console=fake0 cairn.console=stream");
+	type("a\x14z");
+	thread_sleep_until(clock_now() + NSEC_PER_SEC);
+	reads("a\x14z");
+	decode();
+	assert_null(strstr((char *)pc.text[2], "thread 2"));
+}
+
 /* A line longer than the ring is handed over in pieces, and typing goes on: credit is never gone for good. */
 static void body_long_line(void *arg)
 {
@@ -746,6 +788,14 @@ TEST(exit)
 TEST(panic)
 TEST(flood)
 
+static void test_report(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		harness_run(&(struct harness){0}, body_report, &(bool){i == 1});
+	harness_run(&(struct harness){0}, body_report_stream, NULL);
+}
+
 static void test_attach(void **state)
 {
 	(void)state;
@@ -774,7 +824,8 @@ int main(void)
 	    cmocka_unit_test(test_overrun),    cmocka_unit_test(test_damage),	 cmocka_unit_test(test_interrupt),
 	    cmocka_unit_test(test_term),       cmocka_unit_test(test_long_line), cmocka_unit_test(test_raw),
 	    cmocka_unit_test(test_attach),     cmocka_unit_test(test_exit),	 cmocka_unit_test(test_panic),
-	    cmocka_unit_test(test_mixed),      cmocka_unit_test(test_flood),	 cmocka_unit_test(test_noise),
+	    cmocka_unit_test(test_report),     cmocka_unit_test(test_mixed),	 cmocka_unit_test(test_flood),
+	    cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,8 @@
 #include "kernel/bootargs.h"
 #include "kernel/log.h"
 #include "kernel/mutex.h"
+#include "kernel/panic.h"
+#include "kernel/sched.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "posix/futex.h"
@@ -335,6 +337,7 @@ static void test_timeout_race(void **state)
 
 static uint32_t words[128] __attribute__((aligned(4096))); // 0 and 64 share a bucket
 #define word words[0]
+static const struct wait_note futex_note = {.kind = "word", .object = words};
 
 static void *ping_pong(void *arg)
 {
@@ -342,7 +345,7 @@ static void *ping_pong(void *arg)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		while (word != mine)
-			(void)futex_wait(&word, 1 - mine, UINT64_MAX);
+			(void)futex_wait(&word, 1 - mine, NULL, &futex_note);
 		word = 1 - mine;
 		futex_wake(&word, 1);
 	}
@@ -351,7 +354,7 @@ static void *ping_pong(void *arg)
 
 static void *wait_for_64(void *arg)
 {
-	int err = futex_wait(&words[64], 0, UINT64_MAX);
+	int err = futex_wait(&words[64], 0, NULL, &futex_note);
 
 	assert(err == 0);
 	(void)err;
@@ -371,8 +374,9 @@ static void futex_body(void *arg)
 	assert_int_equal(waiter->state, THREAD_INTERRUPTIBLE); // none of the wake-ups was for its word
 	futex_wake(&words[64], 1);
 	join(waiter);
-	assert_int_equal(futex_wait(&word, 7, UINT64_MAX), -EAGAIN);
-	assert_int_equal(futex_wait(&word, word, clock_now() + 5000), -ETIMEDOUT);
+	assert_int_equal(futex_wait(&word, 7, NULL, &futex_note), -EAGAIN);
+	assert_int_equal(futex_wait(&word, word, &(struct deadline){.ns = clock_now() + 5000}, &futex_note),
+			 -ETIMEDOUT);
 	futex_wake(&word, UINT_MAX); // nobody waits
 }
 
@@ -509,6 +513,149 @@ static void test_ends(void **state)
 	for_all_seeds(ends_body);
 }
 
+/* ---- the report of threads ---- */
+
+static struct mutex first = MUTEX_INIT(first, "first"), second = MUTEX_INIT(second, "second");
+static struct rwlock table = RWLOCK_INIT(table, "table");
+
+static void *wait_for_each_other(void *arg)
+{
+	bool turned = arg != NULL;
+
+	mutex_lock(turned ? &second : &first);
+	thread_sleep_until(clock_now() + NSEC_PER_MSEC);
+	mutex_lock(turned ? &first : &second);
+	return NULL;
+}
+
+static void *wait_for_all_kinds(void *arg)
+{
+	int err = 0;
+
+	switch ((uintptr_t)arg) {
+	case 0:
+		rwlock_lock_write(&table);
+		mutex_lock(&mutex);
+		cond_wait(&cond, &mutex);
+		break;
+	case 1:
+		rwlock_lock_read(&table);
+		break;
+	case 2:
+		err = futex_wait(&word, word, &(struct deadline){.ns = clock_now() + 9 * NSEC_PER_SEC}, &futex_note);
+		break;
+	case 3:
+		thread_sleep_until(clock_now() + 5 * NSEC_PER_SEC);
+		break;
+	}
+	return (void *)(intptr_t)err;
+}
+
+static void *join_it(void *arg)
+{
+	return join(arg);
+}
+
+static void start_waiters(void)
+{
+	struct thread *t;
+
+	start(&t, wait_for_each_other, NULL); // 4: boot, idle and reaper are there
+	start(&t, wait_for_each_other, &second);
+	for (uintptr_t i = 0; i < 4; i++)
+		start(&t, wait_for_all_kinds, (void *)i);
+	start(&t, join_it, t);
+	thread_sleep_until(clock_now() + NSEC_PER_SEC);
+}
+
+/* Says of its holder what cannot be true. */
+static void *wait_for_wild(void *arg)
+{
+	unsigned long flags = spin_lock(&wait_lock);
+
+	thread_self()->note.holder = arg;
+	waitq_wait(&wait_queue, &wait_lock, &flags);
+	spin_unlock(&wait_lock, flags);
+	return NULL;
+}
+
+static void report_body(void *arg)
+{
+	struct thread *t;
+
+	(void)arg;
+	start_waiters();
+	words[32] = words[33] = 0x1234;
+	start(&t, wait_for_wild, (void *)8);
+	start(&t, wait_for_wild, (void *)(uintptr_t)-8);
+	start(&t, wait_for_wild, (char *)words + 3);
+	start(&t, wait_for_wild, &words[32]);
+	thread_yield();
+	threads_print();
+}
+
+static void report_says(const char *log, const char *text)
+{
+	if (!strstr(log, text)) {
+		fprintf(stderr, "%s", log);
+		fail_msg("the report lacks: %s", text);
+	}
+}
+
+static void test_report(void **state)
+{
+	const char *log, *own;
+
+	(void)state;
+	assert_int_equal(harness_status(&(struct harness){.seconds = 20}, report_body, NULL, &log), 0);
+	report_says(log, "thread 2 boot: running");
+	report_says(log, "thread 4 worker: waiting 0.99");
+	report_says(log, " for mutex \"second\" of thread 5 worker; holds 1 lock");
+	report_says(log, " for mutex \"first\" of thread 4 worker; holds 1 lock");
+	report_says(log, "thread 6 worker: waiting 1.00");
+	report_says(log, " for condition \"test\"; holds 1 lock");
+	report_says(log, " for rwlock to read \"table\" of thread 6 worker\n");
+	report_says(log, " for word 0x");
+	report_says(log, ", at most 7.99");
+	report_says(log, ", at most 3.99");
+	report_says(log, " for join \"threads\" of thread 9 worker");
+	report_says(log, " for queue \"wait\"\n");
+	assert_null(strstr(log, "for queue \"wait\" of"));
+	own = strstr(log, "for mutex \"second\"");
+	own = own ? strstr(own, "wait_for_each_other") : NULL; // its backtrace
+	assert_true(own && own < strstr(log, "thread 5 worker: "));
+}
+
+static void report_in_panic_body(void *arg)
+{
+	(void)arg;
+	start_waiters();
+	panic("on purpose");
+}
+
+/* Whatever is held: with the list's lock, and the log's that every line needs, it must still come to its end. */
+static void report_with_locks_body(void *arg)
+{
+	unsigned long flags;
+
+	(void)arg;
+	start_waiters();
+	assert_true(threads_trylock(&flags));
+	panic("on purpose");
+}
+
+static void test_report_in_panic(void **state)
+{
+	const char *log;
+
+	(void)state;
+	assert_int_equal(harness_status(&(struct harness){.seconds = 20}, report_in_panic_body, NULL, &log), 134);
+	report_says(log, "panic: on purpose");
+	report_says(strstr(log, "panic: on purpose"), " for mutex \"second\" of thread 5 worker");
+	assert_int_equal(harness_status(&(struct harness){.seconds = 20}, report_with_locks_body, NULL, &log), 134);
+	report_says(log, "threads: the list is held by somebody");
+}
+
 /* ---- log ---- */
 
 static char logged[200000];
@@ -629,6 +776,21 @@ static void wall_body(void *arg)
 	assert_int_equal(time_quality(), CLOCK_RTC);
 	thread_sleep_until(clock_now() + 2 * NSEC_PER_SEC);
 	assert_in_range(time_wall(), 5002 * NSEC_PER_SEC, 5003 * NSEC_PER_SEC);
+	time_set_wall(6000 * NSEC_PER_SEC, CLOCK_FS); // ahead: the device must be wrong
+	assert_int_equal(time_quality(), CLOCK_FS);
+	assert_in_range(time_wall(), 6000 * NSEC_PER_SEC, 6001 * NSEC_PER_SEC);
+	time_set_wall(5000 * NSEC_PER_SEC, CLOCK_RTC);
+	assert_int_equal(time_quality(), CLOCK_FS);
+	time_set_wall(7000 * NSEC_PER_SEC, CLOCK_RTC);
+	assert_int_equal(time_quality(), CLOCK_RTC);
+	nsec_t before = clock_now();
+	time_set_wall(100 * NSEC_PER_SEC, CLOCK_SET); // back, as asked
+	assert_in_range(time_wall(), 100 * NSEC_PER_SEC, 101 * NSEC_PER_SEC);
+	assert_in_range(clock_now(), before, before + NSEC_PER_MSEC);
+	time_set_wall(8000 * NSEC_PER_SEC, CLOCK_FS);
+	time_set_wall(8000 * NSEC_PER_SEC, CLOCK_RTC);
+	assert_int_equal(time_quality(), CLOCK_SET);
+	assert_in_range(time_wall(), 100 * NSEC_PER_SEC, 101 * NSEC_PER_SEC);
 }
 
 static void test_wall_clock(void **state)
@@ -640,13 +802,21 @@ static void test_wall_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_locks),	  cmocka_unit_test(test_cond),
-	    cmocka_unit_test(test_no_starvation), cmocka_unit_test(test_misuse_is_caught),
-	    cmocka_unit_test(test_timeout_race),  cmocka_unit_test(test_futex),
-	    cmocka_unit_test(test_sleepers),	  cmocka_unit_test(test_slices),
-	    cmocka_unit_test(test_preempt_off),	  cmocka_unit_test(test_ends),
-	    cmocka_unit_test(test_log),		  cmocka_unit_test(test_bootargs),
+	    cmocka_unit_test(test_locks),
+	    cmocka_unit_test(test_cond),
+	    cmocka_unit_test(test_no_starvation),
+	    cmocka_unit_test(test_misuse_is_caught),
+	    cmocka_unit_test(test_timeout_race),
+	    cmocka_unit_test(test_futex),
+	    cmocka_unit_test(test_sleepers),
+	    cmocka_unit_test(test_slices),
+	    cmocka_unit_test(test_preempt_off),
+	    cmocka_unit_test(test_ends),
+	    cmocka_unit_test(test_log),
+	    cmocka_unit_test(test_bootargs),
 	    cmocka_unit_test(test_wall_clock),
+	    cmocka_unit_test(test_report),
+	    cmocka_unit_test(test_report_in_panic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

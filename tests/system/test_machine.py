@@ -61,6 +61,10 @@ def test_application_fault(console, how, tmp_path):
 def test_panic(console, tmp_path):
     result = rig.probe(tmp_path / "card.img", "die", "panic", options=["--console", console])
     assert result.status == 134 and "kernel panic (status 134)" in result.err, rig.text_of(result)
+    report = result.err[result.err.index("the application asked for it"):]
+    assert re.search(r"thread \d+ main: running$", report, re.MULTILINE), rig.text_of(result)
+    assert re.search(r"thread \d+ reaper: waiting \d+\.\d+ s for queue \"threads\"$", report, re.MULTILINE), rig.text_of(result)
+    assert re.search(r"#\d+ +0x[0-9a-f]+ reaper_main\+", report), rig.text_of(result)
     assert "the application asked for it" in result.err and "#0 " in result.err
     assert "die" in result.err, "a symbolised backtrace"
 

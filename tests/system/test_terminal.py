@@ -55,6 +55,23 @@ def test_interrupt_key(tmp_path):
     rig.check_fs(card)
 
 
+@pytest.mark.parametrize("console", rig.CONSOLES)
+def test_report_key_names_a_deadlock(console, tmp_path):
+    """Ctrl-T says of two threads which lock each waits for and who has it; the report names the waiting function."""
+    child = type_to(tmp_path / "card.img", rig.PROBE, "deadlock", console=console)
+    child.expect(r"locks (0x[0-9a-f]+) (0x[0-9a-f]+)\s")
+    first, second = child.match.groups()
+    child.send("typed\x14")
+    child.expect(rf"thread (\d+) main: waiting \d+\.\d+ s for pthread mutex {first} of thread (\d+) (\w+)\s")
+    main, other, name = child.match.groups()
+    child.expect("#[0-9 ]+ 0x[0-9a-f]+ take_two")
+    child.expect(rf"thread {other} {name}: waiting \d+\.\d+ s for pthread mutex {second} of thread {main} main")
+    child.expect("#[0-9 ]+ 0x[0-9a-f]+ take_two")
+    child.expect("typed")  # the line is shown again
+    child.send("\x03")
+    assert status_of(child) == 130
+
+
 def test_quit_key_ends_the_machine(tmp_path):
     child = type_to(tmp_path / "card.img", rig.PROBE, "hang")
     child.expect("hanging")

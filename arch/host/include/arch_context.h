@@ -17,4 +17,5 @@ struct context {
 	void (*entry)(void *);
 	void *arg;
 	vaddr_t stack_base, stack_top;
+	vaddr_t pc, fp; // of context_switch's caller, while it does not run: for reports
 };

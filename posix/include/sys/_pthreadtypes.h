@@ -9,12 +9,16 @@
 typedef struct thread *pthread_t;
 
 typedef struct {
+	void *stack; // lowest address; NULL: the system's
 	unsigned long stack_size;
+	unsigned long guard_size;
 	int detach_state;
+	char name[16];
 } pthread_attr_t;
 
 typedef struct {
 	int type;
+	int shared;
 } pthread_mutexattr_t;
 
 typedef struct {
@@ -26,6 +30,7 @@ typedef struct {
 
 typedef struct {
 	unsigned long clock;
+	int shared;
 } pthread_condattr_t;
 
 typedef struct {
@@ -33,6 +38,34 @@ typedef struct {
 	uint32_t waiters;
 	unsigned long clock;
 } pthread_cond_t;
+
+typedef struct {
+	int shared;
+} pthread_rwlockattr_t;
+
+typedef struct {
+	pthread_mutex_t lock; // guards the rest; the two words below change under it
+	uint32_t phase;	      // changes when waiting readers are let in, all at once
+	uint32_t sequence;    // changes when waiting writers are to look again
+	unsigned readers;
+	unsigned readers_waiting, writers_waiting;
+	void *writer;
+} pthread_rwlock_t;
+
+typedef struct {
+	int shared;
+} pthread_barrierattr_t;
+
+typedef struct {
+	pthread_mutex_t lock; // guards `arrived`; `round` changes under it
+	uint32_t round;
+	unsigned count, arrived;
+	uint32_t inside; // threads that have not left the call
+} pthread_barrier_t;
+
+typedef struct {
+	void *owner;
+} pthread_spinlock_t;
 
 typedef unsigned pthread_key_t;
 

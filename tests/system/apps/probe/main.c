@@ -5,15 +5,21 @@
  * What the system tests ask the machine to do, one verb a run: `probe VERB [ARGUMENT]`. Reports on standard output,
  * complaints on standard error; status 1 when something that should have worked did not.
  */
+#include <cairn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "probe.h"
@@ -71,6 +77,51 @@ _Noreturn static void hang(void)
 		sleep(1);
 }
 
+static pthread_mutex_t locks[2] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+static atomic_int held;
+
+static void *take_two(void *arg)
+{
+	int first = arg != NULL;
+
+	pthread_mutex_lock(&locks[first]);
+	held++;
+	while (held < 2)
+		sched_yield();
+	pthread_mutex_lock(&locks[1 - first]);
+	return NULL;
+}
+
+__attribute__((used)) static void sleep_for_ever(void)
+{
+	for (;;)
+		sleep(1);
+}
+
+/* Sleeps with a frame pointer that leads nowhere. */
+static void *lose_frame(void *frame)
+{
+	__asm__ volatile("mv s0, %0\n\ttail sleep_for_ever" ::"r"(frame));
+	__builtin_unreachable();
+}
+
+/* Two threads that wait for each other for ever, and some whose stacks cannot be followed. */
+static int deadlock(void)
+{
+	static const uintptr_t nowhere[] = {0x123456789000, 0xffffffe000000010, 0xffffffbffffff000, 3};
+	pthread_t other;
+
+	for (size_t i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++)
+		if (pthread_create(&other, NULL, lose_frame, (void *)nowhere[i]))
+			return fail("thread");
+	if (pthread_create(&other, NULL, take_two, NULL))
+		return fail("thread");
+	printf("locks %p %p\n", (void *)&locks[0], (void *)&locks[1]);
+	fflush(stdout);
+	take_two(&other);
+	return 1;
+}
+
 /* /kept, with the text in it, on the card for good. */
 int keep(const char *text)
 {
@@ -81,6 +132,29 @@ int keep(const char *text)
 	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd))
 		return fail("write /kept");
 	return close(fd) ? fail("close /kept") : 0;
+}
+
+/*
+ * Sets the wall clock if a time is given, makes /clock durable, and says "clock SECONDS SOURCE MTIME", the mtime of the
+ * file as it is; then hangs if asked to.
+ */
+static int show_clock(const char *set, bool hanging)
+{
+	struct timespec now = {.tv_sec = atoll(set)};
+	struct stat st;
+	int fd;
+
+	if (*set && clock_settime(CLOCK_REALTIME, &now))
+		return fail("clock_settime");
+	fd = open("/clock", O_CREAT | O_WRONLY, 0644);
+	if (fd < 0 || write(fd, "x", 1) != 1 || fsync(fd) || fstat(fd, &st) || close(fd))
+		return fail("/clock");
+	if (clock_gettime(CLOCK_REALTIME, &now))
+		return fail("clock_gettime");
+	printf("clock %lld %d %lld\n", (long long)now.tv_sec, cairn_clock_source(), (long long)st.st_mtime);
+	if (hanging)
+		hang();
+	return 0;
 }
 
 static volatile int frames_left = INT_MAX; // volatile: the compiler must not see that this is a loop
@@ -258,6 +332,10 @@ int main(int argc, char **argv)
 		return talk();
 	if (!strcmp(verb, "hang"))
 		hang();
+	if (!strcmp(verb, "deadlock"))
+		return deadlock();
+	if (!strcmp(verb, "clock"))
+		return show_clock(argument, argc > 3);
 	if (!strcmp(verb, "keep"))
 		return keep(argument);
 	if (!strcmp(verb, "die"))
