@@ -67,6 +67,7 @@ static void *thread_main(void *arg)
 	struct start *start = arg;
 
 	thread_self()->posix = &start->posix;
+	(void)call_end(call_begin()); // for signals that came before it ran
 	pthread_exit(start->function(start->arg));
 }
 
