@@ -58,6 +58,7 @@ def test_interrupt_ends_a_call(how, output, tmp_path):
     while found == 0:  # what comes before the call ends nothing
         child.send("\x03")
         found = child.expect([r"\^C", output])
+    child.send("\x04")
     assert status_of(child) == 0
 
 
@@ -69,4 +70,5 @@ def test_reading_goes_on(how, caught, tmp_path):
     child.expect(r"\^C")
     child.send("line\r")
     child.expect(f"read 5, interrupted {caught}")
+    child.send("\x04")
     assert status_of(child) == 0

@@ -113,6 +113,17 @@ static void ready(void)
 	fflush(stdout);
 }
 
+/* A key that is on its way shall find the application, not what comes after it. */
+static int wait_for_end(void)
+{
+	char line[100];
+
+	fflush(stdout);
+	while (read(0, line, sizeof(line)) != 0)
+		;
+	return 0;
+}
+
 static int read_line(void)
 {
 	char line[100];
@@ -122,7 +133,7 @@ static int read_line(void)
 		printf("read %d, interrupted %d\n", errno, (int)interrupted);
 	else
 		printf("read %zd, interrupted %d\n", n, (int)interrupted);
-	return 0;
+	return wait_for_end();
 }
 
 static void *wait_for_key(void *arg)
@@ -166,13 +177,14 @@ int be_interrupted(const char *how)
 	if (handle(!strcmp(how, "ignore") ? SIG_IGN : note, !strcmp(how, "restart") ? SA_RESTART : 0))
 		return 1;
 	ready();
-	if (!strcmp(how, "spin"))
-		while (!interrupted)
-			;
-	else if (!strcmp(how, "sleep"))
+	if (!strcmp(how, "sleep")) {
 		printf("sleep %d\n", sleep(1000) > 900);
-	else // read, restart, ignore
+		return wait_for_end();
+	}
+	if (strcmp(how, "spin")) // read, restart, ignore
 		return read_line();
+	while (!interrupted)
+		;
 	printf("interrupted %d\n", (int)interrupted);
 	return 0;
 }
