@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "arch/irq.h"
 #include "lib/types.h"
 
 struct thread;
@@ -27,10 +28,11 @@ struct hart {
 	bool need_resched; // set by interrupts and wake-ups, read on the way out of a trap; this hart only
 };
 
-struct hart *hart_self(void);
-
-/* Reading one pointer of the hart's is atomic against being moved, so no masking is needed. */
-struct thread *thread_self(void);
+/*
+ * struct hart *hart_self(void):     the one that runs this
+ * struct thread *thread_self(void): its thread, NULL before there is one
+ */
+#include <arch_hart.h>
 
 struct hart *hart_at(unsigned index);
 

@@ -6,9 +6,12 @@
 
 #include "lib/types.h"
 
-/* Masks interrupts on this hart; returns what irq_restore needs. Nests. */
-unsigned long irq_save(void);
-void irq_restore(unsigned long flags);
+/*
+ * unsigned long irq_save(void):          masks interrupts on this hart; returns what irq_restore needs. Nests.
+ * void irq_restore(unsigned long flags): as they were
+ */
+#include <arch_irq.h>
+
 bool irq_enabled(void);
 /* Unmasks, where there is no earlier state to restore: a new thread's first step, the end of the boot flow. */
 void irq_enable(void);

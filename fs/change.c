@@ -2,16 +2,17 @@
 // Copyright the cairn authors
 
 /*
- * Calls on an open file that change its size, or make it durable. Locks: the inode's operation lock; below it as
- * fs/ext2/truncate.c says. Sleeps.
+ * Calls on an open file that change its size, or make it durable. Locks: the write gate, the inode's operation lock;
+ * below it as fs/ext2/truncate.c says. Sleeps.
  */
 #include <errno.h>
 
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
+#include "fs/mount.h"
 
-/* A regular file open for writing, with its lock held. */
+/* A regular file open for writing, inside the gate and with its lock held. */
 static int change_begin(int fd, struct file **out)
 {
 	int err = file_get(fd, out);
@@ -24,6 +25,8 @@ static int change_begin(int fd, struct file **out)
 		err = -EBADF;
 	else if (!node->inode)
 		err = -EINVAL;
+	else
+		err = volume_write_begin(node->inode->vol);
 	if (err)
 		(void)file_put(*out); // an error that this last close finds has no one to be told to
 	else
@@ -34,6 +37,7 @@ static int change_begin(int fd, struct file **out)
 static void change_end(struct file *file)
 {
 	mutex_unlock(&file->node.inode->lock);
+	volume_write_end(file->node.inode->vol);
 	(void)file_put(file); // as above
 }
 
@@ -56,6 +60,7 @@ int fs_fallocate(int fd, int64_t offset, int64_t len)
 {
 	struct file *file;
 	struct volume *vol;
+	bool settled;
 	int err;
 
 	if (offset < 0 || len <= 0)
@@ -70,13 +75,10 @@ int fs_fallocate(int fd, int64_t offset, int64_t len)
 	if (err == -ENOSPC) {
 		/* As write does. */
 		mutex_unlock(&file->node.inode->lock);
-		if (!volume_settle(vol)) {
-			mutex_lock(&file->node.inode->lock);
+		settled = !volume_settle(vol);
+		mutex_lock(&file->node.inode->lock);
+		if (settled)
 			err = ext2_fallocate(file->node.inode, offset, len);
-			mutex_unlock(&file->node.inode->lock);
-		}
-		(void)file_put(file); // as above
-		return err;
 	}
 	change_end(file);
 	return err;
@@ -85,8 +87,11 @@ int fs_fallocate(int fd, int64_t offset, int64_t len)
 static int sync_inode(struct file *file, bool data_only)
 {
 	struct inode *inode = file->node.inode;
-	int err = 0, before;
+	int err, before;
 
+	err = volume_write_begin(inode->vol);
+	if (err)
+		return err;
 	if (!data_only && !atomic_load(&inode->vol->read_only))
 		err = ext2_inode_write_times(inode);
 	if (S_ISREG(inode->mode)) {
@@ -99,6 +104,7 @@ static int sync_inode(struct file *file, bool data_only)
 	} else if (!err) {
 		err = ext2_sync(inode);
 	}
+	volume_write_end(inode->vol);
 	return err;
 }
 

@@ -14,6 +14,7 @@
 
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
+#include "fs/mount.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
@@ -118,11 +119,12 @@ static int file_close(struct file *file)
 	struct inode *inode = file->node.inode;
 	int err = 0;
 
-	if (inode && S_ISREG(inode->mode) && file_writable(file) && !atomic_load(&inode->vol->dead)) {
+	if (inode && S_ISREG(inode->mode) && file_writable(file) && !volume_write_begin(inode->vol)) {
 		if (!atomic_load(&inode->vol->read_only) && inode->links)
 			err = ext2_inode_write_times(inode);
 		if (!err)
 			err = pcache_error_since(&inode->object, &file->errors_seen);
+		volume_write_end(inode->vol);
 	}
 	node_put(&file->node);
 	kfree(file);

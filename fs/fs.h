@@ -27,7 +27,10 @@ int fs_add_chardev(struct chardev *dev);
  * ext2 there, -EROFS with read_only false: only mountable read-only (unknown ro_compat feature, or the device is).
  */
 int fs_mount_root(struct blkdev *dev, bool read_only);
-/* Writes everything, marks the volume clean. Open files do not keep it from unmounting: they fail with -EIO after. */
+/*
+ * Writes everything, marks the volume clean. Calls under way that change it end first; those that come meanwhile wait.
+ * Open files do not keep it from unmounting: they fail with -EIO after. Nothing is locked.
+ */
 int fs_unmount_all(void);
 
 /* Descriptors 0, 1, 2 onto /dev/console. */
@@ -43,7 +46,7 @@ int64_t fs_lseek(int fd, int64_t offset, int whence);
 int fs_ftruncate(int fd, int64_t size);
 int fs_fallocate(int fd, int64_t offset, int64_t len); // posix_fallocate: negative errno
 int fs_fsync(int fd, bool data_only);
-int fs_sync(void);
+int fs_sync(void);		       // -EIO also if any FLUSH of the device has failed meanwhile
 int fs_fstat(int fd, struct stat *st); // st is kernel memory
 int fs_stat(const char *path, struct stat *st, bool follow);
 int fs_mkdir(const char *path, mode_t mode);

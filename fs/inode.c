@@ -350,13 +350,13 @@ int inodes_delete_unlinked(struct volume *vol)
 	return inodes_visit(vol, delete_unlinked);
 }
 
-/* Unreferenced, of a dead volume. */
+/* Unreferenced, of a dead volume. If that was unmounted well, what is dirty was stored after its last sync. */
 static void forget(struct inode *inode)
 {
 	struct pcache_object *object = &inode->object;
 
 	if (S_ISREG(inode->mode)) {
-		if (object->dirty_count)
+		if (object->dirty_count && inode->vol->marked)
 			log_error("ext2: inode %u: %zu pages of %llu bytes could not be written and are lost",
 				  inode->ino, object->dirty_count, (unsigned long long)object->size);
 		rwlock_lock_write(&object->map_lock);
@@ -414,6 +414,17 @@ void inodes_flush_failed(struct volume *vol, int err)
 	spin_unlock(&cache.lock, flags);
 }
 
+void inode_flush_failed(struct volume *vol, uint32_t ino, int err)
+{
+	unsigned long flags = spin_lock(&cache.lock);
+	struct inode *inode = peek_locked(ino);
+
+	(void)vol;
+	if (inode && !inode->busy && S_ISREG(inode->mode))
+		pcache_flush_failed(&inode->object, err);
+	spin_unlock(&cache.lock, flags);
+}
+
 /* Writes and forgets one idle inode. It has a reference of ours and is not busy. */
 static int write_out(struct inode *inode)
 {
@@ -423,7 +434,9 @@ static int write_out(struct inode *inode)
 		err = pcache_write_range(&inode->object, 0, PGIDX_MAX);
 	if (!err && !atomic_load(&inode->vol->read_only) && !atomic_load(&inode->vol->dead))
 		err = ext2_inode_write_times(inode);
-	/* Once it is forgotten, nobody could be told that its writes were not made durable. */
+	/* Once it is forgotten, nobody could be told that its writes were not made durable, or are zeros again. */
+	if (!err && !atomic_load(&inode->vol->dead))
+		err = txn_commit_zeroed(inode->vol, inode->ino);
 	if (!err && atomic_load(&inode->writes) > atomic_load(&inode->vol->txn.flushed))
 		err = txn_flush(inode->vol);
 	return err;
@@ -431,8 +444,9 @@ static int write_out(struct inode *inode)
 
 static bool idle_and_clean(struct inode *inode)
 {
-	return inode->refs == 1 && inode->links && !inode->times_dirty && !atomic_load(&inode->object.stored) &&
-	       inode->object.dirty_count == 0 && list_empty(&inode->drop_node) && list_empty(&inode->orphan_node);
+	return inode->refs == 1 && inode->links && !inode->truncate_unfinished && !inode->times_dirty &&
+	       !atomic_load(&inode->object.stored) && inode->object.dirty_count == 0 && list_empty(&inode->drop_node) &&
+	       list_empty(&inode->orphan_node);
 }
 
 int inodes_trim(unsigned keep)

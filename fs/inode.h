@@ -34,7 +34,7 @@ struct inode {
 
 	/*
 	 * Operation lock: held through each call that changes the file or, of a directory, reads it. Faults never take
-	 * it. First of all (I2); more than one only under volume.names_lock.
+	 * it. Before map_lock (I2); more than one only under volume.names_lock.
 	 */
 	struct mutex lock;
 	struct pcache_object object; // regular files; its size is the file's size
@@ -101,6 +101,8 @@ bool inodes_doomed(void);
 int inodes_visit(struct volume *vol, int (*visit)(struct inode *inode));
 /* A FLUSH failed: tells every file written since the last good one. Does not sleep. */
 void inodes_flush_failed(struct volume *vol, int err);
+/* The same for one file, whatever it has written. */
+void inode_flush_failed(struct volume *vol, uint32_t ino, int err);
 /* Throws out unreferenced ones beyond `keep`, oldest first, writing what they have. */
 int inodes_trim(unsigned keep);
 void inodes_init(void);

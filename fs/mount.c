@@ -2,8 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * The root volume, and the thread beside it: every COMMIT_INTERVAL it commits what has gathered and gives back what was
- * unlinked, sooner when a file without names is closed. Sleeps.
+ * The root volume, its write gate, and the thread beside it: every COMMIT_INTERVAL it commits what has gathered and
+ * gives back what was unlinked, sooner when a file without names is closed. Sleeps.
  */
 #include "fs/mount.h"
 
@@ -42,6 +42,20 @@ void mount_kick(void)
 	root.kicked = true;
 	waitq_wake_all(&root.waitq);
 	spin_unlock(&root.lock, flags);
+}
+
+int volume_write_begin(struct volume *vol)
+{
+	rwlock_lock_read(&vol->gate);
+	if (!atomic_load(&vol->dead))
+		return 0;
+	rwlock_unlock_read(&vol->gate);
+	return -EIO;
+}
+
+void volume_write_end(struct volume *vol)
+{
+	rwlock_unlock_read(&vol->gate);
 }
 
 /* Waits for work: true, or the end: false. */
@@ -141,22 +155,32 @@ int fs_unmount_all(void)
 int fs_sync(void)
 {
 	struct volume *vol = mount_root();
+	int err = vol ? volume_write_begin(vol) : 0;
 
-	return vol ? volume_sync(vol) : 0;
+	if (vol && !err) {
+		err = volume_sync(vol);
+		volume_write_end(vol);
+	}
+	return err;
 }
 
 int fs_space(struct fs_space *out)
 {
 	struct volume *vol = mount_root();
+	int err = 0;
 
 	if (!vol)
 		return -ENODEV;
+	/* What was deleted counts as free. */
 	if (!atomic_load(&vol->read_only)) {
-		int err = volume_settle(vol);
-
-		if (err)
-			return err;
+		err = volume_write_begin(vol);
+		if (!err) {
+			err = volume_settle(vol);
+			volume_write_end(vol);
+		}
 	}
+	if (err)
+		return err;
 	mutex_lock(&vol->txn.lock);
 	*out = (struct fs_space){
 	    .block_size = vol->block_size,

@@ -48,21 +48,25 @@ static int create(char *path, int flags, mode_t mode, struct node *out)
 	if (err)
 		return err == -EROFS ? -EACCES : err;
 	*out = (struct node){0};
-	if (last.slash)
-		err = -EISDIR;
-	else
+	err = last.slash ? -EISDIR : volume_write_begin(last.dir->vol);
+	if (!err) {
 		err = ext2_create(last.dir, last.name, last.len, S_IFREG | (mode & 07777), exclusive, &out->inode);
+		volume_write_end(last.dir->vol);
+	}
 	inode_put(last.dir);
 	return err;
 }
 
 static int truncate_opened(struct inode *inode)
 {
-	int err;
+	int err = volume_write_begin(inode->vol);
 
+	if (err)
+		return err;
 	mutex_lock(&inode->lock);
 	err = ext2_resize(inode, 0);
 	mutex_unlock(&inode->lock);
+	volume_write_end(inode->vol);
 	return err;
 }
 
@@ -240,17 +244,34 @@ static int parent_of(const char *path, struct last_name *last)
 }
 
 /* Deleted files may not have given back what is missing. */
-static bool worth_settling(int err)
+static bool worth_settling(struct volume *vol, int err)
 {
-	struct volume *vol = mount_root();
+	return err == -ENOSPC && !atomic_load(&vol->read_only) && !volume_settle(vol);
+}
 
-	return err == -ENOSPC && vol && !atomic_load(&vol->read_only) && !volume_settle(vol);
+/* Calls that change the tree are inside the gate from the walk's end on. */
+static int parent_begin(const char *path, struct last_name *last)
+{
+	int err = parent_of(path, last);
+
+	if (!err) {
+		err = volume_write_begin(last->dir->vol);
+		if (err)
+			inode_put(last->dir);
+	}
+	return err;
+}
+
+static void parent_end(struct last_name *last)
+{
+	volume_write_end(last->dir->vol);
+	inode_put(last->dir);
 }
 
 int fs_mkdir(const char *path, mode_t mode)
 {
 	struct last_name last;
-	int err = parent_of(path, &last);
+	int err = parent_begin(path, &last);
 
 	mode = S_IFDIR | (mode & 07777);
 	if (err)
@@ -259,16 +280,16 @@ int fs_mkdir(const char *path, mode_t mode)
 		err = -EEXIST;
 	else
 		err = ext2_mkdir(last.dir, last.name, last.len, mode);
-	if (worth_settling(err))
+	if (worth_settling(last.dir->vol, err))
 		err = ext2_mkdir(last.dir, last.name, last.len, mode);
-	inode_put(last.dir);
+	parent_end(&last);
 	return err;
 }
 
 int fs_rmdir(const char *path)
 {
 	struct last_name last;
-	int err = parent_of(path, &last);
+	int err = parent_begin(path, &last);
 
 	if (err)
 		return err == -EEXIST || err == -EROFS ? -EBUSY : err;
@@ -276,14 +297,14 @@ int fs_rmdir(const char *path)
 		err = strcmp(last.name, ".") ? -ENOTEMPTY : -EINVAL;
 	else
 		err = ext2_unlink(last.dir, last.name, last.len, true);
-	inode_put(last.dir);
+	parent_end(&last);
 	return err;
 }
 
 int fs_unlink(const char *path)
 {
 	struct last_name last;
-	int err = parent_of(path, &last);
+	int err = parent_begin(path, &last);
 
 	if (err)
 		return err == -EEXIST ? -EISDIR : err;
@@ -293,7 +314,7 @@ int fs_unlink(const char *path)
 		err = -ENOTDIR;
 	else
 		err = ext2_unlink(last.dir, last.name, last.len, false);
-	inode_put(last.dir);
+	parent_end(&last);
 	return err;
 }
 
@@ -304,14 +325,14 @@ int fs_rename(const char *from, const char *to)
 
 	if (err)
 		return err == -EEXIST ? -EBUSY : err;
-	err = parent_of(to, &new);
+	err = parent_begin(to, &new);
 	if (!err) {
 		if (is_dots(&old) || is_dots(&new))
 			err = -EBUSY;
 		else
 			err =
 			    ext2_rename(old.dir, old.name, old.len, new.dir, new.name, new.len, old.slash || new.slash);
-		inode_put(new.dir);
+		parent_end(&new);
 	}
 	inode_put(old.dir);
 	return err == -EEXIST ? -EBUSY : err;

@@ -6,8 +6,8 @@
  * map_lock is given up, since the copy may fault and the fault takes it; a write pins its source before map_lock is
  * taken, since nothing may fault under it, also when the source is the very page that is written.
  *
- * Locks: file.lock for the offset, inode.lock for writes, map_lock shared for a page's time, owned where the file
- * grows. Sleeps.
+ * Locks: the write gate; file.lock for the offset, inode.lock for writes, map_lock shared for a page's time, owned
+ * where the file grows. Sleeps.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
+#include "fs/mount.h"
 #include "mm/usercopy.h"
 
 #define COUNT_MAX 0x7ffff000   // of one call, bytes
@@ -202,6 +203,7 @@ static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_
 	return w.at > offset ? (long)(w.at - offset) : err;
 }
 
+/* Inside the gate. */
 static long write_regular(struct file *file, const void *buf, size_t n, int64_t *offset)
 {
 	const int flags = atomic_load(&file->flags);
@@ -306,9 +308,13 @@ static long file_write(struct file *file, const void *buf, size_t n)
 		return -EBADF;
 	if (file->node.device)
 		return device_write(file->node.device, buf, n, file->channel);
+	r = volume_write_begin(file->node.inode->vol);
+	if (r)
+		return r;
 	mutex_lock(&file->lock);
 	r = write_regular(file, buf, n, &file->offset);
 	mutex_unlock(&file->lock);
+	volume_write_end(file->node.inode->vol);
 	return r;
 }
 
@@ -377,7 +383,11 @@ long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
 	else if (offset < 0)
 		r = -EINVAL;
 	else
+		r = volume_write_begin(file->node.inode->vol);
+	if (!r) {
 		r = write_regular(file, buf, min_of(n, (size_t)COUNT_MAX), &offset);
+		volume_write_end(file->node.inode->vol);
+	}
 	(void)file_put(file); // as in fs_read
 	return r;
 }

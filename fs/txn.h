@@ -15,14 +15,22 @@
 
 struct volume;
 
-#define TXN_CREDITS 4	   // buffers that one handle may change
-#define TXN_FREES_MAX 2048 // runs of freed blocks that a batch can hold
+#define TXN_CREDITS 4	    // buffers that one handle may change
+#define TXN_FREES_MAX 2048  // runs of freed blocks that a batch can hold
+#define TXN_ZEROED_MAX 1024 // and of new ones
 
 enum txn_free_kind { TXN_FREE_BLOCKS, TXN_FREE_FILE, TXN_FREE_DIRECTORY };
 
 struct txn_free {
 	enum txn_free_kind kind;
 	uint32_t first, count; // blocks; or the inode's number
+};
+
+/* New blocks of a file's data, which the batch makes reachable. */
+struct txn_zeroed {
+	uint32_t ino;
+	fsblk_t first;
+	uint32_t count;
 };
 
 /* A volume's transactions. Guarded by lock: whoever holds it has the handle, or commits. */
@@ -34,6 +42,9 @@ struct txn_log {
 	struct list_node droppable;
 	struct txn_free frees[TXN_FREES_MAX];
 	unsigned free_count;
+	struct txn_zeroed zeroed[TXN_ZEROED_MAX];
+	unsigned zeroed_count;
+	uint64_t zeroed_failures; // blk_flush_failures when none of their zeros was written yet
 
 	atomic_uint_least64_t running; // number of the running batch: those before it are durable
 	atomic_uint_least64_t writes;  // data writes completed so far,
@@ -53,7 +64,8 @@ void txn_log_init(struct txn_log *log);
 
 /*
  * Opens a handle that may change `credits` buffers and free `frees` runs; commits the running batch first if it has no
- * room. 0, -EROFS, or the commit's error. Holder may read metadata, no more: no data I/O, no page, no map_lock.
+ * room. 0, -EROFS, -EIO while another thread unmounts and after, or the commit's error. Holder may read metadata, no
+ * more: no data I/O, no page, no map_lock.
  */
 int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees);
 /* Before contents change. The buffer is held. */
@@ -63,6 +75,11 @@ void txn_dirty(struct txn *t, struct buffer *b, enum buffer_class class);
 /* Blocks that nothing on the card will point to once the batch is durable. */
 void txn_free_blocks(struct txn *t, fsblk_t first, uint32_t count);
 void txn_free_inode(struct txn *t, uint32_t ino, bool directory);
+/*
+ * Zeros onto new blocks of the file, synchronously. Until the batch is durable they are written again should a FLUSH
+ * fail, which may have lost them. One run a handle.
+ */
+int txn_zero_blocks(struct txn *t, uint32_t ino, fsblk_t first, uint32_t count);
 /* The superblock changed in a way that the next commit must write. */
 void txn_super(struct txn *t);
 void txn_end(struct txn *t);
@@ -74,6 +91,14 @@ int txn_commit(struct volume *vol);
 int txn_commit_batch(struct volume *vol, uint64_t batch);
 /* With the counts in group descriptors and superblock too, which other commits leave to it. */
 int txn_commit_all(struct volume *vol);
+/* The same, only if the running batch has new blocks of this file: before it is forgotten. */
+int txn_commit_zeroed(struct volume *vol, uint32_t ino);
+/*
+ * Writes the running batch's zeros again if a FLUSH has failed since the first were written. What was written onto them
+ * meanwhile is dirty again if it is cached, and lost if not: their files are told. 0, or an error; then the next
+ * commit, which begins with this, tries again.
+ */
+int txn_zero_again(struct volume *vol);
 /* Something freed will come back with a commit. */
 bool txn_frees_pending(struct volume *vol);
 

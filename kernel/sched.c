@@ -92,7 +92,8 @@ static struct runqueue *rq_lock_of(struct thread *t, unsigned long *flags)
 /* ---- the levels ---- */
 static void best_update_locked(struct runqueue *rq)
 {
-	atomic_store(&rq->best, rq->levels ? 31 - __builtin_clz(rq->levels) : IDLE);
+	/* Most threads have priority 0. */
+	atomic_store(&rq->best, rq->levels > 1 ? 31 - __builtin_clz(rq->levels) : (int)rq->levels - 1);
 }
 
 static void ready_add_locked(struct runqueue *rq, struct thread *t, bool first)
@@ -134,8 +135,9 @@ static struct thread *ready_steal_locked(struct runqueue *rq, int least)
 	struct thread *t;
 	unsigned long flags;
 
-	for_each_rq(other)
-	{
+	if (atomic_load_explicit(&queue_count, memory_order_relaxed) == 1)
+		return NULL;
+	for_each_rq (other) {
 		int level = atomic_load(&other->best);
 
 		if (level > best) {
@@ -228,8 +230,7 @@ static struct runqueue *choose(struct runqueue *last, const struct thread *t)
 	int lowest = atomic_load(&last->running);
 	struct runqueue *to = last;
 
-	for_each_rq(rq)
-	{
+	for_each_rq (rq) {
 		int running = atomic_load(&rq->running);
 
 		if (running < lowest) {
@@ -496,8 +497,7 @@ void sched_set_priority(struct thread *t, unsigned priority)
 /* ---- harts ---- */
 static bool anybody_ready(void)
 {
-	for_each_rq(rq)
-	{
+	for_each_rq (rq) {
 		if (atomic_load(&rq->best) != IDLE)
 			return true;
 	}

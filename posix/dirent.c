@@ -46,7 +46,7 @@ DIR *fdopendir(int fd)
 	DIR *dir = KERNEL_CALL(dir_make(fd, &err));
 
 	if (!dir)
-		errno = -err;
+		(void)result_posix(err);
 	return dir;
 }
 
@@ -68,7 +68,7 @@ DIR *opendir(const char *path)
 	DIR *dir = KERNEL_CALL(dir_open(path, &err));
 
 	if (!dir)
-		errno = -err;
+		(void)result_posix(err);
 	return dir;
 }
 
@@ -77,11 +77,8 @@ struct dirent *readdir(DIR *dir)
 	struct fs_dirent found;
 	int r = KERNEL_CALL(fs_readdir(dir->fd, &found));
 
-	if (r <= 0) {
-		if (r < 0)
-			errno = -r;
+	if (result_posix(r) <= 0)
 		return NULL;
-	}
 	dir->entry.d_ino = found.ino;
 	dir->entry.d_type = found.type;
 	strcpy(dir->entry.d_name, found.name);

@@ -52,7 +52,11 @@ static void report_mapping(vaddr_t va)
 void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error)
 {
 	const struct thread *self = thread_self();
+	const bool unlocked = self->locks_held == 0 && self->spin_depth == 0 && self->preempt_off == 0;
 
+	/* A file that went away under it is no fault of a thread that is to end anyway. */
+	if (result == FAULT_ADRERR && unlocked)
+		process_stop_if_ending();
 	if (result == FAULT_OK)
 		log_error("application fault: exception %u in thread %s, value 0x%lx", cause, self->name,
 			  (unsigned long)va);
@@ -62,5 +66,5 @@ void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t va, enum fa
 	if (result != FAULT_OK)
 		report_mapping(va);
 	trap_frame_print(tf);
-	process_end(EXIT_FAULT, 'f', self->locks_held == 0 && self->spin_depth == 0 && self->preempt_off == 0);
+	process_end(EXIT_FAULT, 'f', unlocked);
 }

@@ -102,7 +102,11 @@ int truncate(const char *path, off_t size)
 
 int posix_fallocate(int fd, off_t offset, off_t len)
 {
-	return -KERNEL_CALL(fs_fallocate(fd, offset, len));
+	int err = KERNEL_CALL(fs_fallocate(fd, offset, len));
+
+	if (err)
+		process_stop_if_ending(); // as result_posix
+	return -err;
 }
 
 int fsync(int fd)
@@ -197,11 +201,7 @@ int isatty(int fd)
 {
 	int r = KERNEL_CALL(fs_isatty(fd));
 
-	if (r == 0)
-		errno = ENOTTY;
-	else if (r < 0)
-		errno = -r;
-	return r > 0;
+	return result_posix(r) > 0;
 }
 
 int dup(int fd)

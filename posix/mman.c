@@ -102,11 +102,7 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 		/* Without fork a shared one would only be a private one that MADV_DONTNEED must not empty. */
 		err = shared ? -EOPNOTSUPP : KERNEL_CALL(map_create(&req, &at));
 	}
-	if (err) {
-		errno = -err;
-		return MAP_FAILED;
-	}
-	return (void *)at;
+	return err ? (void *)result_posix(err) : (void *)at; // MAP_FAILED
 }
 
 int munmap(void *addr, size_t len)

@@ -31,9 +31,18 @@ void process_begin(void)
 	console_set_interrupt(interrupt_key);
 }
 
+static _Atomic(struct thread *) ender; // whoever called process_end first
+
+void process_stop_if_ending(void)
+{
+	const struct thread *by = atomic_load(&ender);
+
+	while (by && by != thread_self())
+		thread_sleep_until(UINT64_MAX);
+}
+
 void process_end(int status, char kind, bool unmount)
 {
-	static _Atomic(struct thread *) ender;
 	struct thread *nobody = NULL;
 	bool first = atomic_compare_exchange_strong(&ender, &nobody, thread_self());
 	int err = 0;

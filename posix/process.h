@@ -14,3 +14,8 @@ void process_begin(void);
  * Only the first call counts; a second thread's waits for the end.
  */
 _Noreturn void process_end(int status, char kind, bool unmount);
+/*
+ * If another thread has begun to end the process, this one sleeps for good: called where an error would go to the
+ * application, so that no thread complains of files that go away under it. No lock of the kernel is held.
+ */
+void process_stop_if_ending(void);

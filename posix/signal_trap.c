@@ -189,6 +189,9 @@ static bool handle_fault(struct trap_frame *tf, vaddr_t va, enum fault_result re
 
 void trap_fault(struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error)
 {
+	/* A file that went away under a thread that is to end is no signal. */
+	if (result == FAULT_ADRERR && in_application(tf))
+		process_stop_if_ending();
 	if (in_application(tf) && handle_fault(tf, va, result, error))
 		return;
 	if (result == FAULT_KERNEL)

@@ -21,8 +21,8 @@ def load(what):
         raise Failure(str(error), "./cairn run NAME takes a name under apps/, a folder with .c files, or a .c file.") from error
 
 
-def kernel(app):
-    return os.path.join(BUILD, "riscv", app.output + ".bin")
+def kernel(app, release=False):
+    return os.path.join(BUILD, *(["release"] if release else []), "riscv", app.output + ".bin")
 
 
 def host_program(app):
@@ -63,19 +63,20 @@ def scons(targets):
                       "The first error above is the one to mend; `scons verbose=yes` shows whole commands, ./cairn doctor the tools.")
 
 
-def target(app):
+def target(app, release):
     """SCons's words for the board's image of an application."""
-    path = os.path.relpath(kernel(app), apps.ROOT)
-    return [path] if app.inside else [f"app={app.origin}", path]
+    path = os.path.relpath(kernel(app, release), apps.ROOT)
+    return [*(["build=release"] if release else []), *([] if app.inside else [f"app={app.origin}"]), path]
 
 
-def build(app, board="virt"):
+def build(app, board="virt", release=False):
+    """release: for the board only."""
     say(f"building {app.name}")
     if board == "host":
         scons([os.path.relpath(host_program(app), apps.ROOT)] + ([] if app.inside else [f"app={app.origin}"]))
         return host_program(app)
-    scons(target(app))
-    return kernel(app)
+    scons(target(app, release))
+    return kernel(app, release)
 
 
 def build_tests():

@@ -7,7 +7,7 @@ import glob
 import os
 import sys
 
-from tools import apps, build, doctor, image, launcher, log, packages, qemu, serialline, testrun
+from tools import apps, bench, build, doctor, image, launcher, log, packages, qemu, serialline, testrun
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -44,6 +44,7 @@ def parser():
             "exit status: 0 nothing missing; 1 something is; 2 wrong usage.")
     add_run(command)
     add_test(command)
+    add_bench(command)
     card = command("image", run_image, "make a card image")
     card.add_argument("app", nargs="?", metavar="APP", help="application whose kernel image goes to the boot partition")
     card.add_argument("--image", metavar="FILE", default=LAST_CARD, help="where (default: build/card.img)")
@@ -111,6 +112,17 @@ def add_test(command):
     test.set_defaults(effort="default")
 
 
+def add_bench(command):
+    measure = command("bench", run_bench, "measure what operations cost, in QEMU with one hart",
+                      "exit status: 0 done; 1 build, boot or benchmark failed, with the reason; 2 wrong usage; 130 interrupted.\n"
+                      "./cairn help bench says how to read the table.")
+    measure.add_argument("--icount", action="store_true", help="count guest instructions (QEMU's -icount shift=0) instead of time")
+    variant = measure.add_mutually_exclusive_group()
+    variant.add_argument("--release", dest="release", action="store_true", default=True, help="without assertions (default)")
+    variant.add_argument("--debug", dest="release", action="store_false", help="with assertions")
+    measure.add_argument("--boots", metavar="N", type=count, help="how many times (default: 5, with --icount 2)")
+
+
 def checked(function):
     def convert(text):
         try:
@@ -131,6 +143,14 @@ def positive(text):
     value = float(text)
     if not value > 0:
         raise ValueError(f"{text}: more than 0 is needed")
+    return value
+
+
+@checked
+def count(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"{text}: at least 1 is needed")
     return value
 
 
@@ -211,6 +231,11 @@ def load_or_launcher_error(options):
 def run_test(options):
     ready(with_tests=True)
     return testrun.run(options.pattern, options.list, options.effort)
+
+
+def run_bench(options):
+    ready()
+    return bench.run(options.icount, options.release, options.boots or (2 if options.icount else 5))
 
 
 def run_image(options):

@@ -23,27 +23,9 @@ struct hart harts[HARTS_MAX];
 static _Alignas(PAGE_SIZE) uint8_t boot_kstack[BOOT_KSTACK_SIZE];
 static _Alignas(16) uint8_t boot_emergency[EMERGENCY_STACK_SIZE];
 
-struct hart *hart_self(void)
-{
-	struct hart *hart;
-
-	__asm__ volatile("csrr %0, sscratch" : "=r"(hart));
-	return hart;
-}
-
 struct hart *hart_at(unsigned index)
 {
 	return &harts[index];
-}
-
-/* Two steps, hart and then its thread: masked, so that the thread cannot go on elsewhere between them. */
-struct thread *thread_self(void)
-{
-	unsigned long flags = irq_save();
-	struct thread *self = hart_self()->current;
-
-	irq_restore(flags);
-	return self;
 }
 
 /* Called by entry.S once the high half is there; returns the boot flow's thread pointer. */

@@ -7,19 +7,6 @@
 
 #include "arch/riscv/riscv.h"
 
-unsigned long irq_save(void)
-{
-	unsigned long status;
-
-	__asm__ volatile("csrrci %0, sstatus, %1" : "=r"(status) : "i"(SSTATUS_SIE) : "memory");
-	return status & SSTATUS_SIE;
-}
-
-void irq_restore(unsigned long flags)
-{
-	csr_set(sstatus, flags);
-}
-
 bool irq_enabled(void)
 {
 	return csr_read(sstatus) & SSTATUS_SIE;

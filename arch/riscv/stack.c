@@ -4,7 +4,8 @@
 /*
  * Wired stacks in the STACK window, each with unmapped pages below it. The window is cut into slots of powers of two
  * pages. Free slots of one size form a list whose links lie in the entries of their first pages, which belong to the
- * guard and are invalid to the hardware in any case. A slot in hand is its owner's; fences are made without the lock.
+ * guard and are invalid to the hardware in any case. A few stacks that were freed stay
+ * mapped for the next thread. A slot in hand is its owner's; fences are made without the lock.
  * Does not sleep.
  */
 
@@ -18,9 +19,19 @@
 
 #define SLOT_CLASSES 19 // up to 1 GiB
 
+#define CACHE_ENTRIES 8
+#define CACHE_PAGES_MAX 160 // two stacks of threads by default, or as many kernel stacks as there are entries
+
+struct stack {
+	vaddr_t base, top; // 0: none
+	size_t guard;
+};
+
 static struct {
-	atomic_flag lock; // guards all here and the window's entries
-	vaddr_t next;	  // the window is untouched from here
+	atomic_flag lock;		   // guards all here and the window's entries
+	struct stack cache[CACHE_ENTRIES]; // freed, and still mapped
+	size_t cache_pages;
+	vaddr_t next; // the window is untouched from here
 	vaddr_t free[SLOT_CLASSES];
 } stacks = {.lock = ATOMIC_FLAG_INIT, .next = STACK_BASE};
 
@@ -124,6 +135,46 @@ static vaddr_t pages_show_locked(vaddr_t va, vaddr_t to)
 	return va;
 }
 
+static size_t stack_pages(const struct stack *stack)
+{
+	return (stack->top - stack->base) / PAGE_SIZE;
+}
+
+/* One of that size, as it was left; no hart has anything to forget. */
+static bool cache_take(size_t size, size_t guard, vaddr_t *base, vaddr_t *top)
+{
+	unsigned long flags = arch_lock(&stacks.lock);
+	bool found = false;
+
+	for (struct stack *s = stacks.cache; s < stacks.cache + CACHE_ENTRIES && !found; s++) {
+		if (!s->base || s->top - s->base != size || s->guard != guard)
+			continue;
+		found = true;
+		stacks.cache_pages -= stack_pages(s);
+		*base = s->base;
+		*top = s->top;
+		*s = (struct stack){0};
+	}
+	arch_unlock(&stacks.lock, flags);
+	return found;
+}
+
+static bool cache_put(const struct stack *stack)
+{
+	unsigned long flags = arch_lock(&stacks.lock);
+	bool put = false;
+
+	for (struct stack *s = stacks.cache; s < stacks.cache + CACHE_ENTRIES && !put; s++) {
+		if (s->base || stacks.cache_pages + stack_pages(stack) > CACHE_PAGES_MAX)
+			continue;
+		put = true;
+		stacks.cache_pages += stack_pages(stack);
+		*s = *stack;
+	}
+	arch_unlock(&stacks.lock, flags);
+	return put;
+}
+
 int stack_alloc(size_t size, size_t guard, vaddr_t *base, vaddr_t *top)
 {
 	vaddr_t slot, end = 0, reached = 0;
@@ -133,6 +184,8 @@ int stack_alloc(size_t size, size_t guard, vaddr_t *base, vaddr_t *top)
 
 	if (size > STACK_SIZE || guard > STACK_SIZE - size)
 		return -ENOMEM;
+	if (cache_take(size, guard, base, top))
+		return 0;
 	class = slot_class((size + guard) / PAGE_SIZE);
 	if (class >= SLOT_CLASSES)
 		return -ENOMEM;
@@ -160,5 +213,7 @@ void stack_free(vaddr_t base, vaddr_t top, size_t guard)
 {
 	vaddr_t slot = base - guard;
 
+	if (cache_put(&(struct stack){base, top, guard}))
+		return;
 	slot_give(slot_class((top - slot) / PAGE_SIZE), slot, base, top);
 }

@@ -179,7 +179,7 @@ static int fill_new(struct txn *t, struct inode *inode, const struct place *plac
 	struct buffer *b;
 
 	if (place->leaf && !S_ISDIR(inode->mode))
-		return ext2_blocks_zero(t->vol, first, count);
+		return txn_zero_blocks(t, inode->ino, first, count);
 	buffer_get_zeroed(first, &b);
 	txn_access(t, b);
 	if (place->leaf)

@@ -255,6 +255,8 @@ int ext2_sync(struct inode *inode)
 		err = txn_commit_batch(vol, atomic_load(&inode->batch));
 	if (!err && atomic_load(&inode->writes) > atomic_load(&vol->txn.flushed))
 		err = txn_flush(vol);
+	if (err)
+		(void)txn_zero_again(vol); // now, so that the next try's data comes after; else a commit does
 	return err;
 }
 

@@ -6,12 +6,18 @@
  * directories are read as the linear ones that they also are; a name put into one takes the index flag away, and e2fsck
  * -D can make it again. Directory blocks are metadata, in the buffers.
  *
+ * A cut may leave any of a block's sectors as they were before the batch. So one change to the entries is one to a
+ * sector: a name lies in one, with the entry that it is cut from, and what it leaves is never joined to an entry of
+ * another; and a name that comes back within the batch that removed it is put into the same one, or waits for the
+ * commit, so that it is not found twice.
+ *
  * Locks: the directory's operation lock held. Changes run inside a transaction. Sleeps on metadata I/O.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "fs/ext2/ext2.h"
+#include "lib/crc32.h"
 
 uint8_t ext2_file_type(mode_t mode)
 {
@@ -109,14 +115,40 @@ int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2
 	return -ENOENT;
 }
 
-/* Room in an entry beyond what it uses. */
-static uint32_t slack(const struct volume *vol, const struct ext2_dirent *e)
+static uint32_t sector_of(uint32_t offset)
 {
-	return e->rec_len - (e->ino ? EXT2_DIRENT_SIZE(name_len(vol, e)) : 0);
+	return offset / SECTOR_SIZE;
 }
 
-/* The block and entry with room for a name: the block held, or *out NULL if there is none. */
-static int find_room(struct inode *dir, unsigned len, struct buffer **out, uint32_t *offset)
+/* Where the room in an entry begins, as an offset in the block like `at`, where the entry lies. */
+static uint32_t room_start(const struct volume *vol, const struct ext2_dirent *e, uint32_t at)
+{
+	return at + (e->ino ? EXT2_DIRENT_SIZE(name_len(vol, e)) : 0);
+}
+
+/* A name fits into the entry by a change of one sector. */
+static bool has_room(const struct volume *vol, const struct ext2_dirent *e, uint32_t at, unsigned len)
+{
+	const uint32_t start = room_start(vol, e, at), end = start + EXT2_DIRENT_SIZE(len);
+	const uint32_t changed = e->ino ? at + offsetof(struct ext2_dirent, rec_len) : at;
+
+	return end <= at + e->rec_len && sector_of(changed) == sector_of(end - 1);
+}
+
+/* The room in the entry goes on into another sector, where a name fits: *split is where that begins. */
+static bool can_split(const struct volume *vol, const struct ext2_dirent *e, uint32_t at, unsigned len, uint32_t *split)
+{
+	const uint32_t start = e->ino ? room_start(vol, e, at) : at + EXT2_DIRENT_SIZE(1);
+
+	*split = align_up(start, (uint32_t)SECTOR_SIZE);
+	return *split + EXT2_DIRENT_SIZE(len) <= at + e->rec_len;
+}
+
+/*
+ * The block and entry with room for a name: the block held, or *out NULL if there is none. split: with room in a sector
+ * that no entry begins in yet, and there.
+ */
+static int find_room(struct inode *dir, unsigned len, struct buffer **out, uint32_t *offset, uint32_t *split)
 {
 	for (uint32_t lblk = 0; lblk < dir_blocks(dir); lblk++) {
 		struct ext2_dirent *e;
@@ -131,7 +163,7 @@ static int find_room(struct inode *dir, unsigned len, struct buffer **out, uint3
 				buffer_put(b);
 				return err;
 			}
-			if (slack(dir->vol, e) >= EXT2_DIRENT_SIZE(len)) {
+			if (split ? can_split(dir->vol, e, at, len, split) : has_room(dir->vol, e, at, len)) {
 				*out = b;
 				*offset = at;
 				return 0;
@@ -143,16 +175,133 @@ static int find_room(struct inode *dir, unsigned len, struct buffer **out, uint3
 	return 0;
 }
 
-int ext2_dir_make_room(struct inode *dir, unsigned len)
+/* Empty entries from the beginnings of sectors, the first at `at`, to `end`. */
+static void fill_empty(void *data, uint32_t at, uint32_t end)
 {
-	struct buffer *b;
-	uint32_t offset, run;
-	int err = find_room(dir, len, &b, &offset);
+	while (at < end) {
+		struct ext2_dirent *e = (struct ext2_dirent *)((char *)data + at);
+		uint32_t next = at + SECTOR_SIZE;
 
-	if (err || b) {
-		buffer_put(b);
-		return err;
+		if (next + EXT2_DIRENT_SIZE(1) > end)
+			next = end;
+		e->ino = 0;
+		e->rec_len = next - at;
+		e->name_len = 0;
+		e->type = 0;
+		at = next;
 	}
+}
+
+/* One step of cutting an entry at the sectors in its room: what comes behind it, or the entry itself. */
+static int split_step(struct inode *dir, fsblk_t block, uint32_t at, uint32_t split, bool shorten)
+{
+	struct ext2_dirent *e;
+	struct buffer *b;
+	struct txn t;
+	int err = txn_begin(&t, dir->vol, 1, 0);
+
+	if (err)
+		return err;
+	err = buffer_get(block, &b);
+	if (!err) {
+		e = (struct ext2_dirent *)((char *)b->data + at);
+		txn_access(&t, b);
+		if (shorten)
+			e->rec_len = split - at;
+		else
+			fill_empty(b->data, split, at + e->rec_len);
+		txn_dirty(&t, b, BUFFER_NAME);
+		buffer_put(b);
+	}
+	txn_end(&t);
+	return err;
+}
+
+/*
+ * Makes room out of room that others left across sectors. -ENOSPC: there is none. Entries of others cross sectors too:
+ * commits first, so that none that is still there on the card has its end in that room.
+ */
+static int split_room(struct inode *dir, unsigned len)
+{
+	uint32_t at, split;
+	struct buffer *b;
+	fsblk_t block;
+	int err = find_room(dir, len, &b, &at, &split);
+
+	if (err || !b)
+		return err ? err : -ENOSPC;
+	block = b->block;
+	buffer_put(b);
+	err = txn_commit(dir->vol);
+	if (!err)
+		err = split_step(dir, block, at, split, false);
+	/* The entry may end where others begin only once they are there. */
+	if (!err)
+		err = txn_commit(dir->vol);
+	return err ? err : split_step(dir, block, at, split, true);
+}
+
+static uint32_t name_hash(const struct inode *dir, const char *name, unsigned len)
+{
+	return crc32_ieee(crc32_ieee(0, &dir->ino, sizeof(dir->ino)), name, len);
+}
+
+/* Remembers where a name was. Inside the transaction that removes it. */
+static void note_removed(struct inode *dir, const struct ext2_slot *slot, const char *name, unsigned len)
+{
+	struct names_removed *removed = &dir->vol->removed;
+	const uint64_t running = atomic_load(&dir->vol->txn.running);
+
+	if (removed->batch != running)
+		removed->count = 0;
+	removed->batch = running;
+	if (removed->count < NAMES_REMOVED_MAX)
+		removed->names[removed->count] = (struct name_removed){
+		    .hash = name_hash(dir, name, len), .block = slot->block, .sector = sector_of(slot->offset)};
+	removed->count++;
+}
+
+/* Was this name in another sector when the running batch began? It may have been. */
+static bool was_elsewhere(struct inode *dir, const char *name, unsigned len, fsblk_t block, uint32_t offset)
+{
+	const struct names_removed *removed = &dir->vol->removed;
+	const uint32_t hash = name_hash(dir, name, len);
+
+	if (removed->batch != atomic_load(&dir->vol->txn.running))
+		return false;
+	for (uint32_t i = 0; i < min_of(removed->count, NAMES_REMOVED_MAX); i++) {
+		const struct name_removed *r = &removed->names[i];
+
+		if (r->hash == hash && (r->block != block || r->sector != sector_of(offset)))
+			return true;
+	}
+	return removed->count > NAMES_REMOVED_MAX;
+}
+
+int ext2_dir_make_room(struct inode *dir, const char *name, unsigned len)
+{
+	struct buffer *b = NULL;
+	uint32_t offset, run;
+	fsblk_t block;
+	int err = 0;
+
+	/* The inode is on the card before any block that its index does not know. */
+	if (dir->flags & EXT2_FLAG_INDEX) {
+		dir->flags &= ~EXT2_FLAG_INDEX;
+		err = ext2_inode_write(dir);
+	}
+	if (!err)
+		err = find_room(dir, len, &b, &offset, NULL);
+	if (err)
+		return err;
+	if (b) {
+		block = b->block;
+		buffer_put(b);
+		return was_elsewhere(dir, name, len, block, offset) ? txn_commit(dir->vol) : 0;
+	}
+	err = split_room(dir, len);
+	if (err != -ENOSPC)
+		return err;
 	if (dir->size + dir->vol->block_size > INT32_MAX)
 		return -ENOSPC;
 	err = ext2_bmap_alloc(dir, dir_blocks(dir), 1, dir->size + dir->vol->block_size, &run);
@@ -162,7 +311,7 @@ int ext2_dir_make_room(struct inode *dir, unsigned len)
 
 void ext2_dir_init_block(struct volume *vol, void *data)
 {
-	((struct ext2_dirent *)data)->rec_len = vol->block_size;
+	fill_empty(data, 0, vol->block_size);
 }
 
 static void entry_fill(const struct volume *vol, struct ext2_dirent *e, const char *name, unsigned len, uint32_t ino,
@@ -182,7 +331,8 @@ void ext2_dir_init_first(struct volume *vol, void *data, uint32_t self, uint32_t
 	entry_fill(vol, dot, ".", 1, self, S_IFDIR);
 	dot->rec_len = EXT2_DIRENT_SIZE(1);
 	entry_fill(vol, dotdot, "..", 2, parent, S_IFDIR);
-	dotdot->rec_len = vol->block_size - EXT2_DIRENT_SIZE(1);
+	dotdot->rec_len = SECTOR_SIZE - EXT2_DIRENT_SIZE(1);
+	fill_empty(data, SECTOR_SIZE, vol->block_size);
 }
 
 int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned len, uint32_t ino, mode_t mode)
@@ -190,7 +340,7 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 	struct ext2_dirent *e;
 	struct buffer *b;
 	uint32_t offset;
-	int err = find_room(dir, len, &b, &offset);
+	int err = find_room(dir, len, &b, &offset, NULL);
 
 	if (err)
 		return err;
@@ -208,7 +358,6 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 	entry_fill(dir->vol, e, name, len, ino, mode);
 	txn_dirty(t, b, BUFFER_NAME);
 	buffer_put(b);
-	dir->flags &= ~EXT2_FLAG_INDEX;
 	return 0;
 }
 
@@ -224,10 +373,11 @@ int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *sl
 		e = entry_at(dir, b, at, &err);
 		if (!e || at >= slot->offset)
 			break;
-		before = e;
+		before = sector_of(at + offsetof(struct ext2_dirent, rec_len)) == sector_of(slot->offset) ? e : NULL;
 	}
 	if (!err) {
 		txn_access(t, b);
+		note_removed(dir, slot, e->name, name_len(dir->vol, e));
 		if (before)
 			before->rec_len += e->rec_len;
 		e->ino = 0;
@@ -289,6 +439,29 @@ int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry)
 		*offset = start + vol->block_size;
 	}
 	return 0;
+}
+
+int ext2_dir_visit(struct inode *dir,
+		   int (*visit)(void *arg, const struct ext2_slot *slot, const char *name, unsigned len), void *arg)
+{
+	int err = 0;
+
+	for (uint32_t lblk = 0; lblk < dir_blocks(dir) && !err; lblk++) {
+		struct ext2_dirent *e;
+		struct buffer *b;
+
+		err = dir_block(dir, lblk, &b);
+		for (uint32_t at = 0; at < dir->vol->block_size && !err; at += e->rec_len) {
+			e = entry_at(dir, b, at, &err);
+			if (!e)
+				break;
+			if (e->ino)
+				err = visit(arg, &(struct ext2_slot){b->block, at, e->ino, e->type}, e->name,
+					    name_len(dir->vol, e));
+		}
+		buffer_put(b);
+	}
+	return err;
 }
 
 int ext2_dir_is_empty(struct inode *dir)

@@ -12,6 +12,19 @@
 #include "fs/txn.h"
 #include "kernel/log.h"
 
+#define NAMES_REMOVED_MAX 128u
+
+/* Where the running batch removed names: more than fit are counted. */
+struct names_removed {
+	uint64_t batch;
+	uint32_t count;
+	struct name_removed {
+		uint32_t hash;
+		fsblk_t block;
+		uint32_t sector; // of the block
+	} names[NAMES_REMOVED_MAX];
+};
+
 struct volume {
 	/* Constant while mounted. */
 	struct blkdev *dev;
@@ -21,10 +34,13 @@ struct volume {
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
 	uint64_t size_max; // of a file, bytes
 	bool filetype;
+	bool ours;	  // nobody else wrote since it was last clean
+	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
-	atomic_bool read_only; // no change is accepted
-	atomic_bool dead;      // unmounted: every call fails
-	atomic_bool damaged;   // seen so, now or at an earlier mount: stays in the superblock for e2fsck
+	atomic_bool read_only;	// no change is accepted
+	atomic_bool dead;	// unmounted: every call fails
+	atomic_bool unmounting; // only the owner of the gate may begin a transaction
+	atomic_bool damaged;	// seen so, now or at an earlier mount: stays in the superblock for e2fsck
 	atomic_uint damage_said;
 
 	/* Guarded by the transaction. */
@@ -38,15 +54,23 @@ struct volume {
 	struct list_node orphans; // struct inode.orphan_node, first as in the superblock
 	struct txn_log txn;
 
+	/* The write gate (fs/mount.h). Before everything; an unmount owns it, writers share it. */
+	struct rwlock gate;
 	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
 	struct mutex names_lock;
-	/* One thread gives back at a time. Before everything. */
+	struct names_removed removed; // guarded by it
+	/* One thread gives back at a time. Before any inode lock. */
 	struct mutex settle_lock;
 };
 
 /* ---- super.c ---- */
 int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only);
-/* Everything to the card, the mark of a volume in use away. Memory stays for late callers, who find it dead. */
+/*
+ * Everything to the card, the mark of a volume in use away. The write gate is closed meanwhile, and those who do not
+ * pass it (stores into holes, look-ups that throw inodes out) are refused their transactions: each such one is whole or
+ * has not begun. What is stored through mappings after the last sync is dropped. Memory stays for late callers, who
+ * find the volume dead.
+ */
 int ext2_unmount(struct volume *vol);
 /* The memory of an unmounted one. */
 void ext2_release(struct volume *vol);
@@ -66,15 +90,16 @@ void ext2_super_clean(struct volume *vol, bool counts);
  * first error.
  */
 int volume_settle(struct volume *vol);
-/* Time stamps too, then everything durable. */
+/* Time stamps too, then everything durable. -EIO also if any FLUSH of the device has failed meanwhile. */
 int volume_sync(struct volume *vol);
 
 /* ---- recover.c: a volume that was not unmounted ---- */
 /*
- * Makes bitmaps and counts agree with the inodes: blocks that none of them has are free, those that one has are
- * not. 0, -EUCLEAN (two of them claim a block, or the like: e2fsck's work), -EIO, -ENOMEM.
+ * Makes bitmaps, counts and links agree with the inodes and their names. What no name leads to is removed, or with
+ * remove false kept and counted in volume.unnamed. 0, -EUCLEAN (two inodes claim a block, or the like: e2fsck's work),
+ * -EIO, -ENOMEM.
  */
-int ext2_recount(struct volume *vol);
+int ext2_recover(struct volume *vol, bool remove);
 /* Finishes what is in the orphan list. */
 int ext2_orphans_process(struct volume *vol);
 
@@ -142,6 +167,8 @@ int ext2_resize(struct inode *inode, uint64_t size);
 int ext2_extend_tail(struct inode *inode, uint64_t size);
 /* Takes back blocks that were allocated beyond the end for nothing. map_lock owned. */
 void ext2_extend_undo(struct inode *inode);
+/* Finishes a truncation that failed, so that no file with a name stays in the orphan list. No lock held. */
+int ext2_truncate_finish(struct inode *inode);
 int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len);
 /* A file that has no links: blocks and the inode itself. Nobody else has it. */
 int ext2_inode_delete(struct inode *inode);
@@ -160,8 +187,11 @@ struct ext2_slot {
 	uint8_t type;
 };
 int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot); // -ENOENT
-/* Room for one more name, which the next ext2_dir_add finds. */
-int ext2_dir_make_room(struct inode *dir, unsigned len);
+/*
+ * Room for this name, which the next ext2_dir_add finds. May commit. volume.names_lock held until that, so that no name
+ * goes in between.
+ */
+int ext2_dir_make_room(struct inode *dir, const char *name, unsigned len);
 /* These change one block each and leave the directory's inode to the caller. */
 int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned len, uint32_t ino, mode_t mode);
 int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *slot);
@@ -175,6 +205,9 @@ struct ext2_name {
 	char name[EXT2_NAME_MAX + 1];
 };
 int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry);
+/* Calls visit for each entry in use, with a buffer held; stops at an error. The name is not terminated. */
+int ext2_dir_visit(struct inode *dir,
+		   int (*visit)(void *arg, const struct ext2_slot *slot, const char *name, unsigned len), void *arg);
 void ext2_dir_init_block(struct volume *vol, void *data);
 void ext2_dir_init_first(struct volume *vol, void *data, uint32_t self, uint32_t parent);
 uint8_t ext2_file_type(mode_t mode);

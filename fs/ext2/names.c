@@ -96,7 +96,7 @@ static int create_locked(struct inode *dir, const char *name, unsigned len, mode
 	struct buffer *itable, *dir_itable;
 	struct inode *inode;
 	struct txn t;
-	int err = ext2_dir_make_room(dir, len);
+	int err = ext2_dir_make_room(dir, name, len);
 
 	if (!err)
 		err = fresh_begin(&t, dir->vol, &inode);
@@ -196,7 +196,7 @@ static int mkdir_locked(struct inode *dir, const char *name, unsigned len, mode_
 
 	if (dir->links >= EXT2_LINK_MAX)
 		return -EMLINK;
-	err = ext2_dir_make_room(dir, len);
+	err = ext2_dir_make_room(dir, name, len);
 	if (!err)
 		err = make_directory(dir, mode, &inode);
 	if (err)

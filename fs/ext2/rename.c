@@ -186,10 +186,14 @@ end:
 
 static int rename_locked(struct rename *r)
 {
+	const bool moves = S_ISDIR(r->inode->mode) && r->from != r->to;
 	int err = rename_check(r), failed;
 
+	/* A move before this one is not half there when this one is: together they could make a ring. */
+	if (!err && moves)
+		err = txn_commit(r->to->vol);
 	if (!err && !r->victim)
-		err = ext2_dir_make_room(r->to, r->to_len);
+		err = ext2_dir_make_room(r->to, r->to_name, r->to_len);
 	if (!err)
 		err = rename_add(r);
 	if (err)

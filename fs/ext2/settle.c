@@ -8,12 +8,17 @@
  *
  * Locks: volume.settle_lock, one at a time; then as each step says. Called with nothing locked. Sleeps.
  */
+#include <errno.h>
+
 #include "fs/ext2/ext2.h"
 
 int volume_sync(struct volume *vol)
 {
-	int err = pcache_write_all(), first = err;
+	const uint64_t failures = blk_flush_failures(vol->dev);
+	int err = txn_zero_again(vol), first = err; // due zeros before the data
 
+	err = pcache_write_all();
+	first = first ? first : err;
 	if (atomic_load(&vol->read_only))
 		return first;
 	err = inodes_visit(vol, ext2_inode_write_times);
@@ -26,6 +31,9 @@ int volume_sync(struct volume *vol)
 		err = txn_flush(vol);
 		first = first ? first : err;
 	}
+	/* Another thread may have been told of a FLUSH that lost what was written here. */
+	if (!first && blk_flush_failures(vol->dev) != failures)
+		first = -EIO;
 	return first;
 }
 

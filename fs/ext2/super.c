@@ -343,38 +343,75 @@ static void free_memory(struct volume *vol)
 	vol->super_block = NULL;
 }
 
-/* Writes the mark of a volume in use, or takes it away. */
-static int mark(struct volume *vol, bool in_use)
+/* What our mounts leave in the superblock and no other system's do. */
+static void signature(const struct volume *vol, char *text)
 {
-	int err;
+	memset(text, 0, sizeof(vol->super.last_mounted));
+	snprintf(text, sizeof(vol->super.last_mounted), "cairn, mount %u at %u", vol->super.mount_count,
+		 vol->super.mount_time);
+}
 
-	if (in_use) {
-		vol->super.state &= ~EXT2_STATE_VALID;
-		vol->super.mount_count++;
-		vol->super.mount_time = wall_seconds();
-	} else {
-		vol->super.state |= atomic_load(&vol->damaged) ? EXT2_STATE_ERROR : EXT2_STATE_VALID;
-	}
-	err = write_super_block(vol);
+static bool is_signed(const struct volume *vol)
+{
+	char text[sizeof(vol->super.last_mounted)];
+
+	signature(vol, text);
+	return !memcmp(text, vol->super.last_mounted, sizeof(text));
+}
+
+static int put_mark(struct volume *vol)
+{
+	const uint64_t failures = blk_flush_failures(vol->dev);
+	int err = write_super_block(vol);
+
 	if (!err)
 		err = blk_flush(vol->dev);
+	if (!err && blk_flush_failures(vol->dev) != failures)
+		err = -EIO; // another thread's, which may have lost it
 	if (err)
 		log_error("ext2: %s: the superblock cannot be written (%d)", vol->dev->name, err);
 	return err;
 }
 
+/* Writes the mark of a volume in use, or takes it away. */
+static int mark(struct volume *vol, bool in_use)
+{
+	if (in_use) {
+		vol->super.state &= ~EXT2_STATE_VALID;
+		vol->super.mount_count++;
+		vol->super.mount_time = wall_seconds();
+		if (vol->ours)
+			signature(vol, vol->super.last_mounted);
+	} else if (atomic_load(&vol->damaged)) {
+		vol->super.state |= EXT2_STATE_ERROR;
+	} else if (!vol->unnamed) {
+		vol->super.state |= EXT2_STATE_VALID;
+	}
+	return put_mark(vol);
+}
+
+/*
+ * Inodes without a name are removed only if the cut was our own: it is our order of writes that says that they are no
+ * loss. A mount that finds others' and leaves none signs after that.
+ */
 static int make_writable(struct volume *vol)
 {
 	const bool unclean = vol->super.state != EXT2_STATE_VALID;
-	int err = mark(vol, true);
+	int err;
 
+	vol->ours = !unclean || (is_signed(vol) && !(vol->super.state & EXT2_STATE_ERROR));
+	err = mark(vol, true);
 	vol->marked = !err;
 	if (!err && unclean) {
 		log_warning("ext2: %s: was not unmounted; recounting from its inodes", vol->dev->name);
-		err = ext2_recount(vol);
-	}
-	if (!err)
+		err = ext2_recover(vol, vol->ours);
+	} else if (!err) {
 		err = ext2_orphans_process(vol);
+	}
+	if (!err && !vol->ours && !vol->unnamed) {
+		signature(vol, vol->super.last_mounted);
+		err = put_mark(vol);
+	}
 	return err;
 }
 
@@ -386,6 +423,7 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	vol->dev = dev;
 	txn_log_init(&vol->txn);
 	list_init(&vol->orphans);
+	rwlock_init(&vol->gate, "write gate");
 	mutex_init(&vol->names_lock, "names");
 	mutex_init(&vol->settle_lock, "settle");
 	atomic_store(&vol->read_only, read_only);
@@ -430,15 +468,23 @@ int ext2_unmount(struct volume *vol)
 {
 	int err = 0;
 
+	/* Also for the transactions of those inside, and their faults', this waits; then there are no others. */
+	rwlock_lock_write(&vol->gate);
+	atomic_store(&vol->unmounting, true);
 	if (!atomic_load(&vol->read_only)) {
 		err = volume_sync(vol);
 		if (!err)
 			err = inodes_delete_unlinked(vol);
+		if (!err)
+			err = inodes_visit(vol, ext2_truncate_finish);
 		if (!err)
 			err = volume_sync(vol);
 	}
 	atomic_store(&vol->dead, true);
 	if (!err && vol->marked)
 		err = mark(vol, false);
+	if (!err)
+		vol->marked = false;
+	rwlock_unlock_write(&vol->gate);
 	return err;
 }

@@ -380,6 +380,21 @@ int ext2_resize(struct inode *inode, uint64_t size)
 	return err;
 }
 
+int ext2_truncate_finish(struct inode *inode)
+{
+	struct pcache_object *object = &inode->object;
+	int err = 0;
+
+	mutex_lock(&inode->lock);
+	if (S_ISREG(inode->mode) && inode->links && inode->truncate_unfinished) {
+		rwlock_lock_write(&object->map_lock);
+		err = ext2_truncate_blocks(inode, object->size);
+		rwlock_unlock_write(&object->map_lock);
+	}
+	mutex_unlock(&inode->lock);
+	return err;
+}
+
 /* One piece: owns map_lock only for as long as its zeros take. */
 static int fallocate_piece(struct inode *inode, uint64_t from, uint64_t to)
 {

@@ -38,6 +38,15 @@ struct slot {
 	uint8_t *early; // data of a write, taken at its start
 };
 
+/* What a write replaced, should it be lost. */
+struct undo {
+	struct undo *older;
+	uint64_t ended; // tick
+	sector_t sector;
+	uint32_t sectors;
+	uint8_t data[];
+};
+
 static struct {
 	struct simdisk config;
 	struct blkdev dev;
@@ -46,6 +55,7 @@ static struct {
 	uint64_t tick, random;
 	bool hold;
 	FILE *record;
+	struct undo *volatile_writes; // youngest first
 
 	struct simdisk_fault fault;
 	uint64_t fault_seen, fault_fired;
@@ -71,13 +81,6 @@ static bool fault_due(const struct simdisk_fault *fault, enum blk_op op)
 	return true;
 }
 
-/* Requests as the file system submits them; the block layer does not try these again. */
-static int fail_request(struct blkdev *dev, const struct blk_request *req)
-{
-	(void)dev;
-	return fault_due(&sim.fault, req->op) ? -EIO : 0;
-}
-
 static void record_put(const struct simlog_entry *entry, const void *data)
 {
 	if (!sim.record)
@@ -86,6 +89,63 @@ static void record_put(const struct simlog_entry *entry, const void *data)
 	    (entry->sectors && fwrite(data, SECTOR_SIZE, entry->sectors, sim.record) != entry->sectors) ||
 	    fflush(sim.record) != 0)
 		host_die("recording");
+}
+
+/* Of writes that ended before the tick nothing can be lost any more. */
+static void undo_forget(uint64_t tick)
+{
+	struct undo **at = &sim.volatile_writes;
+
+	while (*at && (*at)->ended >= tick)
+		at = &(*at)->older;
+	while (*at) {
+		struct undo *durable = *at;
+
+		*at = durable->older;
+		free(durable);
+	}
+}
+
+static void undo_note(sector_t sector, uint32_t sectors)
+{
+	const size_t len = (size_t)sectors * SECTOR_SIZE;
+	struct undo *undo;
+
+	if (!sim.config.lose_writes)
+		return;
+	undo = malloc(sizeof(*undo) + len);
+	if (!undo)
+		host_die("malloc");
+	*undo = (struct undo){.older = sim.volatile_writes, .ended = sim.tick, .sector = sector, .sectors = sectors};
+	memcpy(undo->data, sim.contents + sector * SECTOR_SIZE, len);
+	sim.volatile_writes = undo;
+}
+
+/* A FLUSH has failed. */
+static void lose_writes(void)
+{
+	if (!sim.config.lose_writes)
+		return;
+	for (const struct undo *undo = sim.volatile_writes; undo; undo = undo->older)
+		memcpy(sim.contents + undo->sector * SECTOR_SIZE, undo->data, (size_t)undo->sectors * SECTOR_SIZE);
+	undo_forget(UINT64_MAX);
+	sim.tick++;
+	record_put(&(struct simlog_entry){.kind = SIMLOG_LOSS, .started = sim.tick, .ended = sim.tick}, NULL);
+}
+
+/* Requests as the file system submits them; the block layer does not try these again. */
+static int fail_request(struct blkdev *dev, const struct blk_request *req)
+{
+	(void)dev;
+	if (!fault_due(&sim.fault, req->op))
+		return 0;
+	if (req->op == BLK_FLUSH) {
+		unsigned long flags = irq_save();
+
+		lose_writes();
+		irq_restore(flags);
+	}
+	return -EIO;
 }
 
 static void gather(const struct blk_request *req, uint8_t *to)
@@ -110,6 +170,7 @@ static void write_carry_out(struct slot *slot)
 		host_die("malloc");
 	if (!slot->early)
 		gather(req, data);
+	undo_note(req->sector, sectors);
 	memcpy(sim.contents + req->sector * SECTOR_SIZE, data, (size_t)sectors * SECTOR_SIZE);
 	record_put(&(struct simlog_entry){.kind = SIMLOG_WRITE,
 					  .started = slot->started,
@@ -123,7 +184,12 @@ static void write_carry_out(struct slot *slot)
 
 static void flush_carry_out(const struct slot *slot)
 {
-	if (!slot->fail && !sim.config.drop_flush)
+	if (slot->fail) {
+		lose_writes();
+		return;
+	}
+	undo_forget(slot->started);
+	if (!sim.config.drop_flush)
 		record_put(&(struct simlog_entry){.kind = SIMLOG_FLUSH, .started = slot->started, .ended = sim.tick},
 			   NULL);
 }

@@ -23,6 +23,7 @@ struct simdisk {
 	const char *save;	  // file that the contents are written to when the run's body returns; NULL: nowhere
 	const char *record;	  // file for the recording; NULL: none
 	bool drop_flush;	  // FLUSH succeeds and does nothing, in the recording's eyes
+	bool lose_writes;	  // a FLUSH that fails loses what was written since the last good one
 };
 
 /* Makes and registers "sim0". In a run only, once. */

@@ -114,6 +114,19 @@ static uint64_t durable_before(const struct simlog *log, uint64_t tick)
 	return start;
 }
 
+/* Gone at the cut: a loss before it took the write. */
+static bool is_lost(const struct simlog *log, const struct simlog_entry *write, uint64_t tick)
+{
+	for (size_t i = 0; i < log->count && log->entries[i]->ended < tick; i++) {
+		const uint64_t loss = log->entries[i]->ended;
+
+		if (log->entries[i]->kind == SIMLOG_LOSS && write->ended < loss &&
+		    write->ended >= durable_before(log, loss))
+			return true;
+	}
+	return false;
+}
+
 static uint64_t next_random(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -145,7 +158,7 @@ void simlog_cut(const struct simlog *log, uint64_t tick, uint64_t seed, const ch
 	for (size_t i = 0; i < log->count; i++) {
 		const struct simlog_entry *entry = log->entries[i];
 
-		if (entry->kind != SIMLOG_WRITE || entry->started >= tick)
+		if (entry->kind != SIMLOG_WRITE || entry->started >= tick || is_lost(log, entry, tick))
 			continue;
 		if (entry->ended < durable || seed == 1)
 			memcpy(image + entry->sector * SECTOR_SIZE, entry + 1, (size_t)entry->sectors * SECTOR_SIZE);

@@ -6,8 +6,9 @@
 
 #include "lib/types.h"
 
-enum simlog_kind { SIMLOG_WRITE, SIMLOG_FLUSH, SIMLOG_MARK };
+enum simlog_kind { SIMLOG_WRITE, SIMLOG_FLUSH, SIMLOG_MARK, SIMLOG_LOSS };
 
+/* A loss: what was written before it, and is not durable then, is gone. */
 struct simlog_entry {
 	uint32_t kind;
 	uint32_t sectors;	 // write: of data that follow

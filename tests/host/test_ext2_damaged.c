@@ -248,6 +248,8 @@ static void rounds(unsigned block, bool clean, unsigned count, uint64_t seed)
 	if (!tally)
 		tally = harness_shared(sizeof(*tally));
 	memset(tally, 0, sizeof(*tally));
+	if (harness_effort() == EFFORT_QUICK)
+		count /= 5;
 	for (unsigned i = 0; i < count; i++) {
 		struct round r = {.seed = seed + i, .block = block};
 		struct harness h = {.frames = 2048, .seconds = 30, .disk = {.image = image}};
@@ -259,8 +261,9 @@ static void rounds(unsigned block, bool clean, unsigned count, uint64_t seed)
 	}
 	print_message("block %u%s: %u mounted, %u refused, %u calls failed\n", block, clean ? "" : ", unclean",
 		      tally->mounted, tally->refused, tally->failed);
-	/* Damage that is always refused, or never noticed, would show nothing. */
-	assert_true(tally->mounted > count / 10 && tally->refused > count / 20 && tally->failed > count);
+	/* Damage that is always refused, or never noticed, would show nothing; unclean, most is found by the mount. */
+	assert_true(tally->mounted > count / 10 && tally->refused > count / 20);
+	assert_true(tally->failed > (clean ? count : count / 2));
 }
 
 static void test_clean(void **state)

@@ -324,6 +324,221 @@ static void test_recount_refuses(void **state)
 	check(image, false, -EUCLEAN, "block 900 belongs to inode");
 }
 
+/* ---- names and links, as a cut of ours leaves them, made by hand ---- */
+
+/* An image of a mount of ours that was cut: what debugfs changes in it then is this mount's doing. */
+static const char *cut_image(const char *options, const char *commands)
+{
+	const char *image = fresh(options), *cut = image_path("mount-cut");
+	struct harness h = {.frames = 2048, .disk = {.image = image, .save = cut}};
+
+	if (!result)
+		result = harness_shared(sizeof(*result));
+	harness_run(&h, mount_and_leave, NULL);
+	image_debugfs(cut, commands);
+	return cut;
+}
+
+/* Mounts it, unmounts it, and e2fsck finds nothing: what was said. */
+static const char *recovered(const char *cut)
+{
+	const char *out = image_path("mount-out"), *log = mount_image(cut, false, out);
+
+	if (*result)
+		fail_msg("mount: %d\n%s", *result, log);
+	if (image_e2fsck(out, "-n"))
+		fail_msg("e2fsck finds something after:\n%s", log);
+	assert_int_equal(read_super(out).state, EXT2_STATE_VALID);
+	return log;
+}
+
+static bool is_there(const char *path)
+{
+	size_t len;
+	uint8_t *data = image_read(image_path("mount-out"), path, &len);
+
+	free(data);
+	return data != NULL;
+}
+
+static const char *const sizes[] = {"-b 1024", "-b 2048 -I 256", "-b 4096"};
+
+static void said(const char *log, const char *text)
+{
+	if (!strstr(log, text))
+		fail_msg("\"%s\" is not in:\n%s", text, log);
+}
+
+static void test_unnamed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_size(sizes); i++) {
+		struct ext2_super before;
+		const char *log;
+
+		log = recovered(cut_image(sizes[i], "mkdir keep\n"));
+		before = read_super(image_path("mount-out"));
+		log = recovered(cut_image(sizes[i], "mkdir keep\nwrite /proc/self/exe file\nunlink file\n"
+						    "mkdir dir\nmkdir dir/sub\nwrite /proc/self/exe dir/sub/a\n"
+						    "ln keep dir/keep\nunlink dir\nsif / links_count 5\n"));
+		said(log, "4 inodes without a name removed");
+		assert_true(is_there("/kept"));
+		assert_int_equal(read_super(image_path("mount-out")).free_blocks, before.free_blocks);
+		assert_int_equal(read_super(image_path("mount-out")).free_inodes, before.free_inodes);
+	}
+}
+
+static void test_link_counts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_size(sizes); i++) {
+		const char *log;
+
+		log = recovered(cut_image(sizes[i], "write /proc/version high\nsif high links_count 7\n"
+						    "write /proc/version low\nln low low2\nln low low3\n"
+						    "sif low links_count 2\n"
+						    "write /proc/version two\nln two again\nsif two links_count 1\n"
+						    "mkdir dir\nmkdir dir/sub\nsif dir links_count 9\n"
+						    "sif kept links_count 300\n"));
+		said(log, "5 links and ends set right");
+		assert_true(is_there("/high") && is_there("/low") && is_there("/low2") && is_there("/low3"));
+		assert_true(is_there("/two") && is_there("/again") && is_there("/kept"));
+	}
+}
+
+/* Inodes that the orphan list does not lead to any more, a number that is nobody's, counts of blocks, blocks too many.
+ */
+static void test_half_done(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_size(sizes); i++) {
+		char commands[1024];
+		const char *log;
+
+		snprintf(commands, sizeof(commands),
+			 "write /proc/self/exe lost\nsif lost links_count 0\nsif lost dtime 0\nunlink lost\n"
+			 "write /proc/self/exe lost2\nsif lost2 links_count 0\nsif lost2 dtime 12\nunlink lost2\n"
+			 "seti <60>\nseti <61>\n"
+			 "write /proc/self/exe blocks\nsif blocks blocks 2\n"
+			 "write /proc/self/exe long\nsif long size 3000\n"
+			 "write /proc/self/exe dtime\nsif dtime dtime 15\n"
+			 "mkdir dir\nwrite /dev/null dir/fifo\nsif dir/fifo mode 010644\nsif dir size %u\n",
+			 2048u << i);
+		log = recovered(cut_image(sizes[i], commands));
+		said(log, "2 inodes without a name removed, 2 links and ends set right, 1 names");
+		assert_true(is_there("/kept") && is_there("/long") && is_there("/dtime") && is_there("/blocks"));
+	}
+}
+
+/* Both names of a directory that was moving, and .. of either. */
+static void test_moved_directory(void **state)
+{
+	static const char *const parents[] = {"from", "to"};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(sizes) * 2; i++) {
+		char commands[400];
+
+		snprintf(commands, sizeof(commands),
+			 "mkdir from\nmkdir to\nmkdir from/dir\nwrite /proc/version from/dir/file\n"
+			 "ln from/dir to/dir\nunlink from/dir/..\nln %s from/dir/..\n"
+			 "sif from/dir links_count 3\nsif to links_count 3\n",
+			 parents[i % 2]);
+		said(recovered(cut_image(sizes[i / 2], commands)), "names");
+		assert_true(is_there("/from/dir/file") != is_there("/to/dir/file"));
+	}
+}
+
+/* Deeper than any stack. */
+static void test_deep_tree(void **state)
+{
+	enum { DEPTH = 700 };
+	char *commands = malloc(DEPTH * 32), *p = commands;
+
+	(void)state;
+	for (size_t i = 0; i < array_size(sizes); i++) {
+		p = commands;
+		for (unsigned level = 0; level < DEPTH; level++)
+			p += sprintf(p, "mkdir d\ncd d\n");
+		sprintf(p, "write /proc/version bottom\nsif bottom links_count 3\n");
+		said(recovered(cut_image(sizes[i], commands)), "1 links and ends set right");
+	}
+	free(commands);
+}
+
+static void test_names_refused(void **state)
+{
+	static const struct {
+		const char *commands, *said;
+	} cases[] = {
+	    {"mkdir a\nmkdir a/b\nln a a/b/c\n", "in which it lies"},
+	    {"mkdir a\nln a a/a\n", "in which it lies"},
+	    {"mkdir a\nln / a/root\n", "in which it lies"},
+	    {"write /proc/version a\nclri a\n", "which is free"},
+	    {"write /proc/version a\nsif a links_count 0\nsif a dtime 2000000000\n", "which is free"},
+	    {"mkdir a\nunlink a/.\n", "does not begin with"},
+	    {"mkdir a\nln a b\nunlink a/..\n", "does not begin with"},
+	    {"ln <8> journal\n", "which is free"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		const char *cut, *log, *line;
+		char commands[256];
+		unsigned lines = 0;
+
+		/* What has no name stays where anything is wrong. */
+		snprintf(commands, sizeof(commands), "%swrite /proc/version unnamed\nunlink unnamed\n",
+			 cases[i].commands);
+		cut = cut_image("-b 1024", commands);
+		log = mount_image(cut, false, image_path("mount-out"));
+		if (*result != -EUCLEAN)
+			fail_msg("case %zu: mount: %d\n%s", i, *result, log);
+		said(log, cases[i].said);
+		for (line = log; (line = strstr(line, "damaged:")); line++)
+			lines++;
+		assert_int_equal(lines, 1);
+		assert_null(strstr(log, "removed"));
+		assert_int_equal(read_super(image_path("mount-out")).state & EXT2_STATE_VALID, 0);
+		/* e2fsck finds the file that has no name. */
+		assert_int_equal(image_e2fsck(image_path("mount-out"), "-y"), 1);
+		image_debugfs(image_path("mount-out"), "ls lost+found\n");
+	}
+}
+
+/* On a card that another system left, a file without a name may be somebody's. */
+static void test_unnamed_of_others(void **state)
+{
+	const char *image = fresh("-b 1024"), *out = image_path("mount-out"), *again = image_path("mount-again"), *log;
+
+	(void)state;
+	image_debugfs(image, "write /proc/version a\nunlink a\nmkdir d\nsif d links_count 5\nssv state 0\n");
+	log = mount_image(image, false, out);
+	assert_int_equal(*result, 0);
+	said(log, "1 inodes have no name");
+	assert_int_equal(read_super(out).state & EXT2_STATE_VALID, 0);
+	/* Nor is it ours because it was mounted here. */
+	log = mount_image(out, false, again);
+	assert_int_equal(*result, 0);
+	said(log, "1 inodes have no name");
+	assert_int_equal(image_e2fsck(again, "-y"), 1);
+	log = mount_image(again, false, out);
+	assert_null(strstr(log, "was not unmounted"));
+}
+
+/* Where another system's cut left none, the next cut is ours. */
+static void test_becomes_ours(void **state)
+{
+	const char *image = fresh("-b 1024"), *cut = image_path("mount-cut");
+	struct harness h = {.frames = 2048, .disk = {.image = image, .save = cut}};
+
+	(void)state;
+	image_debugfs(image, "ssv state 0\n");
+	harness_run(&h, mount_and_leave, NULL);
+	image_debugfs(cut, "write /proc/version a\nunlink a\n");
+	said(recovered(cut), "inodes without a name removed");
+}
+
 static void damaged_in_use(void *arg)
 {
 	const bool continues = arg != NULL;
@@ -384,6 +599,14 @@ int main(void)
 	    cmocka_unit_test(test_unclean),
 	    cmocka_unit_test(test_recount),
 	    cmocka_unit_test(test_recount_refuses),
+	    cmocka_unit_test(test_unnamed),
+	    cmocka_unit_test(test_link_counts),
+	    cmocka_unit_test(test_half_done),
+	    cmocka_unit_test(test_moved_directory),
+	    cmocka_unit_test(test_deep_tree),
+	    cmocka_unit_test(test_names_refused),
+	    cmocka_unit_test(test_unnamed_of_others),
+	    cmocka_unit_test(test_becomes_ours),
 	    cmocka_unit_test(test_bad_pointer),
 	};
 

@@ -3,9 +3,9 @@
 
 /*
  * Power cuts in the midst of work on names, sizes and blocks. Each image that a cut may leave is looked at twice:
- * e2fsck finds no more than plain ext2 may leave (blocks and inodes that nobody uses, wrong counts, P2) and repairs it;
- * and mounted as it is, without e2fsck, everything acknowledged is there, work goes on, and again no more than that is
- * left.
+ * e2fsck finds no more than plain ext2 may leave (blocks and inodes that nobody uses, wrong counts, a directory under
+ * two names, P2) and repairs it; and mounted as it is, without e2fsck, everything acknowledged is there, work goes on,
+ * and after the unmount e2fsck finds nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,11 @@
 #include "tests/host/simlog.h"
 
 #define ROUNDS 12
-#define CUTS_MAX 40
-#define SEEDS 3 // none of the volatile writes, all, a subset
+static const unsigned cut_counts[] = {
+    [EFFORT_QUICK] = 10, [EFFORT_DEFAULT] = 40, [EFFORT_LONG] = 1000}; // of a recording
+#define SEEDS 3							       // none of the volatile writes, all, a subset
+#define SECOND_IN 30						       // images of which one's mount is cut as well
+#define SECOND_CUTS 4
 
 static struct shared {
 	unsigned buffers;
@@ -110,6 +113,68 @@ static void churn(unsigned round)
 	assert_int_equal(fs_rmdir(path), 0);
 }
 
+static void make(const char *format, unsigned i)
+{
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), format, i);
+	fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_close(fd), 0);
+}
+
+#define FOREIGN 22u
+
+/* A directory as others make them, with entries across sectors. */
+static void make_foreign(const char *image)
+{
+	char commands[64 * (FOREIGN + 1)], *p = commands;
+
+	p += sprintf(p, "mkdir names\n");
+	for (unsigned i = 0; i < FOREIGN; i++)
+		p += sprintf(p, "write /dev/null names/of-another-system-%u%s\n", i, i % 3 ? "" : "-and-longer");
+	image_debugfs(image, commands);
+}
+
+/*
+ * That directory, in which names go and come again, also elsewhere; and directories that move, on top of an empty one
+ * too.
+ */
+static void names(unsigned round)
+{
+	char path[80], other[80];
+
+	if (round == 0) {
+		assert_int_equal(fs_mkdir("/tree", 0755), 0);
+		assert_int_equal(fs_mkdir("/tree/left", 0755), 0);
+		assert_int_equal(fs_mkdir("/tree/right", 0755), 0);
+		assert_int_equal(fs_mkdir("/tree/left/moved", 0755), 0);
+		make("/tree/left/moved/file%u", 0);
+	}
+	for (unsigned i = 0; i < 20; i++)
+		make("/names/some-name-of-no-meaning-%u", round * 20 + i);
+	if (round > 0) {
+		for (unsigned i = (round - 1) * 2; i < min_of(round * 2, FOREIGN); i++) {
+			snprintf(path, sizeof(path), "/names/of-another-system-%u%s", i, i % 3 ? "" : "-and-longer");
+			assert_int_equal(fs_unlink(path), 0);
+		}
+		for (unsigned i = 0; i < 20; i += 1 + round % 3) {
+			snprintf(path, sizeof(path), "/names/some-name-of-no-meaning-%u", (round - 1) * 20 + i);
+			assert_int_equal(fs_unlink(path), 0);
+			make("/names/longer-than-the-one-before-%u", (round - 1) * 20 + i);
+			if (i % 4 == 1)
+				make("/names/some-name-of-no-meaning-%u", (round - 1) * 20 + i);
+		}
+	}
+	snprintf(path, sizeof(path), "/tree/%s/moved", round % 2 ? "right" : "left");
+	snprintf(other, sizeof(other), "/tree/%s/moved", round % 2 ? "left" : "right");
+	if (round % 3 == 0)
+		assert_int_equal(fs_mkdir(other, 0755), 0);
+	assert_int_equal(fs_rename(path, other), 0);
+	make(round % 2 ? "/tree/left/moved/later%u" : "/tree/right/moved/later%u", round);
+}
+
 static void body(void *arg)
 {
 	(void)arg;
@@ -119,6 +184,7 @@ static void body(void *arg)
 		replace(round);
 		churn(round);
 		orphans(round);
+		names(round);
 		assert_int_equal(fs_sync(), 0);
 		simdisk_mark(round);
 	}
@@ -193,6 +259,8 @@ static void check_words(const char *what)
 	    "Unattached inode",
 	    "Unattached zero-length inode",
 	    "Unconnected directory inode",
+	    "is a link to directory", // it was being moved
+	    "'..' in ",
 	    "was not cleanly unmounted",
 	    "orphaned inode",
 	    "has zero dtime",
@@ -214,23 +282,47 @@ static void check_words(const char *what)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void check_cut(const struct simlog *log, uint64_t tick, uint64_t seed)
+/* Mounts, works, unmounts; then e2fsck finds nothing. record: of the disk's writes, or NULL. */
+static void check_mount(const char *image, const char *record, const char *what)
 {
-	const char *cut = image_path("cut"), *mounted = image_path("mounted"), *said;
+	const char *mounted = image_path("mounted"), *said;
+	struct harness h = {.frames = 2048, .disk = {.image = image, .save = mounted, .record = record}};
+	int status = harness_status(&h, mount_cut, NULL, &said);
+
+	if (status)
+		fail_msg("%s: the mount run ended with %d\n%s", what, status, said);
+	if (image_e2fsck(mounted, "-n"))
+		fail_msg("%s: e2fsck finds something after a mount and an unmount\n%s", what, said);
+}
+
+/* The mount that puts right what a cut left is cut as well. */
+static void check_second_cuts(const char *cut, const char *record, const char *what)
+{
+	struct simlog *log = simlog_open(record, cut);
+	const uint64_t end = simlog_end(log);
+	const char *twice = image_path("twice");
+	char again[160];
+
+	for (uint64_t i = 1; i <= SECOND_CUTS; i++) {
+		snprintf(again, sizeof(again), "%s, and again at %llu", what,
+			 (unsigned long long)(end * i / SECOND_CUTS));
+		simlog_cut(log, end * i / SECOND_CUTS, 1 + i, twice);
+		check_mount(twice, NULL, again);
+	}
+	simlog_close(log);
+}
+
+static void check_cut(const struct simlog *log, uint64_t tick, uint64_t seed, bool second)
+{
+	const char *cut = image_path("cut"), *record = image_path("record-mount");
 	char what[64];
-	int status;
 
 	snprintf(what, sizeof(what), "tick %llu, subset %llu", (unsigned long long)tick, (unsigned long long)seed);
 	simlog_cut(log, tick, seed, cut);
 	shared->acknowledged = simlog_fact(log, tick, &shared->round);
-	struct harness h = {.frames = 2048, .disk = {.image = cut, .save = mounted}};
-
-	status = harness_status(&h, mount_cut, NULL, &said);
-	if (status)
-		fail_msg("%s: the mount run ended with %d\n%s", what, status, said);
-	if (image_e2fsck(mounted, "-y") > 1)
-		fail_msg("%s: e2fsck cannot repair the card after a mount", what);
-	check_words(what);
+	check_mount(cut, second ? record : NULL, what);
+	if (second)
+		check_second_cuts(cut, record, what);
 	if (image_e2fsck(cut, "-y") > 1)
 		fail_msg("%s: e2fsck cannot repair the card", what);
 	check_words(what);
@@ -245,22 +337,71 @@ static void cuts(unsigned block, unsigned buffers, uint64_t seed)
 	if (!shared)
 		shared = harness_shared(sizeof(*shared));
 	shared->buffers = buffers;
-	snprintf(options, sizeof(options), "-b %u -N 128", block);
+	snprintf(options, sizeof(options), "-b %u -N 512", block);
 	image_mke2fs(base, "2M", options);
+	make_foreign(base);
 	harness_run(&(struct harness){.frames = 2048, .disk = {.image = base, .record = record, .seed = seed}}, body,
 		    NULL);
 
 	struct simlog *log = simlog_open(record, base);
-	uint64_t end = simlog_end(log), step = max_of(end / CUTS_MAX, (uint64_t)1);
+	uint64_t end = simlog_end(log), step = max_of(end / cut_counts[harness_effort()], (uint64_t)1);
 
 	for (uint64_t tick = end; tick > 0 && tick <= end; tick -= min_of(step, tick)) {
 		for (uint64_t s = 0; s < SEEDS; s++, images++)
-			check_cut(log, tick, s < 2 ? s : tick * 31 + seed);
+			check_cut(log, tick, s < 2 ? s : tick * 31 + seed, images % SECOND_IN == SECOND_IN - 1);
 	}
 	simlog_close(log);
 	print_message("block %u, %u buffers: %llu images of %llu ticks\n", block, buffers, (unsigned long long)images,
 		      (unsigned long long)end);
-	assert_true(images > 100);
+	assert_true(images > 2 * cut_counts[harness_effort()]);
+}
+
+/* Names that come and go in the sectors of one batch. */
+static void rename_in_place(void *arg)
+{
+	char path[80];
+
+	(void)arg;
+	harness_start();
+	for (unsigned i = 0; i < 12; i++)
+		make("/names/ours-%u", i);
+	assert_int_equal(fs_sync(), 0);
+	for (unsigned i = 1; i < FOREIGN; i += 3) {
+		snprintf(path, sizeof(path), "/names/of-another-system-%u", i);
+		assert_int_equal(fs_unlink(path), 0);
+		make("/names/s%u", i);
+		make("/names/of-another-system-%u", i);
+	}
+	assert_int_equal(fs_sync(), 0);
+}
+
+/* Cuts while the last FLUSHes are not through. */
+static void test_sectors(void **state)
+{
+	const char *base = image_path("base"), *record = image_path("record");
+	struct simlog *log;
+
+	(void)state;
+	if (!shared)
+		shared = harness_shared(sizeof(*shared));
+	for (unsigned block = 1024; block <= 4096; block *= 4) {
+		char options[32];
+		uint64_t tick;
+
+		snprintf(options, sizeof(options), "-b %u -N 512", block);
+		image_mke2fs(base, "2M", options);
+		make_foreign(base);
+		harness_run(&(struct harness){.frames = 2048, .disk = {.image = base, .record = record}},
+			    rename_in_place, NULL);
+		log = simlog_open(record, base);
+		tick = simlog_end(log);
+		for (unsigned i = 0; i < 8; i++) {
+			tick = simlog_boundary(log, tick);
+			for (uint64_t seed = 2; seed < 8; seed++)
+				check_cut(log, tick, seed + tick, false);
+		}
+		simlog_close(log);
+	}
 }
 
 static void test_1024(void **state)
@@ -284,6 +425,7 @@ static void test_fewest_buffers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_sectors),
 	    cmocka_unit_test(test_1024),
 	    cmocka_unit_test(test_4096),
 	    cmocka_unit_test(test_fewest_buffers),

@@ -271,11 +271,66 @@ static void test_power_cuts(void **state)
 	simlog_close(log);
 }
 
+/* Sector i holds i + 1 after the good FLUSH; of what comes later the failed one leaves nothing. */
+static void loss_body(void *arg)
+{
+	struct blkdev *dev = harness_start_disk();
+	uint8_t sector[SECTOR_SIZE] = {0};
+
+	(void)arg;
+	for (unsigned i = 0; i < 2; i++) {
+		sector[0] = (uint8_t)(i + 1);
+		assert_int_equal(blk_write(dev, i, sector, 1), 0);
+	}
+	assert_int_equal(blk_flush(dev), 0);
+	for (unsigned i = 1; i < 4; i++) {
+		sector[0] = (uint8_t)(i + 10);
+		assert_int_equal(blk_write(dev, i, sector, 1), 0);
+	}
+	simdisk_fail(&(struct simdisk_fault){.ops = 1u << BLK_FLUSH, .from = 1, .count = 1});
+	assert_int_equal(blk_flush(dev), -EIO);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(blk_read(dev, i, sector, 1), 0);
+		assert_int_equal(sector[0], i < 2 ? i + 1 : 0);
+	}
+	simdisk_mark(1);
+	sector[0] = 4;
+	assert_int_equal(blk_write(dev, 3, sector, 1), 0);
+	assert_int_equal(blk_flush(dev), 0);
+}
+
+static void test_lost_writes(void **state)
+{
+	const char *base = image_path("zeros"), *record = image_path("record");
+	uint8_t first[4];
+
+	(void)state;
+	harness_run(&(struct harness){.disk = {.image = base, .record = record, .lose_writes = true}}, loss_body, NULL);
+
+	struct simlog *log = simlog_open(record, base);
+	uint64_t end = simlog_end(log);
+
+	cut_read(log, end, 1, first);
+	assert_memory_equal(first, "\1\2\0\4", 4);
+	cut_read(log, end, 0, first);
+	assert_memory_equal(first, "\1\2\0\4", 4);
+	for (unsigned i = 0; i < 3; i++)
+		end = simlog_boundary(log, end); // FLUSH, mark, loss: just before that
+	cut_read(log, end, 1, first);
+	assert_memory_equal(first, "\1\13\14\15", 4);
+	simlog_close(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_ends),    cmocka_unit_test(test_seeds_repeat), cmocka_unit_test(test_time_is_virtual),
-	    cmocka_unit_test(test_uaccess), cmocka_unit_test(test_disk_fails),	 cmocka_unit_test(test_power_cuts),
+	    cmocka_unit_test(test_ends),
+	    cmocka_unit_test(test_seeds_repeat),
+	    cmocka_unit_test(test_time_is_virtual),
+	    cmocka_unit_test(test_uaccess),
+	    cmocka_unit_test(test_disk_fails),
+	    cmocka_unit_test(test_power_cuts),
+	    cmocka_unit_test(test_lost_writes),
 	};
 
 	return cmocka_run_group_tests_name("harness", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fs/buffer.h"
+#include "kernel/thread.h"
 #include "tests/host/stack.h"
 
 #define DATA_LEN (300 * 1024 + 123)
@@ -364,13 +365,93 @@ static void test_other_flush(void **state)
 	assert_int_equal(image_e2fsck(h.disk.save, "-n"), 0);
 }
 
+/* ---- beside a sync ---- */
+static uint64_t beside_after; // writes of the disk's: one of the sync's has ended
+static uint8_t *beside_map;
+
+static int fail_beside(struct blkdev *dev, const struct blk_request *req)
+{
+	(void)dev;
+	if (req->op != BLK_FLUSH || !other.armed)
+		return 0;
+	other.armed = false;
+	return -EIO;
+}
+
+static void *sync_beside(void *arg)
+{
+	(void)arg;
+	while (simdisk_count(1u << BLK_WRITE) < beside_after)
+		thread_yield();
+	assert_int_equal(map_sync((vaddr_t)beside_map, NEW_LEN, true), -EIO);
+	assert_false(other.armed);
+	return NULL;
+}
+
+static uint8_t *beside_open(const char *path, int *fd)
+{
+	*fd = stack_open(path, O_RDWR | O_CREAT);
+	assert_int_equal(fs_fallocate(*fd, 0, NEW_LEN), 0);
+	return stack_map(*fd, NEW_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
+}
+
+static void beside_body(void *arg)
+{
+	struct thread *thread;
+	uint8_t *a, *c;
+	int fd_a, fd_b, fd_c;
+
+	(void)arg;
+	harness_start();
+	a = beside_open("/a", &fd_a);
+	beside_map = beside_open("/b", &fd_b);
+	c = beside_open("/c", &fd_c);
+	assert_int_equal(fs_sync(), 0);
+	/* Of b, an msync has nothing to write, and a FLUSH to ask for: when a has been written, and c is being so. */
+	assert_int_equal(harness_store(beside_map, 2, NULL), FAULT_OK);
+	assert_int_equal(pcache_write_all(), 0);
+	assert_int_equal(harness_store(a, 1, NULL), FAULT_OK);
+	assert_int_equal(harness_store(c, 3, NULL), FAULT_OK);
+	assert_int_equal(thread_create("beside", THREAD_STACK_SIZE, sync_beside, NULL, &thread), 0);
+	beside_after = simdisk_count(1u << BLK_WRITE) + 1;
+	blk_fault_hook = fail_beside;
+	other.armed = true;
+	assert_int_equal(fs_sync(), -EIO);
+	assert_int_equal(thread_join(thread, NULL), 0);
+	blk_fault_hook = NULL;
+	assert_int_equal(fs_sync(), 0);
+	stack_unmap(a, NEW_LEN);
+	stack_unmap(beside_map, NEW_LEN);
+	stack_unmap(c, NEW_LEN);
+	assert_int_equal(fs_close(fd_a), -EIO);
+	assert_int_equal(fs_close(fd_b), -EIO);
+	assert_int_equal(fs_close(fd_c), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+/* What fs_sync has written may be lost by a FLUSH of which another thread is told. */
+static void test_flush_beside_sync(void **state)
+{
+	struct harness h = {
+	    .disk = {.image = stack_image("errors-other", "4M", 1024, DATA_LEN), .save = image_path("errors-out")}};
+
+	(void)state;
+	harness_run(&h, beside_body, NULL);
+	assert_int_equal(image_e2fsck(h.disk.save, "-n"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_reads),	cmocka_unit_test(test_reads_for_ever),
-	    cmocka_unit_test(test_writes),	cmocka_unit_test(test_writes_for_ever),
-	    cmocka_unit_test(test_torn_writes), cmocka_unit_test(test_flushes),
-	    cmocka_unit_test(test_mount),	cmocka_unit_test(test_other_flush),
+	    cmocka_unit_test(test_reads),
+	    cmocka_unit_test(test_reads_for_ever),
+	    cmocka_unit_test(test_writes),
+	    cmocka_unit_test(test_writes_for_ever),
+	    cmocka_unit_test(test_torn_writes),
+	    cmocka_unit_test(test_flushes),
+	    cmocka_unit_test(test_mount),
+	    cmocka_unit_test(test_other_flush),
+	    cmocka_unit_test(test_flush_beside_sync),
 	};
 
 	return cmocka_run_group_tests_name("stack: the nth request fails", tests, NULL, NULL);

@@ -57,6 +57,17 @@ def test_application_fault(console, how, tmp_path):
     assert rig.take(card, "/kept", tmp_path) == b"before the fault\n"
 
 
+@pytest.mark.parametrize("how,status", [("", 7), ("null", 139)], ids=["exit", "fault"])
+@pytest.mark.parametrize("ms", [1, 30, 200, pytest.param(1000, marks=pytest.mark.default)])
+def test_end_while_threads_change_files(ms, how, status, tmp_path):
+    """The first one's status, a clean file system, and not a word of the other threads'."""
+    card = tmp_path / "card.img"
+    result = rig.probe(card, "busy", ms, *([how] if how else []))
+    assert result.status == status, rig.text_of(result)
+    assert "probe:" not in result.err and "SIGBUS" not in result.err and result.err.count("ext2") == 1, rig.text_of(result)
+    rig.check_fs(card)
+
+
 @pytest.mark.parametrize("console", rig.CONSOLES)
 def test_panic(console, tmp_path):
     result = rig.probe(tmp_path / "card.img", "die", "panic", options=["--console", console])

@@ -11,7 +11,7 @@ import pytest
 import rig
 from tools import image, packages, qemu
 
-COMMANDS = ("setup", "build", "clean", "doctor", "run", "test", "image", "log", "console", "help")
+COMMANDS = ("setup", "build", "clean", "doctor", "run", "test", "bench", "image", "log", "console", "help")
 MIB = 1 << 20
 
 
@@ -30,7 +30,8 @@ def test_help_topics():
 
 
 @pytest.mark.parametrize("words", [["no-such-command"], ["run", "--memory", "lots"], ["run", "--timeout", "0"], ["run", "--memory", "1M"],
-                                   ["run", "--smp", "0"], ["test", "--quick", "--long"]])
+                                   ["run", "--smp", "0"], ["test", "--quick", "--long"], ["bench", "--boots", "0"],
+                                   ["bench", "--release", "--debug"]])
 def test_wrong_usage(words):
     assert rig.cairn(*words).status == 2
 

@@ -318,6 +318,69 @@ static int read_file(const char *path)
 	return close(fd) ? fail("close") : 0;
 }
 
+/* A complaint: the call must work as long as the process lives. */
+static void must(int r, const char *what)
+{
+	if (r < 0)
+		fail(what);
+}
+
+static void change_mapped(int fd, unsigned i)
+{
+	char *map = mmap(NULL, 30 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED) {
+		fail("mmap");
+		return;
+	}
+	for (unsigned page = 10; page < 30; page += 3)
+		map[page * PAGE + i % PAGE] = 1; // into holes
+	if (i % 3 == 0)
+		must(msync(map, 30 * PAGE, MS_SYNC), "msync");
+	must(munmap(map, 30 * PAGE), "munmap");
+}
+
+/* Changes files in every way for as long as it may. */
+static void *change_files(void *arg)
+{
+	static char block[30000];
+	const unsigned self = (unsigned)(uintptr_t)arg;
+	char path[32], other[32];
+
+	for (unsigned i = 0;; i++) {
+		snprintf(path, sizeof(path), "/busy%u-%u", self, i % 5);
+		snprintf(other, sizeof(other), "/other%u-%u", self, i % 3);
+		int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0644);
+
+		must(fd, "open");
+		must((int)write(fd, block, sizeof(block)), "write");
+		must(ftruncate(fd, 30 * PAGE), "ftruncate");
+		must(i % 4 == 1	  ? unlink(path)
+		     : i % 4 == 2 ? rename(path, other)
+				  : fsync(fd),
+		     "unlink, rename or fsync");
+		change_mapped(fd, i);
+		must((int)pwrite(fd, block, sizeof(block), 40 * PAGE), "pwrite");
+		must(close(fd), "close");
+		snprintf(other, sizeof(other), "/dir%u", self);
+		must(i % 2 ? rmdir(other) : mkdir(other, 0755), "mkdir or rmdir");
+	}
+	return NULL;
+}
+
+/* Ends, well or by die(how), after so many ms, while threads change files. */
+static int busy(int ms, const char *how)
+{
+	for (uintptr_t self = 0; self < 4; self++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, change_files, (void *)self))
+			return fail("pthread_create");
+	}
+	usleep((useconds_t)ms * 1000);
+	return *how ? die(how) : 7;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "", *argument = argc > 2 ? argv[2] : "";
@@ -350,6 +413,8 @@ int main(int argc, char **argv)
 		return big((size_t)atoi(argument));
 	if (!strcmp(verb, "steps"))
 		return steps(atoi(argument));
+	if (!strcmp(verb, "busy"))
+		return busy(atoi(argument), argc > 3 ? argv[3] : "");
 	if (!strcmp(verb, "read"))
 		return read_file(argument);
 	fprintf(stderr, "probe: no verb %s\n", verb);

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* What a file of cases and main.c share. Portable POSIX: the same source runs on cairn and on Linux. */
+#pragma once
+
+#include <stdint.h>
+
+/* Measures `rounds` rounds of one operation. Returns thousandths of a nanosecond for one; does not return on failure.
+ */
+typedef uint64_t bench_measure(unsigned rounds);
+
+struct bench_case {
+	const char *name;
+	bench_measure *measure;
+	unsigned rounds;
+};
+
+extern const struct bench_case thread_cases[]; // the last has no name
+
+/* CLOCK_MONOTONIC in nanoseconds. It may tick coarsely: time many rounds. */
+uint64_t bench_now(void);
+
+/* Ends the program with status 1 and a line that names `what` if err, a positive error number, is not 0. */
+void bench_must(int err, const char *what);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Benchmark: a line `name value unit` for each repetition of each case, for a reader that takes medians. A case runs
+ * once unreported before its repetitions, and its lines are printed after them, so that neither first-time work nor
+ * output falls into what is measured. Status 0, or 1 with a line on standard error. One thread unless a case makes
+ * more.
+ */
+
+#include "bench.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define REPETITIONS 5
+
+uint64_t bench_now(void)
+{
+	struct timespec t;
+
+	bench_must(clock_gettime(CLOCK_MONOTONIC, &t) ? errno : 0, "clock_gettime");
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void bench_must(int err, const char *what)
+{
+	if (!err)
+		return;
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(err));
+	exit(EXIT_FAILURE);
+}
+
+static void case_run(const struct bench_case *c)
+{
+	uint64_t milli[REPETITIONS];
+
+	(void)c->measure(c->rounds);
+	for (unsigned i = 0; i < REPETITIONS; i++)
+		milli[i] = c->measure(c->rounds);
+	for (unsigned i = 0; i < REPETITIONS; i++)
+		printf("%s %lu.%03lu ns/op\n", c->name, (unsigned long)(milli[i] / 1000),
+		       (unsigned long)(milli[i] % 1000));
+}
+
+int main(void)
+{
+	for (const struct bench_case *c = thread_cases; c->name; c++)
+		case_run(c);
+	bench_must(fflush(stdout) ? errno : 0, "standard output");
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright the cairn authors
+"""./cairn bench: every figure is there, counts repeat from boot to boot, and the same source runs on this machine."""
+
+import glob
+import os
+import re
+import subprocess
+
+import pytest
+
+import rig
+from tools import bench
+
+BOUNDS = {  # guest instructions: from what no implementation undercuts to what would be a fault of the benchmark
+    "clock_read": (10, 1e3), "mutex_uncontended": (10, 1e3), "mutex_recursive": (10, 1e3), "thread_yield_alone": (20, 5e3),
+    "thread_switch_yield": (50, 1e4), "thread_switch_sem": (100, 2e4), "thread_switch_cond": (100, 2e4), "wake_to_run": (100, 2e4),
+    "thread_create_join": (500, 5e5),
+}
+REPETITIONS = 5
+SAME = 0.005
+
+
+def medians(result):
+    """{name: (median, unit)} of the table, and all columns as they should be."""
+    assert result.status == 0, rig.text_of(result)
+    head, _, rows = result.out.decode().partition("\n\n")
+    assert "QEMU emulator version" in head and "release build, riscv64-unknown-elf-gcc" in head and "insn/op: guest" in head
+    names, *lines = rows.splitlines()
+    assert names.split() == ["name", "median", "unit", "least", "most", "spread", "n"]
+    found = {}
+    for line in lines:
+        name, median, unit, least, most, spread, number = line.split()
+        assert float(least) <= float(median) <= float(most) and re.fullmatch(r"\d+\.\d\d%", spread), line
+        assert int(number) == REPETITIONS, line
+        found[name] = float(median), unit
+    return found
+
+
+@pytest.mark.default
+def test_counts_are_plausible_and_repeat():
+    first, second = (medians(rig.cairn("bench", "--icount", "--boots", 1, seconds=300)) for _ in range(2))
+    assert first.keys() == second.keys() == BOUNDS.keys()
+    for name, (least, most) in BOUNDS.items():
+        value, unit = first[name]
+        assert unit == "insn/op" and least < value < most, f"{name}: {value} {unit}"
+        assert abs(second[name][0] - value) <= SAME * value, f"{name}: {value} and {second[name][0]}"
+    assert first["thread_yield_alone"] < first["thread_switch_yield"] < first["thread_create_join"]
+
+
+@pytest.mark.default
+def test_the_same_source_runs_here(tmp_path):
+    program = tmp_path / "bench"
+    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program,
+                    *glob.glob(os.path.join(rig.ROOT, "apps/bench/*.c"))], check=True)
+    one = min(os.sched_getaffinity(0))
+    done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=120,
+                          preexec_fn=lambda: os.sched_setaffinity(0, {one}))
+    found = bench.figures(done.stdout)
+    assert {name for name, _ in found} == BOUNDS.keys()
+    assert all(unit == "ns/op" and len(values) == REPETITIONS and min(values) > 0 for (_, unit), values in found.items())
+
+
+def test_only_figures_are_read():
+    text = "note: hot 5.000 ns/op\nhot 5.000 ns/op\n hot 6 ns/op\nhot 7 MB/s\nhot x ns/op\nhot 9 ns/op\r\nERROR disk full\n"
+    assert bench.figures(text) == {("hot", "ns/op"): [5.0, 9.0], ("hot", "MB/s"): [7.0]}
+
+
+def test_table_names_the_unit_that_was_counted():
+    found = {("a", "ns/op"): [3.0, 1.0, 2.0], ("b", "MB/s"): [4.0]}
+    assert [line.split() for line in bench.table(found, icount=True).splitlines()[1:]] == [
+        ["a", "2.000", "insn/op", "1.000", "3.000", "100.00%", "3"], ["b", "4.000", "MB/s", "4.000", "4.000", "0.00%", "1"]]
+    assert "ns/op" in bench.table(found, icount=False)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright the cairn authors
+"""`./cairn bench`: boots apps/bench several times on a machine with one hart and makes a table of its figures.
+
+The application prints a line `name value unit` for each repetition; all other lines are left alone. Each boot gets a
+card of its own, so that all begin alike.
+"""
+
+import contextlib
+import os
+import re
+import statistics
+import sys
+import tempfile
+
+from tools import build, doctor, image, launcher, qemu
+from tools.ui import Failure, say
+
+APP = "bench"
+CARD = os.path.join(build.BUILD, "bench.img")
+BOOT_SECONDS = 600.0
+FIGURE = re.compile(r"^([A-Za-z]\w*) (\d+(?:\.\d+)?) (\S+/\S+)$", re.ASCII)
+COUNTED_UNITS = {"ns/op": "insn/op"}  # what the guest's nanoseconds are under -icount shift=0
+MEANING = {
+    False: "ns/op: nanoseconds of this PC for one operation; QEMU translates instructions, so they are no board's.",
+    True: "insn/op: guest instructions for one operation, the firmware's and those of interrupts included.",
+}
+
+
+def figures(text):
+    """{(name, unit): values}, in the order of the first lines."""
+    found = {}
+    for line in text.splitlines():
+        match = FIGURE.match(line.rstrip())
+        if match:
+            found.setdefault((match[1], match[3]), []).append(float(match[2]))
+    return found
+
+
+def boot(kernel, icount):
+    """One boot: the application's exit status and output."""
+    image.make(CARD, image.MIN_SIZE, kernel=kernel)
+    arguments = qemu.boot_arguments("virtio", "stream", quiet=True, name=APP)
+    machine = qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments, extra=["-icount", "shift=0"] if icount else [])
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output, open(os.devnull, encoding="ascii") as nothing:
+        saved, sys.stdin = sys.stdin, nothing  # the launcher's streams: the application reads nothing, we its output
+        try:
+            with contextlib.redirect_stdout(output):
+                status = launcher.run_machine(machine, BOOT_SECONDS)
+        finally:
+            sys.stdin = saved
+        output.seek(0)
+        return status, output.read()
+
+
+def table(found, icount):
+    rows = [("name", "median", "unit", "least", "most", "spread", "n")]
+    for (name, unit), values in found.items():
+        median = statistics.median(values)
+        spread = f"{(max(values) - min(values)) / median:.2%}" if median else "-"
+        rows.append((name, f"{median:.3f}", COUNTED_UNITS.get(unit, unit) if icount else unit, f"{min(values):.3f}",
+                     f"{max(values):.3f}", spread, str(len(values))))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    left = (0, 2)
+    return "\n".join(" ".join(f"{cell:{'<' if at in left else '>'}{widths[at]}}" for at, cell in enumerate(row)) for row in rows)
+
+
+def run(icount, release, boots):
+    """Builds, boots, prints. The exit status of the command."""
+    kernel = build.build(build.load(APP), release=release)
+    found = {}
+    for number in range(1, boots + 1):
+        say(f"boot {number} of {boots}")
+        status, text = boot(kernel, icount)
+        if status == launcher.STATUS_INTERRUPTED:
+            return status
+        if status:
+            raise Failure(f"the benchmark ended with status {status}", "The reason is above.")
+        for key, values in figures(text).items():
+            found.setdefault(key, []).extend(values)
+    if not found:
+        raise Failure("the benchmark printed no figure")
+    print(f"{'release' if release else 'debug'} build, {doctor.first_line(['riscv64-unknown-elf-gcc', '--version'])}")
+    print(f"{doctor.first_line([qemu.PROGRAM, '--version'])}, 1 hart{', -icount shift=0' if icount else ''}, boots: {boots}")
+    print(MEANING[icount])
+    print(f"\n{table(found, icount)}")
+    return 0
