@@ -130,7 +130,7 @@ static void test_bus_info(void)
 	CHECK(munmap(p, 2 * PAGE) == 0 && close(fd) == 0);
 }
 
-/* A file with a hole that is larger than the card: a store finds no block. */
+/* A hole of a file on a full card: a store finds no block. The last test, for the card is free again only later. */
 static void test_bus_errno(void)
 {
 	static char block[65536];
@@ -597,12 +597,13 @@ static void test_threads(void)
 }
 
 TAP_MAIN({"siginfo of SIGSEGV", test_segv_info}, {"siginfo of SIGBUS", test_bus_info},
-	 {"the errno behind SIGBUS", test_bus_errno}, {"SIGILL, SIGTRAP, and registers changed", test_ill_and_trap},
-	 {"SIGFPE is only raised", test_fpe}, {"siglongjmp, many times", test_leave_many_times},
-	 {"handlers that repair", test_repair_and_return}, {"registers over a handler", test_registers},
-	 {"floating point in the context", test_float_in_context}, {"other faults in a handler", test_fault_in_handler},
+	 {"SIGILL, SIGTRAP, and registers changed", test_ill_and_trap}, {"SIGFPE is only raised", test_fpe},
+	 {"siglongjmp, many times", test_leave_many_times}, {"handlers that repair", test_repair_and_return},
+	 {"registers over a handler", test_registers}, {"floating point in the context", test_float_in_context},
+	 {"other faults in a handler", test_fault_in_handler},
 	 {"the same fault in its handler", test_same_fault_nested}, {"SA_RESETHAND", test_resethand},
 	 {"EFAULT is no signal", test_efault_is_no_signal},
 	 {"stack overflow on an alternate stack", test_stack_overflow},
 	 {"sigaltstack's arguments", test_altstack_arguments},
-	 {"a fault with 300 bytes of stack", test_fault_on_300_bytes}, {"each thread's own faults", test_threads})
+	 {"a fault with 300 bytes of stack", test_fault_on_300_bytes}, {"each thread's own faults", test_threads},
+	 {"the errno behind SIGBUS", test_bus_errno})
