@@ -18,6 +18,7 @@ enum fault_result {
 	FAULT_MAPERR, // SIGSEGV, SEGV_MAPERR: no mapping there
 	FAULT_ACCERR, // SIGSEGV, SEGV_ACCERR: mapping without the right
 	FAULT_ADRERR, // SIGBUS, BUS_ADRERR: beyond the file's last page, I/O error, no space, no memory
+	FAULT_KERNEL, // SIGSEGV, SEGV_ACCERR: in the kernel's half, where nothing is served (a guard page, or wild)
 };
 
 /*
@@ -33,9 +34,28 @@ void trap_irq(void);
 void trap_timer(void);
 
 /*
+ * A trap that nothing served, as trap_fatal has it. Thread context, interrupts on. If the thread was in code of the
+ * application that handles the signal, the trap leads to the handler when this returns; otherwise it does not return.
+ * posix/signal_trap.c.
+ */
+void trap_fault(struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error);
+
+/* Whether a thread runs that shall look for signals on its way out of the trap. Interrupts masked. kernel/sched.c. */
+bool thread_interrupted(void);
+
+/*
+ * On the way out of any trap, in thread context with interrupts on, when thread_interrupted says so: makes the trap
+ * lead to the handler of a signal that waits for delivery. False: it was left as it is. The trap of signal_trap calls
+ * poll instead, the one after a handler return. posix/signal_trap.c.
+ */
+bool trap_signal(struct trap_frame *tf);
+void trap_signal_poll(struct trap_frame *tf);
+void trap_signal_return(struct trap_frame *tf);
+
+/*
  * A trap of the application that nothing served: a fault with its result, or another exception (access fault, illegal
  * instruction, misaligned access, breakpoint: result FAULT_OK, cause as the architecture numbers it). Thread context,
- * interrupts on. Reports, syncs, powers off with status 139. posix/signal.c.
+ * interrupts on. Reports, syncs, powers off with status 139. posix/fault.c.
  */
 _Noreturn void trap_fatal(const struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error);
 

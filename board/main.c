@@ -23,6 +23,7 @@
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "mm/map.h"
+#include "posix/process.h"
 
 #define MAIN_STACK_SIZE (256 * 1024)
 #define EXIT_NO_START 1
@@ -89,6 +90,7 @@ static void *application(void *arg)
 	if (bootargs_get("cairn.app", name, sizeof(name)) <= 0)
 		strcpy(name, "application");
 	bootargs_argv(name, &argc, &argv);
+	process_begin();
 	__libc_init_array();
 	exit(main(argc, argv));
 }

@@ -297,8 +297,14 @@ static long console_read(struct chardev *dev, void *buf, size_t len)
 	long n;
 
 	(void)dev;
-	while ((n = tty_read(&console.tty, buf, min_of(len, (size_t)CHUNK))) == -EAGAIN)
-		waitq_wait(&console.readers, &console.lock, &flags);
+	while ((n = tty_read(&console.tty, buf, min_of(len, (size_t)CHUNK))) == -EAGAIN) {
+		int err = waitq_wait_interruptible(&console.readers, &console.lock, &flags, UINT64_MAX);
+
+		if (err) {
+			n = err;
+			break;
+		}
+	}
 	credit_grant(false);
 	if (console.port)
 		out_pump();

@@ -37,6 +37,6 @@ struct chardev *console_chardev(void);
 /* Called from thread context when the user asked for an interrupt (Ctrl-C). NULL: none. */
 void console_set_interrupt(void (*interrupt)(void));
 
-/* The last word: flushes, then the exit status frame. kind: 'e' exit, 'p' panic, 'f' application fault,
+/* The last word: flushes, then the exit status frame. kind: 'e' exit, 'p' panic, 'f' a signal with a report,
  * 'b' the application could not be started. Polled. */
 void console_exit(int status, char kind);

@@ -106,14 +106,14 @@ static void put_locks(struct line *line, const struct thread *t)
 
 static void thread_print_locked(const struct thread *t)
 {
-	static const char *const states[] = {"runnable", "running", "waiting", "dead"};
+	static const char *const states[] = {"runnable", "running", "waiting", "waiting", "dead"};
 	struct line line = {0};
 	nsec_t now = clock_now();
 
 	line_put(&line, "thread %u %s: %s", t->id, t->name, states[t->state]);
 	if (t->state != THREAD_RUNNING && t->left_at)
 		put_seconds(&line, now > t->left_at ? now - t->left_at : 0);
-	if (t->state == THREAD_WAITING)
+	if (t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE)
 		put_wait_locked(&line, t, now);
 	put_locks(&line, t);
 	log_error("%s", line.text);

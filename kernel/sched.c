@@ -281,7 +281,8 @@ void sched_wake(struct thread *t)
 {
 	unsigned long masked = irq_save(), flags;
 	struct runqueue *rq = rq_lock_of(t, &flags);
-	bool joined = t->state != THREAD_WAITING || wake_locked(rq, t);
+	bool waits = t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE;
+	bool joined = !waits || wake_locked(rq, t);
 
 	spin_unlock(&rq->lock, flags);
 	if (!joined)
@@ -376,14 +377,40 @@ void sched_block(enum thread_state state, nsec_t wake_at, struct spinlock *outer
 	unsigned long inner_flags;
 	struct runqueue *rq = rq_lock_self(&inner_flags);
 
-	self->state = state;
-	self->wake_at = wake_at;
-	if (wake_at != NEVER)
-		sleeper_insert_locked(rq, self);
 	if (outer)
 		spin_unlock(outer, inner_flags);
-	switch_locked(rq, next_locked(rq, 0));
+	if (state != THREAD_INTERRUPTIBLE || !atomic_load_explicit(&self->interrupted, memory_order_relaxed)) {
+		self->state = state;
+		self->wake_at = wake_at;
+		if (wake_at != NEVER)
+			sleeper_insert_locked(rq, self);
+		switch_locked(rq, next_locked(rq, 0));
+	}
 	rq_unlock_self(outer ? flags : inner_flags);
+}
+
+void thread_interrupt(struct thread *t)
+{
+	unsigned long masked = irq_save(), flags;
+	struct runqueue *rq = rq_lock_of(t, &flags);
+	bool joined = true, again;
+
+	again = atomic_exchange_explicit(&t->interrupted, true, memory_order_relaxed);
+	if (t->state == THREAD_INTERRUPTIBLE)
+		joined = wake_locked(rq, t);
+	else if (t->state == THREAD_RUNNING && rq != rq_self() && !again)
+		hart_interrupt(hart_at(rq->index)); // trap_soft takes the lock, and so sees it
+	spin_unlock(&rq->lock, flags);
+	if (!joined)
+		join(t);
+	irq_restore(masked);
+}
+
+bool thread_interrupted(void)
+{
+	const struct thread *self = hart_self()->current;
+
+	return self && atomic_load_explicit(&self->interrupted, memory_order_relaxed);
 }
 
 void sched_entered(void)

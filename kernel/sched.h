@@ -14,7 +14,8 @@
 #define NEVER UINT64_MAX
 
 /* The current thread's state becomes `state` and another runs; `outer` (held) is given up as soon as no wake-up can be
- * lost. Returns when the thread runs again: with nothing held, interrupts as in `flags`. wake_at NEVER: no time-out. */
+ * lost. Returns when the thread runs again: with nothing held, interrupts as in `flags`. wake_at NEVER: no time-out.
+ * THREAD_INTERRUPTIBLE: at once if the thread is interrupted already. */
 void sched_block(enum thread_state state, nsec_t wake_at, struct spinlock *outer, unsigned long flags);
 
 /* Makes a new or waiting thread runnable; nothing if it is runnable already. */

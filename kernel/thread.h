@@ -20,7 +20,8 @@
 /* Priorities are 0 .. THREAD_PRIORITIES - 1, the highest; a new thread has 0. */
 #define THREAD_PRIORITIES 32
 
-enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_WAITING, THREAD_DEAD };
+/* INTERRUPTIBLE: waiting, and thread_interrupt ends it. */
+enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_WAITING, THREAD_INTERRUPTIBLE, THREAD_DEAD };
 
 struct runqueue;
 
@@ -46,7 +47,8 @@ struct thread {
 	struct list_node sleep_node; // sleepers, by wake_at
 	nsec_t wake_at;
 	nsec_t slice_end;
-	nsec_t left_at; // when it last stopped running
+	nsec_t left_at;		 // when it last stopped running
+	atomic_bool interrupted; // set under that lock; read and cleared, relaxed, by the thread alone
 
 	/* Guarded by the lock of kernel/pi.c. */
 	unsigned base_priority;
@@ -65,6 +67,7 @@ struct thread {
 	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; a fault report says it
 	unsigned fault_depth; // a fault may not nest: asserted
 	struct lockcheck_held held;
+	unsigned calls; // of the kernel by the application, nested (posix/call.h)
 
 	/* Guarded by the lock of the list of all threads (kernel/thread.c). */
 	struct list_node all_node; // in that list; after the end of a detached thread: in the reaper's
@@ -103,6 +106,13 @@ void thread_yield(void);
 
 /* Sleeps until clock_now() >= deadline. */
 void thread_sleep_until(nsec_t deadline);
+
+/*
+ * Ends the thread's interruptible wait, or the next one it begins: until it clears t->interrupted again. Any context;
+ * the thread exists. Only for threads that look at it on their way out of traps and calls (posix/signal.c).
+ */
+void thread_interrupt(struct thread *t);
+bool thread_interrupted(void); // the current one; on the way out of a trap, interrupts masked
 
 /* Thread context, no spinlock held, preemption on: for assertions (I1). */
 bool thread_may_sleep(void);

@@ -6,6 +6,7 @@
  * that lock, so no wake-up is lost. A time-out comes from the timer, which does not know the caller's lock: it only
  * makes the thread runnable, and the thread takes itself out of the queue when it has the lock again. If a waker took
  * it out first, it was woken and not timed out: a wake-up is never spent on a thread that then reports -ETIMEDOUT.
+ * An interruption is like a time-out.
  */
 
 #include "kernel/wait.h"
@@ -32,7 +33,8 @@ static void waiter_insert_locked(struct waitq *wq, struct thread *t)
 	list_insert(at, at->next, &t->wait_node);
 }
 
-int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
+static int wait_as(enum thread_state state, struct waitq *wq, struct spinlock *lock, unsigned long *flags,
+		   nsec_t deadline)
 {
 	struct thread *self = thread_self();
 
@@ -44,13 +46,25 @@ int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *fla
 	}
 	self->note.name = lock->name;
 	waiter_insert_locked(wq, self);
-	sched_block(THREAD_WAITING, deadline, lock, *flags);
+	sched_block(state, deadline, lock, *flags);
 	*flags = spin_lock(lock);
 	self->note = (struct wait_note){0};
 	if (list_empty(&self->wait_node))
 		return 0;
 	list_remove(&self->wait_node);
+	if (state == THREAD_INTERRUPTIBLE && atomic_load_explicit(&self->interrupted, memory_order_relaxed))
+		return -EINTR;
 	return -ETIMEDOUT;
+}
+
+int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
+{
+	return wait_as(THREAD_WAITING, wq, lock, flags, deadline);
+}
+
+int waitq_wait_interruptible(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline)
+{
+	return wait_as(THREAD_INTERRUPTIBLE, wq, lock, flags, deadline);
 }
 
 void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags)

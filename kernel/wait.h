@@ -44,6 +44,9 @@ void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags);
 /* As waitq_wait; -ETIMEDOUT when the clock passed deadline first, else 0. */
 int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline);
 
+/* As waitq_wait_until; -EINTR when thread_interrupt came first. Woken goes before both. */
+int waitq_wait_interruptible(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline);
+
 struct thread;
 
 /* The thread that waitq_wake_one would wake, or NULL: for locks that are handed over. */

@@ -3,8 +3,8 @@
 
 /*
  * Clocks and sleeping. CLOCK_REALTIME is kernel/time.h's wall clock; all others count from the start and never step.
- * Sleeps are cancellation points, and last to the nanosecond that the clock has. Who waits for a time of CLOCK_REALTIME
- * is woken to look anew when the clock is set.
+ * Sleeps are cancellation points, end when a signal is handled, and last to the nanosecond that the clock has. Who
+ * waits for a time of CLOCK_REALTIME is woken to look anew when the clock is set.
  */
 
 #include "posix/clock.h"
@@ -20,8 +20,10 @@
 #include "arch/clock.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "posix/call.h"
 #include "posix/futex.h"
 #include "posix/result.h"
+#include "posix/thread.h"
 
 #define RESOLUTION_NS 1000 // the coarsest counter among the boards, 1 MHz
 
@@ -69,6 +71,17 @@ int clock_deadline(clockid_t clock, const struct timespec *ts, struct deadline *
 	else if (!timespec_to(ts, &ns))
 		return EINVAL;
 	*deadline = (struct deadline){.wall = clock == CLOCK_REALTIME, .ns = ns};
+	return 0;
+}
+
+int clock_deadline_after(const struct timespec *ts, nsec_t *deadline)
+{
+	uint64_t ns;
+
+	if (!timespec_to(ts, &ns))
+		return EINVAL;
+	if (__builtin_add_overflow(ns, clock_now(), deadline))
+		*deadline = UINT64_MAX;
 	return 0;
 }
 
@@ -155,8 +168,11 @@ time_t time(time_t *out)
 	return now;
 }
 
-static void sleep_until(const struct deadline *deadline)
+/* 0, or EINTR: a handler of a signal has run, SA_RESTART or not. */
+static int sleep_until(const struct deadline *deadline)
 {
+	const struct posix_thread *self = posix_self();
+	const unsigned handled = self->handled;
 	const struct wait_note what = {.kind = "sleep"};
 	const uint32_t word = 0; // nobody else knows it
 
@@ -164,33 +180,40 @@ static void sleep_until(const struct deadline *deadline)
 	while (clock_now() < deadline_now(deadline)) {
 		if (futex_wait_cancel(&word, 0, deadline, &what) == -EINTR)
 			pthread_testcancel();
+		if (self->handled != handled)
+			return EINTR;
 	}
+	return 0;
 }
 
-static void sleep_for(uint64_t ns)
+/* The same; *rest is what an interrupted sleep lacks. */
+static int sleep_for(uint64_t ns, uint64_t *rest)
 {
+	nsec_t start = clock_now();
+	struct deadline deadline = {.ns = ns > UINT64_MAX - start ? UINT64_MAX : start + ns};
+	int err = sleep_until(&deadline);
 	nsec_t now = clock_now();
 
-	sleep_until(&(struct deadline){.ns = ns > UINT64_MAX - now ? UINT64_MAX : now + ns});
+	*rest = now < deadline.ns ? deadline.ns - now : 0;
+	return err;
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *rest)
 {
 	struct deadline deadline;
-	uint64_t ns;
+	uint64_t ns, left;
 	int err;
 
-	(void)rest; // only of an interrupted sleep
 	if (flags & TIMER_ABSTIME) {
 		err = clock_deadline(clock, request, &deadline);
-		if (!err)
-			sleep_until(&deadline);
-		return err;
+		return err ? err : sleep_until(&deadline);
 	}
 	if ((clock != CLOCK_REALTIME && !clock_is_monotonic(clock)) || !timespec_to(request, &ns))
 		return EINVAL;
-	sleep_for(ns);
-	return 0;
+	err = sleep_for(ns, &left);
+	if (err && rest)
+		*rest = timespec_from(left);
+	return err;
 }
 
 int nanosleep(const struct timespec *request, struct timespec *rest)
@@ -200,18 +223,24 @@ int nanosleep(const struct timespec *request, struct timespec *rest)
 
 int usleep(useconds_t us)
 {
-	sleep_for((uint64_t)us * 1000);
-	return 0;
+	uint64_t rest;
+
+	return (int)result_posix(-sleep_for((uint64_t)us * 1000, &rest));
 }
 
+/* Seconds that an interrupted sleep lacks. */
 unsigned sleep(unsigned seconds)
 {
-	sleep_for(seconds * NSEC_PER_SEC);
-	return 0;
+	uint64_t rest;
+
+	return sleep_for(seconds * NSEC_PER_SEC, &rest) ? (unsigned)((rest + NSEC_PER_SEC - 1) / NSEC_PER_SEC) : 0;
 }
 
 int sched_yield(void)
 {
+	struct thread *caller = call_begin();
+
 	thread_yield();
+	(void)call_end(caller); // nothing to start again
 	return 0;
 }

@@ -16,5 +16,8 @@ struct deadline {
 /* An absolute time on the clock as a deadline. 0 or a positive error number: EINVAL. */
 int clock_deadline(clockid_t clock, const struct timespec *ts, struct deadline *deadline);
 
+/* So much from now as a point of clock_now(). 0 or a positive error number: EINVAL. */
+int clock_deadline_after(const struct timespec *ts, nsec_t *deadline);
+
 /* The same as a point of clock_now(), as the wall clock stands. Any context. */
 nsec_t deadline_now(const struct deadline *deadline);

@@ -14,6 +14,7 @@
 
 #include "fs/fs.h"
 #include "mm/kmalloc.h"
+#include "posix/call.h"
 #include "posix/result.h"
 
 struct __dirstream {
@@ -42,31 +43,39 @@ static DIR *dir_make(int fd, int *err)
 DIR *fdopendir(int fd)
 {
 	int err;
-	DIR *dir = dir_make(fd, &err);
+	DIR *dir = KERNEL_CALL(dir_make(fd, &err));
 
 	if (!dir)
 		(void)result_posix(err);
 	return dir;
 }
 
-DIR *opendir(const char *path)
+static DIR *dir_open(const char *path, int *err)
 {
 	int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
-	int err = fd;
-	DIR *dir = fd < 0 ? NULL : dir_make(fd, &err);
+	DIR *dir;
 
-	if (dir)
-		return dir;
-	if (fd >= 0)
+	*err = fd;
+	dir = fd < 0 ? NULL : dir_make(fd, err);
+	if (!dir && fd >= 0)
 		(void)fs_close(fd); // the error to report is the earlier one
-	(void)result_posix(err);
-	return NULL;
+	return dir;
+}
+
+DIR *opendir(const char *path)
+{
+	int err;
+	DIR *dir = KERNEL_CALL(dir_open(path, &err));
+
+	if (!dir)
+		(void)result_posix(err);
+	return dir;
 }
 
 struct dirent *readdir(DIR *dir)
 {
 	struct fs_dirent found;
-	int r = fs_readdir(dir->fd, &found);
+	int r = KERNEL_CALL(fs_readdir(dir->fd, &found));
 
 	if (result_posix(r) <= 0)
 		return NULL;
@@ -79,7 +88,7 @@ struct dirent *readdir(DIR *dir)
 void rewinddir(DIR *dir)
 {
 	/* POSIX gives it no way to fail; a bad descriptor is reported by the next readdir. */
-	(void)fs_rewinddir(dir->fd);
+	(void)KERNEL_CALL(fs_rewinddir(dir->fd));
 }
 
 int dirfd(DIR *dir)
@@ -87,10 +96,15 @@ int dirfd(DIR *dir)
 	return dir->fd;
 }
 
-int closedir(DIR *dir)
+static int dir_close(DIR *dir)
 {
 	int fd = dir->fd;
 
 	kfree(dir);
-	return (int)result_posix(fs_close(fd));
+	return fs_close(fd);
+}
+
+int closedir(DIR *dir)
+{
+	return (int)result_posix(KERNEL_CALL(dir_close(dir)));
 }

@@ -20,6 +20,7 @@
 
 #include "arch/uaccess.h"
 #include "fs/fs.h"
+#include "posix/call.h"
 #include "posix/result.h"
 
 int open(const char *path, int flags, ...)
@@ -33,70 +34,75 @@ int open(const char *path, int flags, ...)
 		mode = va_arg(ap, mode_t);
 		va_end(ap);
 	}
-	return (int)result_posix(fs_open(path, flags, mode));
+	return (int)result_posix(KERNEL_CALL(fs_open(path, flags, mode)));
 }
 
 int creat(const char *path, mode_t mode)
 {
 	pthread_testcancel();
-	return (int)result_posix(fs_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode));
+	return (int)result_posix(KERNEL_CALL(fs_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode)));
 }
 
 int close(int fd)
 {
 	pthread_testcancel();
-	return (int)result_posix(fs_close(fd));
+	return (int)result_posix(KERNEL_CALL(fs_close(fd)));
 }
 
 ssize_t read(int fd, void *buf, size_t n)
 {
 	pthread_testcancel();
-	return result_posix(fs_read(fd, buf, n));
+	return result_posix(KERNEL_CALL_RESTART(fs_read(fd, buf, n)));
 }
 
 ssize_t write(int fd, const void *buf, size_t n)
 {
 	pthread_testcancel();
-	return result_posix(fs_write(fd, buf, n));
+	return result_posix(KERNEL_CALL(fs_write(fd, buf, n)));
 }
 
 ssize_t pread(int fd, void *buf, size_t n, off_t offset)
 {
 	pthread_testcancel();
-	return result_posix(fs_pread(fd, buf, n, offset));
+	return result_posix(KERNEL_CALL(fs_pread(fd, buf, n, offset)));
 }
 
 ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset)
 {
 	pthread_testcancel();
-	return result_posix(fs_pwrite(fd, buf, n, offset));
+	return result_posix(KERNEL_CALL(fs_pwrite(fd, buf, n, offset)));
 }
 
 off_t lseek(int fd, off_t offset, int whence)
 {
-	return result_posix(fs_lseek(fd, offset, whence));
+	return result_posix(KERNEL_CALL(fs_lseek(fd, offset, whence)));
 }
 
 int ftruncate(int fd, off_t size)
 {
-	return (int)result_posix(fs_ftruncate(fd, size));
+	return (int)result_posix(KERNEL_CALL(fs_ftruncate(fd, size)));
 }
 
-int truncate(const char *path, off_t size)
+static int truncate_path(const char *path, off_t size)
 {
 	int fd = fs_open(path, O_WRONLY, 0);
 	int err, close_err;
 
 	if (fd < 0)
-		return (int)result_posix(fd);
+		return fd;
 	err = fs_ftruncate(fd, size);
 	close_err = fs_close(fd);
-	return (int)result_posix(err ? err : close_err);
+	return err ? err : close_err;
+}
+
+int truncate(const char *path, off_t size)
+{
+	return (int)result_posix(KERNEL_CALL(truncate_path(path, size)));
 }
 
 int posix_fallocate(int fd, off_t offset, off_t len)
 {
-	int err = fs_fallocate(fd, offset, len);
+	int err = KERNEL_CALL(fs_fallocate(fd, offset, len));
 
 	if (err)
 		process_stop_if_ending(); // as result_posix
@@ -106,19 +112,19 @@ int posix_fallocate(int fd, off_t offset, off_t len)
 int fsync(int fd)
 {
 	pthread_testcancel();
-	return (int)result_posix(fs_fsync(fd, false));
+	return (int)result_posix(KERNEL_CALL(fs_fsync(fd, false)));
 }
 
 int fdatasync(int fd)
 {
 	pthread_testcancel();
-	return (int)result_posix(fs_fsync(fd, true));
+	return (int)result_posix(KERNEL_CALL(fs_fsync(fd, true)));
 }
 
 void sync(void)
 {
 	/* POSIX's sync cannot fail; what failed stays dirty and is reported to fsync. */
-	(void)fs_sync();
+	(void)KERNEL_CALL(fs_sync());
 }
 
 static int stat_out(int err, const struct stat *st, struct stat *out)
@@ -132,27 +138,27 @@ int stat(const char *restrict path, struct stat *restrict out)
 {
 	struct stat st;
 
-	return stat_out(fs_stat(path, &st, true), &st, out);
+	return stat_out(KERNEL_CALL(fs_stat(path, &st, true)), &st, out);
 }
 
 int lstat(const char *restrict path, struct stat *restrict out)
 {
 	struct stat st;
 
-	return stat_out(fs_stat(path, &st, false), &st, out);
+	return stat_out(KERNEL_CALL(fs_stat(path, &st, false)), &st, out);
 }
 
 int fstat(int fd, struct stat *out)
 {
 	struct stat st;
 
-	return stat_out(fs_fstat(fd, &st), &st, out);
+	return stat_out(KERNEL_CALL(fs_fstat(fd, &st)), &st, out);
 }
 
 int access(const char *path, int mode)
 {
 	struct stat st;
-	int err = fs_stat(path, &st, true);
+	int err = KERNEL_CALL(fs_stat(path, &st, true));
 
 	if (!err && (mode & ~(R_OK | W_OK | X_OK)))
 		err = -EINVAL;
@@ -164,46 +170,48 @@ int access(const char *path, int mode)
 
 int mkdir(const char *path, mode_t mode)
 {
-	return (int)result_posix(fs_mkdir(path, mode));
+	return (int)result_posix(KERNEL_CALL(fs_mkdir(path, mode)));
 }
 
 int rmdir(const char *path)
 {
-	return (int)result_posix(fs_rmdir(path));
+	return (int)result_posix(KERNEL_CALL(fs_rmdir(path)));
 }
 
 int unlink(const char *path)
 {
-	return (int)result_posix(fs_unlink(path));
+	return (int)result_posix(KERNEL_CALL(fs_unlink(path)));
 }
 
 int rename(const char *from, const char *to)
 {
-	return (int)result_posix(fs_rename(from, to));
+	return (int)result_posix(KERNEL_CALL(fs_rename(from, to)));
 }
 
 int remove(const char *path)
 {
-	int err = fs_unlink(path);
+	int err = KERNEL_CALL(fs_unlink(path));
 
 	if (err == -EISDIR || err == -EPERM)
-		err = fs_rmdir(path);
+		err = KERNEL_CALL(fs_rmdir(path));
 	return (int)result_posix(err);
 }
 
 int isatty(int fd)
 {
-	return result_posix(fs_isatty(fd)) > 0;
+	int r = KERNEL_CALL(fs_isatty(fd));
+
+	return result_posix(r) > 0;
 }
 
 int dup(int fd)
 {
-	return (int)result_posix(fs_dup(fd));
+	return (int)result_posix(KERNEL_CALL(fs_dup(fd)));
 }
 
 int dup2(int fd, int to)
 {
-	return (int)result_posix(fs_dup2(fd, to));
+	return (int)result_posix(KERNEL_CALL(fs_dup2(fd, to)));
 }
 
 int fcntl(int fd, int command, ...)
@@ -214,7 +222,7 @@ int fcntl(int fd, int command, ...)
 	va_start(ap, command);
 	arg = va_arg(ap, int); // of every command that is built
 	va_end(ap);
-	return (int)result_posix(fs_fcntl(fd, command, arg));
+	return (int)result_posix(KERNEL_CALL(fs_fcntl(fd, command, arg)));
 }
 
 /* There is one directory to stand in: the root. */
@@ -233,7 +241,7 @@ static int statvfs_out(int err, struct statvfs *out)
 	struct fs_space space;
 
 	if (!err)
-		err = fs_space(&space);
+		err = KERNEL_CALL(fs_space(&space));
 	if (err)
 		return (int)result_posix(err);
 	st.f_bsize = st.f_frsize = space.block_size;
@@ -252,12 +260,12 @@ int statvfs(const char *restrict path, struct statvfs *restrict out)
 {
 	struct stat st;
 
-	return statvfs_out(fs_stat(path, &st, true), out);
+	return statvfs_out(KERNEL_CALL(fs_stat(path, &st, true)), out);
 }
 
 int fstatvfs(int fd, struct statvfs *out)
 {
 	struct stat st;
 
-	return statvfs_out(fs_fstat(fd, &st), out);
+	return statvfs_out(KERNEL_CALL(fs_fstat(fd, &st)), out);
 }

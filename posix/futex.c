@@ -15,6 +15,7 @@
 #include "arch/hart.h"
 #include "arch/uaccess.h"
 #include "kernel/thread.h"
+#include "posix/call.h"
 #include "posix/thread.h"
 
 #define BUCKETS 64
@@ -86,7 +87,8 @@ static int wait_as(struct futex_waiter *self, uint32_t expected, const struct de
 	waiter_insert_locked(b, self);
 	while (!self->woken && !self->interrupted && !err) {
 		thread_self()->note = *what;
-		err = waitq_wait_until(&self->waitq, &b->lock, &flags, deadline ? deadline_now(deadline) : UINT64_MAX);
+		err = waitq_wait_interruptible(&self->waitq, &b->lock, &flags,
+					       deadline ? deadline_now(deadline) : UINT64_MAX);
 	}
 	if (!self->woken)
 		list_remove(&self->node);
@@ -98,17 +100,34 @@ static int wait_as(struct futex_waiter *self, uint32_t expected, const struct de
 	return err;
 }
 
+/* As the call that it is: true if the word is as expected. One that cannot be had is a signal's to tell, before that.
+ */
+static bool word_is(const uint32_t *word, uint32_t expected)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED) == expected;
+}
+
+/* After the handlers; one of them that restarts calls leaves it to the caller to look again. */
+static int wait_end(struct thread *caller, int err, bool cancelled)
+{
+	return call_end(caller) != SIGNAL_EINTR && err == -EINTR && !cancelled ? -EAGAIN : err;
+}
+
 int futex_wait(const uint32_t *word, uint32_t expected, const struct deadline *deadline, const struct wait_note *what)
 {
 	struct futex_waiter self = {.word = word, .wall = deadline && deadline->wall};
+	struct thread *caller;
 
+	if (!word_is(word, expected))
+		return -EAGAIN;
 	waitq_init(&self.waitq);
-	return wait_as(&self, expected, deadline, what);
+	caller = call_begin();
+	return wait_end(caller, wait_as(&self, expected, deadline, what), false);
 }
 
 /* Shown to futex_interrupt before the look at the request: one of the two sees the other. */
-int futex_wait_cancel(const uint32_t *word, uint32_t expected, const struct deadline *deadline,
-		      const struct wait_note *what)
+static int wait_cancel(const uint32_t *word, uint32_t expected, const struct deadline *deadline,
+		       const struct wait_note *what)
 {
 	struct posix_thread *t = posix_self();
 	struct futex_waiter self = {.word = word, .wall = deadline && deadline->wall};
@@ -127,6 +146,20 @@ int futex_wait_cancel(const uint32_t *word, uint32_t expected, const struct dead
 	t->waiter = NULL;
 	spin_unlock(&t->wait_lock, flags);
 	return err;
+}
+
+int futex_wait_cancel(const uint32_t *word, uint32_t expected, const struct deadline *deadline,
+		      const struct wait_note *what)
+{
+	struct posix_thread *t = posix_self();
+	struct thread *caller;
+	int err;
+
+	if (!word_is(word, expected))
+		return -EAGAIN;
+	caller = call_begin();
+	err = wait_cancel(word, expected, deadline, what);
+	return wait_end(caller, err, cancel_enabled(t) && cancel_requested(t));
 }
 
 void futex_interrupt(struct posix_thread *t)

@@ -18,8 +18,9 @@
 struct posix_thread;
 
 /*
- * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected; -ETIMEDOUT: the deadline is
- * past (NULL: there is none). what: for reports, the waiter's.
+ * Sleeps if *word is still expected, until woken. 0: woken; -EAGAIN: it was not expected, or look again; -ETIMEDOUT:
+ * the deadline is past (NULL: there is none); -EINTR: a handler of a signal has run that does not restart calls. what:
+ * for reports, the waiter's.
  */
 int futex_wait(const uint32_t *word, uint32_t expected, const struct deadline *deadline, const struct wait_note *what);
 

@@ -14,6 +14,7 @@
 #undef _FORTIFY_SOURCE // its inline functions would call the host's
 
 #define _exit cairn_exit
+#define abort cairn_abort
 #define access cairn_access
 #define clock_getres cairn_clock_getres
 #define clock_gettime cairn_clock_gettime
@@ -41,6 +42,7 @@
 #define getpid cairn_getpid
 #define gettimeofday cairn_gettimeofday
 #define isatty cairn_isatty
+#define kill cairn_kill
 #define lseek cairn_lseek
 #define lstat cairn_lstat
 #define madvise cairn_madvise
@@ -55,10 +57,12 @@
 #define nanosleep cairn_nanosleep
 #define open cairn_open
 #define opendir cairn_opendir
+#define pause cairn_pause
 #define posix_fallocate cairn_posix_fallocate
 #define posix_madvise cairn_posix_madvise
 #define pread cairn_pread
 #define pwrite cairn_pwrite
+#define raise cairn_raise
 #define read cairn_read
 #define readdir cairn_readdir
 #define remove cairn_remove
@@ -66,6 +70,15 @@
 #define rewinddir cairn_rewinddir
 #define rmdir cairn_rmdir
 #define sched_yield cairn_sched_yield
+#define sigaction(...) cairn_sigaction(__VA_ARGS__)
+#define sigaltstack cairn_sigaltstack
+#define signal(...) cairn_signal(__VA_ARGS__)
+#define sigpending cairn_sigpending
+#define sigprocmask cairn_sigprocmask
+#define sigsuspend cairn_sigsuspend
+#define sigtimedwait cairn_sigtimedwait
+#define sigwait cairn_sigwait
+#define sigwaitinfo cairn_sigwaitinfo
 #define settimeofday cairn_settimeofday
 #define sleep cairn_sleep
 #define stat(...) cairn_stat(__VA_ARGS__)
@@ -84,6 +97,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +170,7 @@
 #define pthread_join cairn_pthread_join
 #define pthread_key_create cairn_pthread_key_create
 #define pthread_key_delete cairn_pthread_key_delete
+#define pthread_kill cairn_pthread_kill
 #define pthread_mutex_clocklock cairn_pthread_mutex_clocklock
 #define pthread_mutex_destroy cairn_pthread_mutex_destroy
 #define pthread_mutex_init cairn_pthread_mutex_init
@@ -189,6 +205,7 @@
 #define pthread_setcanceltype cairn_pthread_setcanceltype
 #define pthread_setname_np cairn_pthread_setname_np
 #define pthread_setspecific cairn_pthread_setspecific
+#define pthread_sigmask cairn_pthread_sigmask
 #define pthread_spin_destroy cairn_pthread_spin_destroy
 #define pthread_spin_init cairn_pthread_spin_init
 #define pthread_spin_lock cairn_pthread_spin_lock
@@ -276,5 +293,9 @@
 #undef thread_local
 
 #include "posix/include/pthread.h"
+#include "posix/include/setjmp.h"
+
+int pthread_kill(pthread_t thread, int sig);
+int pthread_sigmask(int how, const sigset_t *__restrict set, sigset_t *__restrict old);
 #include "posix/include/semaphore.h"
 #include "posix/include/threads.h"

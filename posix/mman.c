@@ -12,6 +12,7 @@
 
 #include "fs/fs.h"
 #include "mm/map.h"
+#include "posix/call.h"
 #include "posix/result.h"
 
 #define FLAGS_KNOWN                                                                                                    \
@@ -65,6 +66,17 @@ static int request_file(struct map_request *req, int fd, bool shared)
 	return 0;
 }
 
+static int map_file(struct map_request *req, int fd, bool shared, vaddr_t *at)
+{
+	int err = request_file(req, fd, shared);
+
+	if (err)
+		return err;
+	err = map_create(req, at);
+	req->object->ops->ref(req->object, -1);
+	return err;
+}
+
 void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
@@ -85,23 +97,19 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 
 	if (!err && !(flags & MAP_ANONYMOUS)) {
 		req.offset = (uint64_t)offset;
-		err = request_file(&req, fd, shared);
-	} else if (!err && shared) {
-		err = -EOPNOTSUPP; // without fork it would only be a private one that MADV_DONTNEED must not empty
+		err = KERNEL_CALL(map_file(&req, fd, shared, &at));
+	} else if (!err) {
+		/* Without fork a shared one would only be a private one that MADV_DONTNEED must not empty. */
+		err = shared ? -EOPNOTSUPP : KERNEL_CALL(map_create(&req, &at));
 	}
-	if (err)
-		return (void *)result_posix(err); // MAP_FAILED
-	err = map_create(&req, &at);
-	if (req.object)
-		req.object->ops->ref(req.object, -1);
-	return err ? (void *)result_posix(err) : (void *)at;
+	return err ? (void *)result_posix(err) : (void *)at; // MAP_FAILED
 }
 
 int munmap(void *addr, size_t len)
 {
 	if (!page_aligned(addr) || len == 0 || len > SIZE_MAX - PAGE_MASK)
 		return (int)result_posix(-EINVAL);
-	return (int)result_posix(map_remove((vaddr_t)addr, len));
+	return (int)result_posix(KERNEL_CALL(map_remove((vaddr_t)addr, len)));
 }
 
 /* Common rules of the calls on a range: -EINVAL, or 0; *len rounded up, 0 means there is nothing to do. */
@@ -120,7 +128,7 @@ int mprotect(void *addr, size_t len, int prot)
 	int err = prot_valid(prot) ? range_check(addr, &len) : -EINVAL;
 
 	if (!err && len)
-		err = map_protect((vaddr_t)addr, len, (enum map_prot)prot);
+		err = KERNEL_CALL(map_protect((vaddr_t)addr, len, (enum map_prot)prot));
 	return (int)result_posix(err);
 }
 
@@ -132,7 +140,7 @@ int msync(void *addr, size_t len, int flags)
 	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		err = -EINVAL;
 	if (!err && len)
-		err = map_sync((vaddr_t)addr, len, flags & MS_SYNC);
+		err = KERNEL_CALL(map_sync((vaddr_t)addr, len, flags & MS_SYNC));
 	return (int)result_posix(err);
 }
 
@@ -144,7 +152,7 @@ static int lock_range(const void *addr, size_t len, bool lock)
 	int err = whole < len ? -ENOMEM : range_check((void *)from, &whole);
 
 	if (!err && whole)
-		err = map_lock(from, whole, lock);
+		err = KERNEL_CALL(map_lock(from, whole, lock));
 	return (int)result_posix(err);
 }
 
@@ -169,7 +177,7 @@ static int advise(void *addr, size_t len, int advice)
 
 	if (advice < 0 || (size_t)advice >= array_size(advices))
 		return -EINVAL;
-	return err || !len ? err : map_advise((vaddr_t)addr, len, advices[advice]);
+	return err || !len ? err : KERNEL_CALL(map_advise((vaddr_t)addr, len, advices[advice]));
 }
 
 int madvise(void *addr, size_t len, int advice)

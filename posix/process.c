@@ -5,6 +5,7 @@
 
 #include "posix/process.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,19 @@
 #include "fs/fs.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
+#include "posix/call.h"
+#include "posix/thread.h"
+
+static void interrupt_key(void)
+{
+	(void)kill(getpid(), SIGINT); // it is there
+}
+
+void process_begin(void)
+{
+	signal_thread_add(posix_self());
+	console_set_interrupt(interrupt_key);
+}
 
 static _Atomic(struct thread *) ender; // whoever called process_end first
 
@@ -33,6 +47,7 @@ void process_end(int status, char kind, bool unmount)
 	bool first = atomic_compare_exchange_strong(&ender, &nobody, thread_self());
 	int err = 0;
 
+	(void)call_begin(); // for good: no handler runs any more
 	/* The first may be waiting for a lock of somebody who cannot unmount, or have faulted while it unmounts: these
 	   end the machine as it is. */
 	while (!first && unmount && nobody != thread_self())

@@ -21,6 +21,7 @@
 #include "arch/uaccess.h"
 #include "mm/kmalloc.h"
 #include "mm/map.h"
+#include "posix/call.h"
 #include "posix/futex.h"
 #include "posix/keys.h"
 #include "posix/thread.h"
@@ -79,6 +80,7 @@ static void *thread_main(void *arg)
 {
 	struct posix_thread *self = arg;
 
+	(void)call_end(call_begin()); // for signals that came before it ran
 	pthread_exit(self->function(self->arg));
 }
 
@@ -99,7 +101,7 @@ static int stack_of(const pthread_attr_t *attr, struct thread_stack *out)
 	return err == -ENOMEM ? EAGAIN : err ? EINVAL : 0;
 }
 
-static int create(pthread_t *out, const pthread_attr_t *attr, void *(*function)(void *), void *arg)
+static int create(const pthread_attr_t *attr, void *(*function)(void *), void *arg, struct thread **out)
 {
 	struct posix_thread *p;
 	struct thread_stack stack;
@@ -121,6 +123,7 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*function)(
 	p->arg = arg;
 	p->detached = attr->detach_state == PTHREAD_CREATE_DETACHED;
 	t->posix = p;
+	signal_thread_add(p);
 	flags = spin_lock(&registry.lock);
 	tree_insert(&registry.tree, &p->handle_node);
 	spin_unlock(&registry.lock, flags);
@@ -133,13 +136,19 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*function)(
 int pthread_create(pthread_t *restrict out, const pthread_attr_t *restrict attr, void *(*function)(void *),
 		   void *restrict arg)
 {
-	pthread_attr_t defaults;
-	int err;
+	pthread_attr_t copy;
+	struct thread *t;
+	int err = 0;
 
 	if (attr)
-		return create(out, attr, function, arg);
-	err = pthread_attr_init(&defaults);
-	return err ? err : create(out, &defaults, function, arg);
+		copy = *attr;
+	else
+		err = pthread_attr_init(&copy);
+	if (!err)
+		err = KERNEL_CALL(create(&copy, function, arg, &t));
+	if (!err)
+		*out = t;
+	return err;
 }
 
 /* The record is no longer the calling thread's. */
@@ -174,6 +183,8 @@ void pthread_exit(void *value)
 	keys_destroy();
 	if (atomic_fetch_sub_explicit(&live_threads, 1, memory_order_acq_rel) == 1)
 		exit(0);
+	(void)call_begin(); // for good
+	signal_thread_remove(self);
 	record_leave(self, value);
 	thread_exit(value);
 }
@@ -223,6 +234,14 @@ static bool join_wait(struct posix_thread *p)
 	return err != -EINTR;
 }
 
+static int join_free(struct posix_thread *p)
+{
+	struct thread *t = p->thread;
+
+	kfree(p);
+	return -thread_join(t, NULL);
+}
+
 int pthread_join(pthread_t thread, void **value)
 {
 	struct posix_thread *self = posix_self(), *p;
@@ -243,11 +262,10 @@ int pthread_join(pthread_t thread, void **value)
 		*value = p->result;
 	if (p->adopted)
 		return 0;
-	kfree(p);
-	return -thread_join(thread, NULL);
+	return KERNEL_CALL(join_free(p));
 }
 
-int pthread_detach(pthread_t thread)
+static int detach(pthread_t thread)
 {
 	unsigned long flags = spin_lock(&registry.lock);
 	struct posix_thread *p = find_locked(thread);
@@ -263,6 +281,11 @@ int pthread_detach(pthread_t thread)
 		return err;
 	kfree(p);
 	return -thread_detach(thread);
+}
+
+int pthread_detach(pthread_t thread)
+{
+	return KERNEL_CALL(detach(thread));
 }
 
 /* ---- what one thread asks of another ---- */

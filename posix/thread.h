@@ -15,9 +15,11 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "kernel/thread.h"
+#include "lib/list.h"
 #include "lib/tree.h"
 
 struct futex_waiter;
@@ -38,11 +40,22 @@ struct posix_thread {
 
 	uint32_t ended; // set under that lock, release; a futex
 
+	/* Guarded by the lock of posix/signal.c. Sets have bit n - 1 for signal n. */
+	struct list_node signal_node; // among the threads of the application
+	uint64_t mask;		      // blocked
+	uint64_t pending;	      // sent to this thread
+	uint64_t waited;	      // what sigwait waits for
+	uint64_t saved_mask;	      // sigsuspend's: the mask to return to, if mask_saved
+	bool mask_saved;
+
 	/* Own use of the thread only. */
 	struct _pthread_cleanup *cleanup; // innermost handler
 	int cancel_state, cancel_type;
 	unsigned cancel_deferred; // nesting
 	unsigned read_locks;	  // rwlocks held for reading
+	bool takes_signals;	  // from signal_thread_add to signal_thread_remove: code of the application's
+	unsigned handled;	  // counts the signals that handlers took
+	stack_t altstack;
 
 	atomic_bool cancel_requested; // relaxed; against a wait that begins ordered by wait_lock
 	struct spinlock wait_lock;    // guards the next; order: the lock of posix/pthread.c -> it -> a futex's
@@ -51,6 +64,11 @@ struct posix_thread {
 
 /* The calling thread's; made now if the thread is the kernel's. Never NULL. Thread context. */
 struct posix_thread *posix_self(void);
+
+/* Enters a thread that is about to run the application's code, with the signal mask of the calling one. */
+void signal_thread_add(struct posix_thread *t);
+/* The thread runs none any more. */
+void signal_thread_remove(struct posix_thread *t);
 
 /* The thread's own questions: may a request be acted upon now, and is there one? */
 bool cancel_enabled(const struct posix_thread *self);

@@ -18,8 +18,9 @@ RUN_STATUS = """exit status: the application's, & 255. Beside it, each with a li
   124  time-out (--timeout)
   125  launcher error: failed build or set-up, QEMU trouble, machine ended from the keyboard
   130  interrupted (Ctrl-C), and no handler in the application
-  134  kernel panic
+  134  the application aborted, or a kernel panic
   139  application fault (wild pointer, stack overflow)
+  143  terminated (SIGTERM), and no handler in the application
   2    wrong usage"""
 
 

@@ -17,7 +17,7 @@ from tools.ui import Failure, say
 STATUS_TIMEOUT = 124
 STATUS_LAUNCHER = 125
 STATUS_INTERRUPTED = 130
-STATUS_PANIC = 134
+STATUS_PANIC = STATUS_ABORT = 134
 STATUS_FAULT = 139
 POWER_OFF_SECONDS = 5.0
 
@@ -96,8 +96,10 @@ def conclude(outcome, timeout, qemu_status=0):
         say(f"kernel panic (status {STATUS_PANIC}); the report is above")
         return STATUS_PANIC
     if outcome.kind == "fault":
-        say(f"application fault (status {STATUS_FAULT}); the report is above")
-        return STATUS_FAULT
+        what = {STATUS_FAULT: "application fault", STATUS_ABORT: "the application aborted"}.get(
+            outcome.status, f"the application was ended by signal {outcome.status - 128}")
+        say(f"{what} (status {outcome.status}); the report is above")
+        return outcome.status
     if outcome.kind == "timeout":
         say(f"time-out: no end within {timeout:g} s, machine ended (status {STATUS_TIMEOUT})")
         return STATUS_TIMEOUT
@@ -129,7 +131,7 @@ def conclude_host(returncode):
         say(f"the host process was ended by {name} (status {status})")
         return status
     if returncode:
-        kind = {STATUS_PANIC: "kernel panic or sanitizer report", STATUS_FAULT: "application fault"}
+        kind = {STATUS_PANIC: "abort, kernel panic or sanitizer report", STATUS_FAULT: "application fault"}
         say(f"{kind[returncode]} (status {returncode})" if returncode in kind else
             f"the application ended with status {returncode}")
     return returncode

@@ -70,4 +70,5 @@ extern int host_memfd;
 void host_traps_init(void);
 void host_thread_enter(void); // alternate signal stack of this Linux thread
 void host_thread_leave(void);
+void host_signal_return(void);				      // where a handler of the application's returns to
 bool host_page_permits(vaddr_t va, enum fault_access access); // the entry does; and shows the page

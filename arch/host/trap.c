@@ -3,7 +3,8 @@
 
 /*
  * Traps of the host build: SIGSEGV is a page fault, served on the alternate stack of the Linux thread as a call of the
- * cairn thread that it is (it may sleep: other contexts have stacks of their own). The two copy helpers are here
+ * cairn thread that it is (it may sleep: other contexts have stacks of their own). Other exceptions of the processor
+ * have signals of their own. The two copy helpers are here
  * because the handler must know their instructions: a fault in them that cannot be served continues behind the
  * instruction.
  */
@@ -17,6 +18,7 @@
 #include "arch/host/host.h"
 #include "arch/irq.h"
 #include "arch/page.h"
+#include "arch/signal.h"
 #include "arch/trap.h"
 #include "arch/uaccess.h"
 
@@ -110,26 +112,45 @@ static void fault_serve(struct trap_frame *tf, vaddr_t va, vaddr_t pc)
 		return;
 	if (!may_fault())
 		trap_kernel(tf, SIGSEGV, va);
-	trap_fatal(tf, SIGSEGV, va, result, error);
+	trap_fault(tf, SIGSEGV, va, result, error);
 }
 
-static void on_fault(int sig, siginfo_t *info, void *uc)
+static void other_serve(struct trap_frame *tf, vaddr_t va)
 {
-	struct trap_frame tf = {.uc = uc, .signal = sig};
+	if (!may_fault())
+		trap_kernel(tf, (unsigned)tf->signal, va);
+	trap_fault(tf, (unsigned)tf->signal, va, FAULT_OK, 0);
+}
+
+static void on_trap(int sig, siginfo_t *info, void *uc)
+{
+	struct trap_frame tf = {.uc = uc, .signal = sig, .code = info->si_code};
 	vaddr_t pc = trap_frame_pc(&tf);
 	int saved_errno = errno;
 
-	if (pc == (vaddr_t)uaccess_peek_at)
+	if (pc == (vaddr_t)uaccess_peek_at) {
 		tf.uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(vaddr_t)uaccess_peek_bad;
-	else
+	} else if (pc == (vaddr_t)signal_trap) {
+		tf.uc->uc_mcontext.gregs[REG_RIP]++;
+		trap_signal_poll(&tf);
+	} else if (pc == (vaddr_t)host_signal_return) {
+		trap_signal_return(&tf);
+	} else if (sig == SIGSEGV) {
 		fault_serve(&tf, (vaddr_t)info->si_addr, pc);
+	} else {
+		other_serve(&tf, (vaddr_t)info->si_addr);
+	}
+	while (may_fault() && thread_interrupted() && trap_signal(&tf))
+		;
 	errno = saved_errno;
 }
 
 void host_traps_init(void)
 {
-	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+	struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 
-	if (sigaction(SIGSEGV, &action, NULL) < 0)
-		host_die("sigaction");
+	for (size_t i = 0; i < array_size(signals); i++)
+		if (sigaction(signals[i], &action, NULL) < 0)
+			host_die("sigaction");
 }

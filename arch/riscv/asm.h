@@ -41,6 +41,10 @@
 #define CONTEXT_FCSR 128
 #define CONTEXT_FS 136
 
+/* struct signal_frame */
+#define SIGNAL_FLOAT 304
+#define SIGNAL_FCSR 560
+
 #define EMERGENCY_STACK_SIZE 8192
 /* Room below a trap's frame without which the handler does not begin on the kernel stack. */
 #define KSTACK_RESERVE 2048

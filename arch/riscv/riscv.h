@@ -115,5 +115,9 @@ struct trap_frame;
 void trap_entry(void);
 void trap_handle(struct trap_frame *tf);
 
+/* signal.S: where a trap leads to for a handler, and the two breakpoints that are traps of our own. */
+void signal_enter(void);
+void signal_return(void);
+
 /* The image, board/cairn.ld. */
 extern char image_text[], image_text_end[], image_rodata[], image_data[], image_bss[], image_pool[], image_pool_end[];

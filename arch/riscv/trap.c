@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "arch/riscv/riscv.h"
+#include "arch/signal.h"
 
 _Static_assert(offsetof(struct trap_frame, status) == TRAP_STATUS, "asm.h");
 _Static_assert(offsetof(struct trap_frame, cause) == TRAP_CAUSE, "asm.h");
@@ -25,7 +26,7 @@ _Static_assert(sizeof(struct trap_frame) == TRAP_SIZE, "asm.h");
 #define CAUSE_INTERRUPT (1ul << 63)
 
 enum interrupt { INTERRUPT_SOFT = 1, INTERRUPT_TIMER = 5, INTERRUPT_EXTERNAL = 9 };
-enum cause { CAUSE_FETCH_PAGE = 12, CAUSE_LOAD_PAGE = 13, CAUSE_STORE_PAGE = 15 };
+enum cause { CAUSE_BREAKPOINT = 3, CAUSE_FETCH_PAGE = 12, CAUSE_LOAD_PAGE = 13, CAUSE_STORE_PAGE = 15 };
 
 /* A row of uaccess.S: in [from, to) a fault that is not served goes on at fixup; serve 0: none is. */
 struct fault_row {
@@ -76,6 +77,24 @@ static enum fault_result serve_page_fault(const struct trap_frame *tf, int *erro
 	return result;
 }
 
+/* The breakpoints of signal.S. False: another one. */
+static bool serve_breakpoint(struct trap_frame *tf)
+{
+	bool poll = tf->x[0] == (vaddr_t)signal_trap;
+
+	if (!poll && tf->x[0] != (vaddr_t)signal_return)
+		return false;
+	csr_set(sstatus, SSTATUS_SIE);
+	if (poll) {
+		tf->x[0] += 4;
+		trap_signal_poll(tf);
+	} else {
+		trap_signal_return(tf);
+	}
+	csr_clear(sstatus, SSTATUS_SIE);
+	return true;
+}
+
 static void exception(struct trap_frame *tf, const struct fault_row *row)
 {
 	bool page_fault =
@@ -94,10 +113,29 @@ static void exception(struct trap_frame *tf, const struct fault_row *row)
 		tf->x[0] = row->fixup;
 		return;
 	}
-	if (!unmasked || (page_fault && tf->value >= LINEAR_BASE))
+	if (!unmasked)
 		trap_kernel(tf, (unsigned)tf->cause, tf->value);
+	if (tf->cause == CAUSE_BREAKPOINT && serve_breakpoint(tf))
+		return;
+	if (page_fault && tf->value >= LINEAR_BASE)
+		result = FAULT_KERNEL;
 	csr_set(sstatus, SSTATUS_SIE);
-	trap_fatal(tf, (unsigned)tf->cause, tf->value, result, error);
+	trap_fault(tf, (unsigned)tf->cause, tf->value, result, error);
+	csr_clear(sstatus, SSTATUS_SIE);
+}
+
+/* Interrupts masked; unmasked while a signal is looked at, so again until none has come meanwhile. */
+static void signals_deliver(struct trap_frame *tf)
+{
+	const struct hart *hart = hart_self();
+	bool nested = tf->x[2] >= hart->kstack_base && tf->x[2] <= hart->kstack_top;
+	bool more = (tf->status & SSTATUS_SPIE) && !nested;
+
+	while (more && thread_interrupted()) {
+		csr_set(sstatus, SSTATUS_SIE);
+		more = trap_signal(tf);
+		csr_clear(sstatus, SSTATUS_SIE);
+	}
 }
 
 void trap_handle(struct trap_frame *tf)
@@ -117,6 +155,7 @@ void trap_handle(struct trap_frame *tf)
 	hart = hart_self(); // a fault that slept may have moved
 	if (hart->need_resched && hart->irq_depth == 0 && (tf->status & SSTATUS_SPIE))
 		sched_preempt();
+	signals_deliver(tf);
 }
 
 vaddr_t trap_frame_pc(const struct trap_frame *tf)

@@ -25,7 +25,7 @@
 struct device {
 	struct host_watch watch;
 	struct spinlock lock; // guards the rest
-	bool ready;
+	bool watched, ready;
 	struct waitq waitq;
 };
 
@@ -45,21 +45,31 @@ static void device_ready(struct host_event *event)
 	struct device *device = container_of(event, struct device, watch.event);
 	unsigned long flags = spin_lock(&device->lock);
 
+	device->watched = false;
 	device->ready = true;
 	waitq_wake_one(&device->waitq);
 	spin_unlock(&device->lock, flags);
 }
 
-static void device_wait(struct device *device, int fd)
+/* 0 or -EINTR; then the watch stays, for the next to wait. */
+static int device_wait(struct device *device, int fd)
 {
 	unsigned long flags = spin_lock(&device->lock);
+	int err = 0;
 
-	device->ready = false;
-	device->watch.fd = fd;
-	host_watch(&device->watch);
-	while (!device->ready)
-		waitq_wait(&device->waitq, &device->lock, &flags);
+	if (!device->watched && !device->ready) {
+		device->watched = true;
+		device->watch.fd = fd;
+		host_watch(&device->watch);
+	}
+	while (!device->ready && !err)
+		err = waitq_wait_interruptible(&device->waitq, &device->lock, &flags, UINT64_MAX);
+	if (device->ready)
+		err = 0;
+	if (!err)
+		device->ready = false;
 	spin_unlock(&device->lock, flags);
+	return err;
 }
 
 static long input_read(struct chardev *dev, void *buf, size_t len)
@@ -68,32 +78,38 @@ static long input_read(struct chardev *dev, void *buf, size_t len)
 
 	(void)dev;
 	mutex_lock(&reader);
-	device_wait(&input, STDIN_FILENO);
-	n = read(STDIN_FILENO, buf, len);
-	if (n < 0)
-		n = -errno;
+	n = device_wait(&input, STDIN_FILENO);
+	if (n == 0) {
+		n = read(STDIN_FILENO, buf, len);
+		if (n < 0)
+			n = -errno;
+	}
 	mutex_unlock(&reader);
 	return n;
 }
 
-/*
- * SIGINT is blocked in every thread, and comes to this one, in its turn, as it does from a board's console: the
- * application's handler may call what it likes. Without one the application ends.
+static void (*interrupt_hook)(void); // set before the application runs
+
+void console_set_interrupt(void (*hook)(void))
+{
+	interrupt_hook = hook;
+}
+
+/* Linux's SIGINT is blocked in every thread, and comes to this one, in its turn, as the key does to a board's console.
  */
 static _Noreturn void *interrupt_main(void *arg)
 {
 	int fd = *(const int *)arg;
 	struct signalfd_siginfo info;
-	struct sigaction action;
 
 	for (;;) {
-		device_wait(&interrupt, fd);
-		if (read(fd, &info, sizeof(info)) != sizeof(info) || sigaction(SIGINT, NULL, &action) < 0)
+		(void)device_wait(&interrupt, fd); // nobody interrupts a thread of the kernel
+		if (read(fd, &info, sizeof(info)) != sizeof(info))
 			host_die("SIGINT");
-		if (action.sa_handler == SIG_DFL)
+		if (interrupt_hook)
+			interrupt_hook();
+		else
 			process_end(128 + SIGINT, 'e', true);
-		if (action.sa_handler != SIG_IGN)
-			action.sa_handler(SIGINT);
 	}
 }
 

@@ -105,6 +105,7 @@ static void *main_thread(void *arg)
 	host_stdio_init();
 	if (on_exit(end, NULL))
 		host_die("on_exit");
+	process_begin();
 	console_ready();
 	exit(cairn_app_main(argc, argv));
 }

@@ -577,7 +577,7 @@ static void futex_body(void *arg)
 		start(&t[i], ping_pong, (void *)i);
 	join(t[0]);
 	join(t[1]);
-	assert_int_equal(waiter->state, THREAD_WAITING); // none of the wake-ups was for its word
+	assert_int_equal(waiter->state, THREAD_INTERRUPTIBLE); // none of the wake-ups was for its word
 	futex_wake(&words[64], 1);
 	join(waiter);
 	assert_int_equal(futex_wait(&word, 7, NULL, &futex_note), -EAGAIN);

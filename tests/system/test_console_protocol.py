@@ -177,7 +177,9 @@ def test_stream_session(data):
 
 @pytest.mark.parametrize("status,kind,line", [(7, "e", b"ended with status 7"), (134, "e", b"ended with status 134"),
                                               (134, "p", b"kernel panic (status 134)"),
-                                              (139, "f", b"application fault (status 139)")])
+                                              (139, "f", b"application fault (status 139)"),
+                                              (134, "f", b"the application aborted (status 134)"),
+                                              (158, "f", b"was ended by signal 30 (status 158)")])
 def test_status_and_its_line(status, kind, line):
     _, client = converse(b"x", status=status, kind=kind)
     assert client.returncode == status and line in client.stderr

@@ -8,5 +8,5 @@
 /* What a signal handler is given: all registers are in the ucontext. */
 struct trap_frame {
 	ucontext_t *uc;
-	int signal;
+	int signal, code; // Linux's number and si_code
 };

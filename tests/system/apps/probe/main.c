@@ -22,9 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "probe.h"
+
 #define PAGE 4096
 
-static int fail(const char *what)
+int fail(const char *what)
 {
 	fprintf(stderr, "probe: %s: %s\n", what, strerror(errno));
 	return 1;
@@ -121,7 +123,7 @@ static int deadlock(void)
 }
 
 /* /kept, with the text in it, on the card for good. */
-static int keep(const char *text)
+int keep(const char *text)
 {
 	int fd = open("/kept", O_CREAT | O_WRONLY | O_TRUNC, 0644);
 
@@ -427,6 +429,10 @@ int main(int argc, char **argv)
 		return touch_locked(argument);
 	if (!strcmp(verb, "die"))
 		return die(argument);
+	if (!strcmp(verb, "signal"))
+		return end_by_signal(argument);
+	if (!strcmp(verb, "interrupt"))
+		return be_interrupted(argument);
 	if (!strcmp(verb, "fill"))
 		return fill();
 	if (!strcmp(verb, "big"))

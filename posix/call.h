@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The border between application and kernel, where both share one address space and a call is a call: whatever may
+ * hold a lock, a pin or a reference of the kernel's runs inside KERNEL_CALL, and no handler of a signal runs there.
+ * A signal that came meanwhile is delivered at the end of the outermost one. What is not bracketed may be left by
+ * siglongjmp at any instruction. The application's memory is reached by arch/uaccess.h inside it, never directly.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "arch/hart.h"
+#include "arch/signal.h"
+#include "kernel/thread.h"
+
+static inline struct thread *call_begin(void)
+{
+	struct thread *self = thread_self();
+
+	self->calls++;
+	atomic_signal_fence(memory_order_seq_cst); // a trap of this thread looks at it
+	return self;
+}
+
+/* SIGNAL_NONE if the call was not interrupted. */
+static inline enum signal_outcome call_end(struct thread *self)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	if (self->calls > 1) {
+		self->calls--;
+		return SIGNAL_NONE;
+	}
+	if (atomic_load_explicit(&self->interrupted, memory_order_relaxed))
+		return signal_trap(); // the call ends there
+	self->calls = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&self->interrupted, memory_order_relaxed))
+		(void)signal_trap(); // it came when the call was done
+	return SIGNAL_NONE;
+}
+
+/* The value of `call`. */
+#define KERNEL_CALL(call)                                                                                              \
+	({                                                                                                             \
+		struct thread *caller_ = call_begin();                                                                 \
+		__auto_type result_ = (call);                                                                          \
+                                                                                                                       \
+		(void)call_end(caller_); /* nothing to start again */                                                  \
+		result_;                                                                                               \
+	})
+
+/* The same for a call that a signal ends with -EINTR, and that SA_RESTART starts again. */
+#define KERNEL_CALL_RESTART(call)                                                                                      \
+	({                                                                                                             \
+		__typeof__(call) result_;                                                                              \
+		struct thread *caller_;                                                                                \
+                                                                                                                       \
+		do {                                                                                                   \
+			caller_ = call_begin();                                                                        \
+			result_ = (call);                                                                              \
+		} while (call_end(caller_) != SIGNAL_EINTR && result_ == -EINTR);                                      \
+		result_;                                                                                               \
+	})
