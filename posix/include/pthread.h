@@ -13,6 +13,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "sys/_pthreadlimits.h"
 #include "sys/_pthreadtypes.h"
 
 #ifdef __cplusplus
@@ -62,10 +63,6 @@ extern "C" {
 	{                                                                                                              \
 		0                                                                                                      \
 	}
-
-#define PTHREAD_STACK_MIN 16384
-#define PTHREAD_KEYS_MAX 128
-#define PTHREAD_DESTRUCTOR_ITERATIONS 4
 
 int pthread_create(pthread_t *__restrict thread, const pthread_attr_t *__restrict attr, void *(*start)(void *),
 		   void *__restrict arg);

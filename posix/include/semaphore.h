@@ -8,11 +8,11 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "sys/_pthreadlimits.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define SEM_VALUE_MAX 0x7fffffff
 
 typedef struct {
 	uint64_t state; // lower half: value; upper half: threads in a waiting call

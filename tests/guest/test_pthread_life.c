@@ -3,6 +3,11 @@
 
 /* Threads' lives: attributes, stacks, names, joining, detaching, and what is refused. */
 
+#include <limits.h>
+
+_Static_assert(PTHREAD_KEYS_MAX >= 128 && PTHREAD_DESTRUCTOR_ITERATIONS >= 4 && PTHREAD_STACK_MIN > 0, "<limits.h>");
+_Static_assert(SEM_VALUE_MAX >= 32767 && INT_MAX == 0x7fffffff && PATH_MAX > 0, "and what the C library has");
+
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/mman.h>

@@ -40,14 +40,14 @@ def test_exit_status(console, value, status, tmp_path):
 
 
 @pytest.mark.parametrize("console", rig.CONSOLES)
-@pytest.mark.parametrize("how", ["null", "wild", "high", "constant", "exec", "stack"])
+@pytest.mark.parametrize("how", ["null", "wild", "high", "constant", "exec", "stack", "thread"])
 def test_application_fault(console, how, tmp_path):
     """A report, a clean file system, status 139, and what was synced before is there."""
     card = tmp_path / "card.img"
     result = rig.probe(card, "die", how, options=["--console", console])
     assert result.status == 139 and "application fault (status 139)" in result.err, rig.text_of(result)
-    if how == "stack":
-        assert "stack overflow in thread main" in result.err
+    if how in ("stack", "thread"):
+        assert f"stack overflow in thread {'main' if how == 'stack' else 'deep'}:" in result.err
     else:
         assert re.search(r"\b(pc|epc|sepc)\b", result.err), "registers"
         assert how == "exec" or "die" in result.err, "a symbolised backtrace"

@@ -167,6 +167,23 @@ static int overflow_stack(volatile char *above)
 	return frames_left-- ? overflow_stack(frame) + frame[0] : 0;
 }
 
+static void *overflow_in_thread(void *arg)
+{
+	overflow_stack(NULL);
+	return arg;
+}
+
+static int overflow_thread(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err = pthread_attr_init(&attr);
+
+	err = err ? err : pthread_attr_setname_np(&attr, "deep");
+	err = err ? err : pthread_create(&thread, &attr, overflow_in_thread, NULL);
+	return err ? err : pthread_join(thread, NULL);
+}
+
 _Noreturn void panic(const char *format, ...); // the kernel's; a call away, as everything in a unikernel
 
 /* More of the kernel's, to be misused. */
@@ -194,8 +211,8 @@ __attribute__((noinline)) static int touch_locked(const char *how)
 }
 
 /*
- * Ends badly after having stored something that must survive. how: null, wild, high, constant, exec, stack, panic. Not
- * inlined: the backtrace shall name it.
+ * Ends badly after having stored something that must survive. how: null, wild, high, constant, exec, stack, thread,
+ * panic. Not inlined: the backtrace shall name it.
  */
 __attribute__((noinline)) static int die(const char *how)
 {
@@ -206,6 +223,8 @@ __attribute__((noinline)) static int die(const char *how)
 		return 1;
 	if (!strcmp(how, "stack"))
 		return overflow_stack(NULL);
+	if (!strcmp(how, "thread"))
+		return overflow_thread();
 	if (!strcmp(how, "panic"))
 		panic("the application asked for it");
 	if (!strcmp(how, "exec"))
