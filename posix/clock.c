@@ -12,7 +12,6 @@
 #include <cairn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "posix/futex.h"
+#include "posix/mutex_pi.h"
 #include "posix/result.h"
 
 #define RESOLUTION_NS 1000 // the coarsest counter among the boards, 1 MHz
@@ -108,6 +108,7 @@ int clock_settime(clockid_t clock, const struct timespec *ts)
 		return (int)result_posix(-EINVAL);
 	time_set_wall(ns, CLOCK_SET);
 	futex_clock_set();
+	pi_mutexes_clock_set();
 	return 0;
 }
 
@@ -207,11 +208,5 @@ int usleep(useconds_t us)
 unsigned sleep(unsigned seconds)
 {
 	sleep_for(seconds * NSEC_PER_SEC);
-	return 0;
-}
-
-int sched_yield(void)
-{
-	thread_yield();
 	return 0;
 }
