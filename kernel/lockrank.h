@@ -58,6 +58,8 @@ static const struct {
     {"console", NULL},
     {"virtio-console", NULL},
     {"ns16550", NULL},
+    {"pi mutexes", NULL},
+    {"pi mutex", NULL},
     {"priorities", NULL},
     {"run queue", NULL},
 };

@@ -326,7 +326,8 @@ static void switch_locked(struct runqueue *rq, struct thread *next)
 	hart->need_resched = false;
 	next->state = THREAD_RUNNING;
 	prev->left_at = clock_now();
-	next->slice_end = prev->left_at + SLICE_NS;
+	next->slice_end =
+	    atomic_load_explicit(&next->unsliced, memory_order_relaxed) ? NEVER : prev->left_at + SLICE_NS;
 	hart->current = next;
 	hart->kstack_base = next->kstack_base;
 	hart->kstack_top = next->kstack_top;

@@ -10,7 +10,6 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 
-#define SLICE_NS (10 * NSEC_PER_MSEC)
 #define NEVER UINT64_MAX
 
 /* The current thread's state becomes `state` and another runs; `outer` (held) is given up as soon as no wake-up can be

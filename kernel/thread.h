@@ -11,11 +11,13 @@
 #include <stdatomic.h>
 
 #include "arch/context.h"
+#include "kernel/time.h"
 #include "kernel/wait.h"
 
 #define KSTACK_SIZE (16 * 1024)	      // trap stack
 #define THREAD_STACK_SIZE (64 * 1024) // default for kernel threads
 #define THREAD_NAME_MAX 16
+#define SLICE_NS (10 * NSEC_PER_MSEC)
 
 /* Priorities are 0 .. THREAD_PRIORITIES - 1, the highest; a new thread has 0. */
 #define THREAD_PRIORITIES 32
@@ -43,6 +45,7 @@ struct thread {
 	_Atomic(struct runqueue *) rq;
 	enum thread_state state;
 	atomic_uint priority;	     // read by anybody, relaxed
+	atomic_bool unsliced;	     // runs until it waits, yields, or somebody of higher priority is ready; relaxed
 	struct list_node run_node;   // run queue; alone unless ready
 	struct list_node sleep_node; // sleepers, by wake_at
 	nsec_t wake_at;
@@ -126,6 +129,11 @@ void sched_preempt(void);
 
 /* The thread's own priority; it runs with a higher one while it holds what others wait for (kernel/pi.h). */
 void thread_set_priority(struct thread *t, unsigned priority);
+/* From its next turn on: no slices, or slices of 10 ms among those of its priority, which every thread begins with. */
+static inline void thread_set_unsliced(struct thread *t, bool unsliced)
+{
+	atomic_store_explicit(&t->unsliced, unsliced, memory_order_relaxed);
+}
 /* With which it runs, as of now. */
 static inline unsigned thread_priority(const struct thread *t)
 {

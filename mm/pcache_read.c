@@ -26,7 +26,7 @@ struct page *cache_frame_get(void)
 	size_t limit = atomic_load(&cache_counts.limit);
 
 	while (limit && atomic_load(&cache_counts.pages) >= limit) {
-		if (reclaim(1) == 0 && !writeback_wait_progress())
+		if (!reclaim_wait(1))
 			return NULL;
 	}
 	return frame_get();
@@ -126,7 +126,7 @@ static int insert_missing(struct pcache_object *obj, pgidx_t index, size_t n, st
 		frame_free(page);
 		if (err != -ENOMEM)
 			return err;
-		if (reclaim(1) == 0 && !writeback_wait_progress())
+		if (!reclaim_wait(1))
 			return -ENOMEM;
 	}
 }
@@ -268,7 +268,7 @@ int pcache_get_overwrite(struct pcache_object *obj, pgidx_t index, struct page *
 		if (!err)
 			break;
 		frame_free(page);
-		if (err == -ENOMEM && (reclaim(1) > 0 || writeback_wait_progress()))
+		if (err == -ENOMEM && reclaim_wait(1))
 			err = -EAGAIN;
 	} while (err == -EEXIST || err == -EAGAIN);
 	if (!err)

@@ -232,13 +232,18 @@ void shrinker_register(struct shrinker *s)
 }
 
 /* ---- memory for those who wait ---- */
+bool reclaim_wait(size_t want)
+{
+	return reclaim(want) > 0 || writeback_wait_progress();
+}
+
 struct page *frame_get(void)
 {
 	struct page *page;
 
 	assert(thread_may_sleep());
 	while (!(page = frame_alloc_normal())) {
-		if (reclaim(BATCH) == 0 && !writeback_wait_progress())
+		if (!reclaim_wait(BATCH))
 			return frame_alloc_normal();
 	}
 	return page;
@@ -250,7 +255,7 @@ void *kmalloc_wait(size_t size)
 
 	assert(thread_may_sleep());
 	while (!(p = kmalloc(size))) {
-		if (reclaim(BATCH) == 0 && !writeback_wait_progress())
+		if (!reclaim_wait(BATCH))
 			return kmalloc(size);
 	}
 	return p;
@@ -286,7 +291,7 @@ static void *reclaimer_main(void *arg)
 			waitq_wait(&evictor.waitq, &evictor.lock, &flags);
 		spin_unlock(&evictor.lock, flags);
 		for (size_t free; (free = frame_free_count()) < high;) {
-			if (reclaim(high - free) == 0 && !writeback_wait_progress())
+			if (!reclaim_wait(high - free))
 				break;
 		}
 	}

@@ -22,6 +22,9 @@ void shrinker_register(struct shrinker *s);
 /* Frames in use by the page cache that the evictor can free now, at most about `want`: how many were. May sleep. */
 size_t reclaim(size_t want);
 
+/* The same, waiting for writes if nothing is free to go. False: nothing more can be had. May sleep. */
+bool reclaim_wait(size_t want);
+
 /* kmalloc that makes memory free first if it must. NULL only if nothing can be evicted. May sleep. */
 void *kmalloc_wait(size_t size);
 

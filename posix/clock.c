@@ -12,7 +12,6 @@
 #include <cairn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "kernel/time.h"
 #include "posix/call.h"
 #include "posix/futex.h"
+#include "posix/mutex_pi.h"
 #include "posix/result.h"
 #include "posix/thread.h"
 
@@ -121,6 +121,7 @@ int clock_settime(clockid_t clock, const struct timespec *ts)
 		return (int)result_posix(-EINVAL);
 	time_set_wall(ns, CLOCK_SET);
 	futex_clock_set();
+	pi_mutexes_clock_set();
 	return 0;
 }
 
@@ -234,13 +235,4 @@ unsigned sleep(unsigned seconds)
 	uint64_t rest;
 
 	return sleep_for(seconds * NSEC_PER_SEC, &rest) ? (unsigned)((rest + NSEC_PER_SEC - 1) / NSEC_PER_SEC) : 0;
-}
-
-int sched_yield(void)
-{
-	struct thread *caller = call_begin();
-
-	thread_yield();
-	(void)call_end(caller); // nothing to start again
-	return 0;
 }

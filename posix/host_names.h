@@ -69,6 +69,14 @@
 #define rename cairn_rename
 #define rewinddir cairn_rewinddir
 #define rmdir cairn_rmdir
+#define sched_getcpu cairn_sched_getcpu
+#define sched_get_priority_max cairn_sched_get_priority_max
+#define sched_get_priority_min cairn_sched_get_priority_min
+#define sched_getparam cairn_sched_getparam
+#define sched_getscheduler cairn_sched_getscheduler
+#define sched_rr_get_interval cairn_sched_rr_get_interval
+#define sched_setparam cairn_sched_setparam
+#define sched_setscheduler cairn_sched_setscheduler
 #define sched_yield cairn_sched_yield
 #define sigaction(...) cairn_sigaction(__VA_ARGS__)
 #define sigaltstack cairn_sigaltstack
@@ -130,13 +138,21 @@
 #define pthread_attr_destroy cairn_pthread_attr_destroy
 #define pthread_attr_getdetachstate cairn_pthread_attr_getdetachstate
 #define pthread_attr_getguardsize cairn_pthread_attr_getguardsize
+#define pthread_attr_getinheritsched cairn_pthread_attr_getinheritsched
 #define pthread_attr_getname_np cairn_pthread_attr_getname_np
+#define pthread_attr_getschedparam cairn_pthread_attr_getschedparam
+#define pthread_attr_getschedpolicy cairn_pthread_attr_getschedpolicy
+#define pthread_attr_getscope cairn_pthread_attr_getscope
 #define pthread_attr_getstack cairn_pthread_attr_getstack
 #define pthread_attr_getstacksize cairn_pthread_attr_getstacksize
 #define pthread_attr_init cairn_pthread_attr_init
 #define pthread_attr_setdetachstate cairn_pthread_attr_setdetachstate
 #define pthread_attr_setguardsize cairn_pthread_attr_setguardsize
+#define pthread_attr_setinheritsched cairn_pthread_attr_setinheritsched
 #define pthread_attr_setname_np cairn_pthread_attr_setname_np
+#define pthread_attr_setschedparam cairn_pthread_attr_setschedparam
+#define pthread_attr_setschedpolicy cairn_pthread_attr_setschedpolicy
+#define pthread_attr_setscope cairn_pthread_attr_setscope
 #define pthread_attr_setstack cairn_pthread_attr_setstack
 #define pthread_attr_setstacksize cairn_pthread_attr_setstacksize
 #define pthread_barrier_destroy cairn_pthread_barrier_destroy
@@ -166,6 +182,7 @@
 #define pthread_exit cairn_pthread_exit
 #define pthread_getattr_np cairn_pthread_getattr_np
 #define pthread_getname_np cairn_pthread_getname_np
+#define pthread_getschedparam cairn_pthread_getschedparam
 #define pthread_getspecific cairn_pthread_getspecific
 #define pthread_join cairn_pthread_join
 #define pthread_key_create cairn_pthread_key_create
@@ -179,9 +196,11 @@
 #define pthread_mutex_trylock cairn_pthread_mutex_trylock
 #define pthread_mutex_unlock cairn_pthread_mutex_unlock
 #define pthread_mutexattr_destroy cairn_pthread_mutexattr_destroy
+#define pthread_mutexattr_getprotocol cairn_pthread_mutexattr_getprotocol
 #define pthread_mutexattr_getpshared cairn_pthread_mutexattr_getpshared
 #define pthread_mutexattr_gettype cairn_pthread_mutexattr_gettype
 #define pthread_mutexattr_init cairn_pthread_mutexattr_init
+#define pthread_mutexattr_setprotocol cairn_pthread_mutexattr_setprotocol
 #define pthread_mutexattr_setpshared cairn_pthread_mutexattr_setpshared
 #define pthread_mutexattr_settype cairn_pthread_mutexattr_settype
 #define pthread_once cairn_pthread_once
@@ -204,6 +223,8 @@
 #define pthread_setcancelstate cairn_pthread_setcancelstate
 #define pthread_setcanceltype cairn_pthread_setcanceltype
 #define pthread_setname_np cairn_pthread_setname_np
+#define pthread_setschedparam cairn_pthread_setschedparam
+#define pthread_setschedprio cairn_pthread_setschedprio
 #define pthread_setspecific cairn_pthread_setspecific
 #define pthread_sigmask cairn_pthread_sigmask
 #define pthread_spin_destroy cairn_pthread_spin_destroy
@@ -274,6 +295,13 @@
 #undef PTHREAD_CREATE_JOINABLE
 #undef PTHREAD_DESTRUCTOR_ITERATIONS
 #undef PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP
+#undef PTHREAD_EXPLICIT_SCHED
+#undef PTHREAD_INHERIT_SCHED
+#undef PTHREAD_PRIO_INHERIT
+#undef PTHREAD_PRIO_NONE
+#undef PTHREAD_PRIO_PROTECT
+#undef PTHREAD_SCOPE_PROCESS
+#undef PTHREAD_SCOPE_SYSTEM
 #undef PTHREAD_KEYS_MAX
 #undef PTHREAD_MUTEX_DEFAULT
 #undef PTHREAD_MUTEX_ERRORCHECK

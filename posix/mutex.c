@@ -4,7 +4,8 @@
 /*
  * Mutexes over futexes: the word is 0 free, 1 held, 2 held and perhaps waited for, so a lock nobody waits for is taken
  * and given up by one atomic operation and no call. Every kind knows its owner, so that unlocking what one does not
- * hold is EPERM. May sleep; calls return a positive error number.
+ * hold is EPERM. With PTHREAD_PRIO_INHERIT the word's place is taken by posix/mutex_pi.c. May sleep; calls return a
+ * positive error number.
  */
 
 #include <errno.h>
@@ -13,14 +14,20 @@
 
 #include "arch/hart.h"
 #include "kernel/thread.h"
+#include "posix/call.h"
 #include "posix/clock.h"
 #include "posix/futex.h"
+#include "posix/mutex_pi.h"
 
 enum { FREE, HELD, CONTENDED };
 
 int pthread_mutexattr_init(pthread_mutexattr_t *attr)
 {
-	*attr = (pthread_mutexattr_t){.type = PTHREAD_MUTEX_DEFAULT, .shared = PTHREAD_PROCESS_PRIVATE};
+	*attr = (pthread_mutexattr_t){
+	    .type = PTHREAD_MUTEX_DEFAULT,
+	    .shared = PTHREAD_PROCESS_PRIVATE,
+	    .protocol = PTHREAD_PRIO_NONE,
+	};
 	return 0;
 }
 
@@ -44,14 +51,39 @@ int pthread_mutexattr_gettype(const pthread_mutexattr_t *restrict attr, int *res
 	return 0;
 }
 
+int pthread_mutexattr_setprotocol(pthread_mutexattr_t *attr, int protocol)
+{
+	if (protocol == PTHREAD_PRIO_PROTECT)
+		return ENOTSUP;
+	if (protocol != PTHREAD_PRIO_NONE && protocol != PTHREAD_PRIO_INHERIT)
+		return EINVAL;
+	attr->protocol = protocol;
+	return 0;
+}
+
+int pthread_mutexattr_getprotocol(const pthread_mutexattr_t *restrict attr, int *restrict protocol)
+{
+	*protocol = attr->protocol;
+	return 0;
+}
+
 int pthread_mutex_init(pthread_mutex_t *restrict m, const pthread_mutexattr_t *restrict attr)
 {
-	*m = (pthread_mutex_t){.type = attr ? attr->type : PTHREAD_MUTEX_DEFAULT};
+	struct pi_mutex *inheriting = NULL;
+
+	if (attr && attr->protocol == PTHREAD_PRIO_INHERIT) {
+		inheriting = KERNEL_CALL(pi_mutex_make());
+		if (!inheriting)
+			return ENOMEM;
+	}
+	*m = (pthread_mutex_t){.type = attr ? attr->type : PTHREAD_MUTEX_DEFAULT, .inheriting = inheriting};
 	return 0;
 }
 
 int pthread_mutex_destroy(pthread_mutex_t *m)
 {
+	if (m->inheriting)
+		return KERNEL_CALL(pi_mutex_destroy(m->inheriting));
 	return __atomic_load_n(&m->state, __ATOMIC_RELAXED) == FREE ? 0 : EBUSY;
 }
 
@@ -59,6 +91,8 @@ static bool word_try(pthread_mutex_t *m)
 {
 	uint32_t expected = FREE;
 
+	if (m->inheriting)
+		return KERNEL_CALL(pi_mutex_trylock(m->inheriting)) == 0;
 	/* Acquire pairs with the release in pthread_mutex_unlock. */
 	return __atomic_compare_exchange_n(&m->state, &expected, HELD, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
@@ -69,6 +103,8 @@ static int word_wait(pthread_mutex_t *m, const struct deadline *deadline)
 	const struct wait_note what = {.kind = "pthread mutex", .object = m, .holder = &m->owner};
 	int err = 0;
 
+	if (m->inheriting)
+		return -KERNEL_CALL(pi_mutex_lock(m->inheriting, deadline));
 	while (__atomic_exchange_n(&m->state, CONTENDED, __ATOMIC_ACQUIRE) != FREE) {
 		err = futex_wait(&m->state, CONTENDED, deadline, &what);
 		if (err == -ETIMEDOUT)
@@ -148,6 +184,8 @@ int pthread_mutex_unlock(pthread_mutex_t *m)
 		return 0;
 	}
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
+	if (m->inheriting)
+		return KERNEL_CALL((pi_mutex_unlock(m->inheriting), 0));
 	/* Release pairs with the acquire in word_try and word_wait. After it the mutex may be gone: only its address
 	   is used. */
 	if (__atomic_exchange_n(&m->state, FREE, __ATOMIC_RELEASE) == CONTENDED)

@@ -21,9 +21,11 @@
 #include "arch/uaccess.h"
 #include "mm/kmalloc.h"
 #include "mm/map.h"
+#include "mm/reclaim.h"
 #include "posix/call.h"
 #include "posix/futex.h"
 #include "posix/keys.h"
+#include "posix/mutex_pi.h"
 #include "posix/thread.h"
 
 static struct {
@@ -41,6 +43,7 @@ static void record_init(struct posix_thread *p, struct thread *t)
 	p->handle_node.key = (vaddr_t)t;
 	p->cancel_state = PTHREAD_CANCEL_ENABLE;
 	p->cancel_type = PTHREAD_CANCEL_DEFERRED;
+	list_init(&p->pi_held);
 	spin_init(&p->wait_lock, "cancellation");
 }
 
@@ -74,6 +77,15 @@ static struct posix_thread *find_locked(pthread_t thread)
 	return node && node->key == (vaddr_t)thread ? tree_entry(node, struct posix_thread, handle_node) : NULL;
 }
 
+/* SCHED_OTHER is priority 0, below all others'; SCHED_FIFO has no slices. */
+static void schedule_locked(struct posix_thread *p, int policy, int priority)
+{
+	p->policy = policy;
+	p->priority = priority;
+	thread_set_unsliced(p->thread, policy == SCHED_FIFO);
+	thread_set_priority(p->thread, (unsigned)priority);
+}
+
 /* ---- creation and end ---- */
 
 static void *thread_main(void *arg)
@@ -101,20 +113,36 @@ static int stack_of(const pthread_attr_t *attr, struct thread_stack *out)
 	return err == -ENOMEM ? EAGAIN : err ? EINVAL : 0;
 }
 
+/* Stacks are of free frames: the page cache gives way, if there is a chance that it is enough. */
+static int make(const pthread_attr_t *attr, const struct thread_stack *stack, struct posix_thread *p,
+		struct thread **out)
+{
+	const size_t pages = (stack->base ? 0 : stack->size / PAGE_SIZE) + KSTACK_SIZE / PAGE_SIZE;
+	int err;
+
+	do
+		err = thread_make(attr->name, stack, thread_main, p, out);
+	while (err == -ENOMEM && pages < frame_total() && reclaim_wait(pages));
+	return err;
+}
+
 static int create(const pthread_attr_t *attr, void *(*function)(void *), void *arg, struct thread **out)
 {
-	struct posix_thread *p;
+	struct posix_thread *self = posix_self(), *p;
 	struct thread_stack stack;
 	struct thread *t;
 	unsigned long flags;
-	int err = stack_of(attr, &stack);
+	int err;
 
+	if (attr->inherit_sched == PTHREAD_EXPLICIT_SCHED && !priority_is_valid(attr->policy, attr->priority))
+		return EINVAL;
+	err = stack_of(attr, &stack);
 	if (err)
 		return err;
 	p = kzalloc(sizeof(*p));
 	if (!p)
 		return EAGAIN;
-	if (thread_make(attr->name, &stack, thread_main, p, &t)) {
+	if (make(attr, &stack, p, &t)) {
 		kfree(p);
 		return EAGAIN;
 	}
@@ -125,6 +153,10 @@ static int create(const pthread_attr_t *attr, void *(*function)(void *), void *a
 	t->posix = p;
 	signal_thread_add(p);
 	flags = spin_lock(&registry.lock);
+	if (attr->inherit_sched == PTHREAD_INHERIT_SCHED)
+		schedule_locked(p, self->policy, self->priority);
+	else
+		schedule_locked(p, attr->policy, attr->priority);
 	tree_insert(&registry.tree, &p->handle_node);
 	spin_unlock(&registry.lock, flags);
 	atomic_fetch_add_explicit(&live_threads, 1, memory_order_relaxed);
@@ -181,6 +213,7 @@ void pthread_exit(void *value)
 	self->cancel_state = PTHREAD_CANCEL_DISABLE;
 	cleanup_run_all(self);
 	keys_destroy();
+	pi_mutexes_abandon(self);
 	if (atomic_fetch_sub_explicit(&live_threads, 1, memory_order_acq_rel) == 1)
 		exit(0);
 	(void)call_begin(); // for good
@@ -316,6 +349,34 @@ int pthread_cancel(pthread_t thread)
 	return p ? 0 : ESRCH;
 }
 
+int pthread_setschedparam(pthread_t thread, int policy, const struct sched_param *param)
+{
+	int priority = param->sched_priority; // which may fault
+	unsigned long flags;
+	struct posix_thread *p;
+
+	if (!priority_is_valid(policy, priority))
+		return EINVAL;
+	flags = spin_lock(&registry.lock);
+	p = find_locked(thread);
+	if (p)
+		schedule_locked(p, policy, priority);
+	spin_unlock(&registry.lock, flags);
+	return p ? 0 : ESRCH;
+}
+
+int pthread_setschedprio(pthread_t thread, int priority)
+{
+	unsigned long flags = spin_lock(&registry.lock);
+	struct posix_thread *p = find_locked(thread);
+	int err = !p ? ESRCH : priority_is_valid(p->policy, priority) ? 0 : EINVAL;
+
+	if (!err)
+		schedule_locked(p, p->policy, priority);
+	spin_unlock(&registry.lock, flags);
+	return err;
+}
+
 int pthread_setname_np(pthread_t thread, const char *name)
 {
 	char copy[THREAD_NAME_MAX] = {0};
@@ -343,6 +404,9 @@ int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 		copy.stack = (void *)thread->stack_base;
 		copy.stack_size = thread->stack_top - thread->stack_base;
 		copy.guard_size = thread->stack_guard;
+		copy.inherit_sched = PTHREAD_EXPLICIT_SCHED;
+		copy.policy = p->policy;
+		copy.priority = p->priority;
 		copy.detach_state = p->detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE;
 		memcpy(copy.name, thread->name, sizeof(copy.name));
 	}
@@ -350,6 +414,18 @@ int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 	if (!p)
 		return ESRCH;
 	*attr = copy;
+	return 0;
+}
+
+int pthread_getschedparam(pthread_t thread, int *restrict policy, struct sched_param *restrict param)
+{
+	pthread_attr_t attr;
+	int err = pthread_getattr_np(thread, &attr);
+
+	if (err)
+		return err;
+	*policy = attr.policy;
+	*param = (struct sched_param){.sched_priority = attr.priority};
 	return 0;
 }
 

@@ -22,6 +22,8 @@ int pthread_attr_init(pthread_attr_t *attr)
 	    .stack_size = STACK_SIZE_DEFAULT,
 	    .guard_size = PAGE_SIZE,
 	    .detach_state = PTHREAD_CREATE_JOINABLE,
+	    .inherit_sched = PTHREAD_INHERIT_SCHED,
+	    .policy = SCHED_OTHER,
 	    .name = "pthread",
 	};
 	return 0;
@@ -104,4 +106,59 @@ int pthread_attr_setname_np(pthread_attr_t *attr, const char *name)
 int pthread_attr_getname_np(const pthread_attr_t *attr, char *name, size_t size)
 {
 	return snprintf(name, size, "%s", attr->name) < (int)size ? 0 : ERANGE;
+}
+
+int pthread_attr_setinheritsched(pthread_attr_t *attr, int inherit)
+{
+	if (inherit != PTHREAD_INHERIT_SCHED && inherit != PTHREAD_EXPLICIT_SCHED)
+		return EINVAL;
+	attr->inherit_sched = inherit;
+	return 0;
+}
+
+int pthread_attr_getinheritsched(const pthread_attr_t *restrict attr, int *restrict inherit)
+{
+	*inherit = attr->inherit_sched;
+	return 0;
+}
+
+int pthread_attr_setschedpolicy(pthread_attr_t *attr, int policy)
+{
+	if (policy != SCHED_OTHER && policy != SCHED_FIFO && policy != SCHED_RR)
+		return EINVAL;
+	attr->policy = policy;
+	return 0;
+}
+
+int pthread_attr_getschedpolicy(const pthread_attr_t *restrict attr, int *restrict policy)
+{
+	*policy = attr->policy;
+	return 0;
+}
+
+int pthread_attr_setschedparam(pthread_attr_t *restrict attr, const struct sched_param *restrict param)
+{
+	if (param->sched_priority < 0 || param->sched_priority >= THREAD_PRIORITIES)
+		return EINVAL;
+	attr->priority = param->sched_priority;
+	return 0;
+}
+
+int pthread_attr_getschedparam(const pthread_attr_t *restrict attr, struct sched_param *restrict param)
+{
+	*param = (struct sched_param){.sched_priority = attr->priority};
+	return 0;
+}
+
+int pthread_attr_setscope(pthread_attr_t *attr, int scope)
+{
+	(void)attr; // all compete with all
+	return scope == PTHREAD_SCOPE_SYSTEM ? 0 : scope == PTHREAD_SCOPE_PROCESS ? ENOTSUP : EINVAL;
+}
+
+int pthread_attr_getscope(const pthread_attr_t *restrict attr, int *restrict scope)
+{
+	(void)attr;
+	*scope = PTHREAD_SCOPE_SYSTEM;
+	return 0;
 }

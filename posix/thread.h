@@ -37,6 +37,7 @@ struct posix_thread {
 	bool detached;			       // nobody will join it
 	struct posix_thread *joiner, *joining; // who waits for its end, and for whose end it waits
 	void *result;			       // once ended
+	int policy, priority;		       // its own; SCHED_OTHER: 0
 
 	uint32_t ended; // set under that lock, release; a futex
 
@@ -56,6 +57,7 @@ struct posix_thread {
 	bool takes_signals;	  // from signal_thread_add to signal_thread_remove: code of the application's
 	unsigned handled;	  // counts the signals that handlers took
 	stack_t altstack;
+	struct list_node pi_held; // struct pi_mutex.held_node
 
 	atomic_bool cancel_requested; // relaxed; against a wait that begins ordered by wait_lock
 	struct spinlock wait_lock;    // guards the next; order: the lock of posix/pthread.c -> it -> a futex's
@@ -77,6 +79,9 @@ bool cancel_requested(const struct posix_thread *self);
 /* From defer to allow nothing is a cancellation point: for code that holds locks. Nests. Thread context. */
 void cancel_defer(void);
 void cancel_allow(void);
+
+/* May the policy have this priority? */
+bool priority_is_valid(int policy, int priority);
 
 /* Calls the handlers that are still pushed, innermost first. */
 void cleanup_run_all(struct posix_thread *self);

@@ -34,6 +34,15 @@ extern "C" {
 #define PTHREAD_CANCEL_ASYNCHRONOUS 1
 #define PTHREAD_CANCELED ((void *)-1)
 
+#define PTHREAD_INHERIT_SCHED 0
+#define PTHREAD_EXPLICIT_SCHED 1
+#define PTHREAD_SCOPE_SYSTEM 0
+#define PTHREAD_SCOPE_PROCESS 1
+
+#define PTHREAD_PRIO_NONE 0
+#define PTHREAD_PRIO_INHERIT 1
+#define PTHREAD_PRIO_PROTECT 2
+
 #define PTHREAD_BARRIER_SERIAL_THREAD (-1)
 
 #define PTHREAD_PROCESS_PRIVATE 0
@@ -41,15 +50,15 @@ extern "C" {
 
 #define PTHREAD_MUTEX_INITIALIZER                                                                                      \
 	{                                                                                                              \
-		0, PTHREAD_MUTEX_DEFAULT, 0, 0                                                                         \
+		0, PTHREAD_MUTEX_DEFAULT, 0, 0, 0                                                                      \
 	}
 #define PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP                                                                         \
 	{                                                                                                              \
-		0, PTHREAD_MUTEX_RECURSIVE, 0, 0                                                                       \
+		0, PTHREAD_MUTEX_RECURSIVE, 0, 0, 0                                                                    \
 	}
 #define PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP                                                                        \
 	{                                                                                                              \
-		0, PTHREAD_MUTEX_ERRORCHECK, 0, 0                                                                      \
+		0, PTHREAD_MUTEX_ERRORCHECK, 0, 0, 0                                                                   \
 	}
 #define PTHREAD_COND_INITIALIZER                                                                                       \
 	{                                                                                                              \
@@ -92,6 +101,19 @@ int pthread_attr_getdetachstate(const pthread_attr_t *attr, int *state);
 int pthread_attr_setname_np(pthread_attr_t *attr, const char *name); // ERANGE: longer than 15 characters
 int pthread_attr_getname_np(const pthread_attr_t *attr, char *name, size_t size);
 
+/* Policy and priority are looked at together by pthread_create: EINVAL. */
+int pthread_attr_setinheritsched(pthread_attr_t *attr, int inherit);
+int pthread_attr_getinheritsched(const pthread_attr_t *__restrict attr, int *__restrict inherit);
+int pthread_attr_setschedpolicy(pthread_attr_t *attr, int policy);
+int pthread_attr_getschedpolicy(const pthread_attr_t *__restrict attr, int *__restrict policy);
+int pthread_attr_setschedparam(pthread_attr_t *__restrict attr, const struct sched_param *__restrict param);
+int pthread_attr_getschedparam(const pthread_attr_t *__restrict attr, struct sched_param *__restrict param);
+int pthread_attr_setscope(pthread_attr_t *attr, int scope);
+int pthread_attr_getscope(const pthread_attr_t *__restrict attr, int *__restrict scope);
+int pthread_setschedparam(pthread_t thread, int policy, const struct sched_param *param);
+int pthread_getschedparam(pthread_t thread, int *__restrict policy, struct sched_param *__restrict param);
+int pthread_setschedprio(pthread_t thread, int priority);
+
 int pthread_cancel(pthread_t thread);
 int pthread_setcancelstate(int state, int *old);
 int pthread_setcanceltype(int type, int *old);
@@ -118,6 +140,8 @@ int pthread_mutexattr_init(pthread_mutexattr_t *attr);
 int pthread_mutexattr_destroy(pthread_mutexattr_t *attr);
 int pthread_mutexattr_settype(pthread_mutexattr_t *attr, int type);
 int pthread_mutexattr_gettype(const pthread_mutexattr_t *__restrict attr, int *__restrict type);
+int pthread_mutexattr_setprotocol(pthread_mutexattr_t *attr, int protocol); // not PTHREAD_PRIO_PROTECT: ENOTSUP
+int pthread_mutexattr_getprotocol(const pthread_mutexattr_t *__restrict attr, int *__restrict protocol);
 int pthread_mutexattr_setpshared(pthread_mutexattr_t *attr, int shared);
 int pthread_mutexattr_getpshared(const pthread_mutexattr_t *__restrict attr, int *__restrict shared);
 int pthread_mutex_init(pthread_mutex_t *__restrict mutex, const pthread_mutexattr_t *__restrict attr);

@@ -13,12 +13,16 @@ typedef struct {
 	unsigned long stack_size;
 	unsigned long guard_size;
 	int detach_state;
+	int inherit_sched;
+	int policy;
+	int priority;
 	char name[16];
 } pthread_attr_t;
 
 typedef struct {
 	int type;
 	int shared;
+	int protocol;
 } pthread_mutexattr_t;
 
 typedef struct {
@@ -26,6 +30,7 @@ typedef struct {
 	int type;
 	unsigned depth; // recursive: times held beyond the first
 	void *owner;
+	struct pi_mutex *inheriting; // with PTHREAD_PRIO_INHERIT: in place of the state
 } pthread_mutex_t;
 
 typedef struct {
