@@ -18,9 +18,9 @@ bool cancel_enabled(const struct posix_thread *self)
 	return self->cancel_state == PTHREAD_CANCEL_ENABLE && self->cancel_deferred == 0;
 }
 
-bool cancel_requested(const struct posix_thread *self)
+bool cancel_requested(const struct posix_thread *t)
 {
-	return atomic_load_explicit(&self->cancel_requested, memory_order_relaxed);
+	return atomic_load_explicit(&t->cancel_requested, memory_order_relaxed);
 }
 
 void pthread_testcancel(void)

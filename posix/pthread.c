@@ -231,7 +231,8 @@ static int join_claim(pthread_t thread, struct posix_thread *self, struct posix_
 	struct posix_thread *p = find_locked(thread);
 	int err = p ? 0 : ESRCH;
 
-	for (const struct posix_thread *at = p; at && !err; at = at->joining)
+	/* One that is asked to end will not go on waiting. */
+	for (const struct posix_thread *at = p; at && !err; at = cancel_requested(at) ? NULL : at->joining)
 		err = at == self ? EDEADLK : 0;
 	if (!err && (p->detached || p->joiner))
 		err = EINVAL;

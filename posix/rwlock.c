@@ -4,7 +4,8 @@
 /*
  * Reader-writer locks. A waiting writer keeps new readers out, but not a thread that reads under some rwlock already,
  * so taking a read lock again cannot deadlock. When a writer leaves, or gives up waiting, all readers that wait are let
- * in at once, before the next writer: neither side starves. May sleep; calls return a positive error number.
+ * in at once, before the next writer: neither side starves. The lock is handed to the next writer, never left free for
+ * whoever comes first, so writers do not starve each other either. May sleep; calls return a positive error number.
  */
 
 #include <errno.h>
@@ -50,7 +51,7 @@ int pthread_rwlock_destroy(pthread_rwlock_t *rw)
 	bool busy;
 
 	lock_inside(rw);
-	busy = rw->readers || rw->writer || rw->readers_waiting || rw->writers_waiting;
+	busy = rw->readers || rw->writer || rw->readers_waiting || rw->writers;
 	unlock_inside(rw);
 	return busy ? EBUSY : 0;
 }
@@ -62,7 +63,7 @@ static int read_check_locked(const pthread_rwlock_t *rw, const struct posix_thre
 		return rw->writer == self->thread ? EDEADLK : EBUSY;
 	if (rw->readers == UINT_MAX)
 		return EAGAIN;
-	return rw->writers_waiting && !self->read_locks ? EBUSY : 0;
+	return rw->writers && !self->read_locks ? EBUSY : 0;
 }
 
 static int write_check_locked(const pthread_rwlock_t *rw, const struct posix_thread *self)
@@ -86,7 +87,7 @@ static bool admit_readers_locked(pthread_rwlock_t *rw)
 /* Gives up the lock inside while it waits for admission. 0 or ETIMEDOUT. */
 static int read_wait_locked(pthread_rwlock_t *rw, const struct deadline *deadline)
 {
-	const struct wait_note what = {.kind = "pthread rwlock", .object = rw};
+	const struct wait_note what = {.kind = "pthread rwlock", .object = rw, .holder = &rw->writer};
 	uint32_t phase = rw->phase;
 	int err = 0;
 
@@ -151,24 +152,65 @@ int pthread_rwlock_timedrdlock(pthread_rwlock_t *restrict rw, const struct times
 	return read_lock(rw, CLOCK_REALTIME, ts);
 }
 
+/* A writer that waits, on its own stack. Guarded by the lock inside. */
+struct rwlock_writer {
+	struct rwlock_writer *next;
+	struct thread *thread;
+	unsigned priority;
+	uint32_t has_it; // the word that it sleeps on
+};
+
+/* By priority, then in order. */
+static struct rwlock_writer **place_of(pthread_rwlock_t *rw, unsigned priority)
+{
+	struct rwlock_writer **at = &rw->writers;
+
+	while (*at && (*at)->priority >= priority)
+		at = &(*at)->next;
+	return at;
+}
+
+static void writer_remove_locked(pthread_rwlock_t *rw, const struct rwlock_writer *w)
+{
+	struct rwlock_writer **at = &rw->writers;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+}
+
+/* The first of the writers has the lock from now on. The word to wake it by, or NULL: there is none. */
+static uint32_t *hand_over_locked(pthread_rwlock_t *rw)
+{
+	struct rwlock_writer *w = rw->writers;
+
+	if (!w)
+		return NULL;
+	rw->writers = w->next;
+	rw->writer = w->thread;
+	__atomic_store_n(&w->has_it, 1, __ATOMIC_RELAXED);
+	return &w->has_it;
+}
+
 /* Gives up the lock inside while it waits. A writer that gives up lets in the readers whom it alone kept out. */
 static int write_wait_locked(pthread_rwlock_t *rw, const struct posix_thread *self, const struct deadline *deadline)
 {
 	const struct wait_note what = {.kind = "pthread rwlock", .object = rw, .holder = &rw->writer};
-	int err = 0, busy;
+	struct rwlock_writer w = {.thread = self->thread, .priority = thread_priority(self->thread)};
+	struct rwlock_writer **place = place_of(rw, w.priority);
+	int err = 0;
 
-	rw->writers_waiting++;
-	while ((busy = write_check_locked(rw, self)) && err != -ETIMEDOUT) {
-		uint32_t sequence = rw->sequence;
-
+	w.next = *place;
+	*place = &w;
+	while (!w.has_it && err != -ETIMEDOUT) {
 		unlock_inside(rw);
-		err = futex_wait(&rw->sequence, sequence, deadline, &what);
+		err = futex_wait(&w.has_it, 0, deadline, &what);
 		lock_inside(rw);
 	}
-	rw->writers_waiting--;
-	if (!busy)
+	if (w.has_it)
 		return 0;
-	if (!rw->writers_waiting && !rw->writer && admit_readers_locked(rw))
+	writer_remove_locked(rw, &w);
+	if (!rw->writers && !rw->writer && admit_readers_locked(rw))
 		futex_wake(&rw->phase, FUTEX_ALL);
 	return ETIMEDOUT;
 }
@@ -183,7 +225,7 @@ static int write_lock(pthread_rwlock_t *rw, clockid_t clock, const struct timesp
 	err = write_check_locked(rw, self);
 	if (err == EBUSY)
 		err = time_err ? time_err : write_wait_locked(rw, self, ts ? &deadline : NULL);
-	if (!err)
+	else if (!err)
 		rw->writer = self->thread;
 	unlock_inside(rw);
 	return err;
@@ -217,31 +259,32 @@ int pthread_rwlock_timedwrlock(pthread_rwlock_t *restrict rw, const struct times
 	return write_lock(rw, CLOCK_REALTIME, ts);
 }
 
-/* After the lock inside is given up the rwlock may be gone: only addresses are used. */
+/* After the lock inside is given up the rwlock may be gone, and the writer's stack too: only addresses are used. */
 int pthread_rwlock_unlock(pthread_rwlock_t *rw)
 {
 	struct posix_thread *self = posix_self();
-	bool readers = false, writer = false;
+	uint32_t *writer = NULL;
+	bool readers = false;
 	int err = 0;
 
 	lock_inside(rw);
 	if (rw->writer == self->thread) {
 		rw->writer = NULL;
 		readers = admit_readers_locked(rw);
-		writer = !readers && rw->writers_waiting;
+		if (!readers)
+			writer = hand_over_locked(rw);
 	} else if (!rw->writer && rw->readers && self->read_locks) {
 		rw->readers--;
 		self->read_locks--;
-		writer = !rw->readers && rw->writers_waiting;
+		if (!rw->readers)
+			writer = hand_over_locked(rw);
 	} else {
 		err = EPERM;
 	}
-	if (writer)
-		__atomic_store_n(&rw->sequence, rw->sequence + 1, __ATOMIC_RELAXED);
 	unlock_inside(rw);
 	if (readers)
 		futex_wake(&rw->phase, FUTEX_ALL);
 	if (writer)
-		futex_wake(&rw->sequence, 1);
+		futex_wake(writer, 1);
 	return err;
 }

@@ -72,9 +72,10 @@ void signal_thread_add(struct posix_thread *t);
 /* The thread runs none any more. */
 void signal_thread_remove(struct posix_thread *t);
 
-/* The thread's own questions: may a request be acted upon now, and is there one? */
+/* May a request be acted upon now? The thread's own question. */
 bool cancel_enabled(const struct posix_thread *self);
-bool cancel_requested(const struct posix_thread *self);
+/* Is there one? */
+bool cancel_requested(const struct posix_thread *t);
 
 /* From defer to allow nothing is a cancellation point: for code that holds locks. Nests. Thread context. */
 void cancel_defer(void);

@@ -66,7 +66,7 @@ extern "C" {
 	}
 #define PTHREAD_RWLOCK_INITIALIZER                                                                                     \
 	{                                                                                                              \
-		PTHREAD_MUTEX_INITIALIZER, 0, 0, 0, 0, 0, 0                                                            \
+		PTHREAD_MUTEX_INITIALIZER, 0, 0, 0, 0, 0                                                               \
 	}
 #define PTHREAD_ONCE_INIT                                                                                              \
 	{                                                                                                              \

@@ -306,7 +306,7 @@ static bool read_behind_writer(long us)
 	CHECK(pthread_rwlock_rdlock(&rwlock) == 0);
 	started = 0;
 	writer = start(write_until, &deadline);
-	while (!rwlock.writers_waiting && !is_past(CLOCK_MONOTONIC, &deadline))
+	while (!rwlock.writers && !is_past(CLOCK_MONOTONIC, &deadline))
 		sched_yield();
 	reader = start(read_once, NULL);
 	while (!started)
@@ -343,7 +343,7 @@ static void test_read_again(void)
 	ended = 0;
 	CHECK(pthread_rwlock_rdlock(&rwlock) == 0);
 	writer = start(write_once, NULL);
-	while (!rwlock.writers_waiting)
+	while (!rwlock.writers)
 		sched_yield();
 	CHECK(pthread_rwlock_rdlock(&rwlock) == 0 && ended == 0);
 	CHECK(pthread_rwlock_unlock(&rwlock) == 0 && ended == 0);

@@ -188,6 +188,43 @@ static void test_cancel_and_join(void **state)
 	for_all_seeds(join_body);
 }
 
+/* ---- two that join each other: one learns of it, and a request frees the other, which then can be joined ---- */
+
+static void *try_join(void *arg)
+{
+	return (void *)(intptr_t)pthread_join(*(pthread_t *)arg, NULL);
+}
+
+static void cycle_body(void *arg)
+{
+	pthread_t body = pthread_self();
+
+	(void)arg;
+	for (int round = 0; round < 20; round++) {
+		pthread_t thread = start(try_join, &body);
+		void *value;
+		int err;
+
+		if (round % 2)
+			sched_yield();
+		err = pthread_join(thread, &value);
+		if (err) {
+			assert_int_equal(err, EDEADLK);
+			assert_int_equal(pthread_cancel(thread), 0);
+			value = join(thread);
+			assert_ptr_equal(value, PTHREAD_CANCELED);
+		} else {
+			assert_int_equal((intptr_t)value, EDEADLK);
+		}
+	}
+}
+
+static void test_join_cycle(void **state)
+{
+	(void)state;
+	for_all_seeds(cycle_body);
+}
+
 /* ---- ending and detaching at once ---- */
 
 static void *end_at_once(void *arg)
@@ -274,7 +311,8 @@ static void run_all(void *(*function)(void *), void *arg)
 static void rwlock_body(void *arg)
 {
 	run_all(use_rwlock, arg);
-	assert_int_equal(rwlock.readers_waiting + rwlock.writers_waiting + rwlock.readers, 0);
+	assert_int_equal(rwlock.readers_waiting + rwlock.readers, 0);
+	assert_null(rwlock.writers);
 	assert_int_equal(pthread_rwlock_destroy(&rwlock), 0);
 }
 
@@ -362,13 +400,10 @@ static void test_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_cancel_and_signal),
-	    cmocka_unit_test(test_cancel_and_post),
-	    cmocka_unit_test(test_cancel_and_join),
-	    cmocka_unit_test(test_end_and_detach),
-	    cmocka_unit_test(test_rwlock),
-	    cmocka_unit_test(test_barrier),
-	    cmocka_unit_test(test_once),
+	    cmocka_unit_test(test_cancel_and_signal), cmocka_unit_test(test_cancel_and_post),
+	    cmocka_unit_test(test_cancel_and_join),   cmocka_unit_test(test_join_cycle),
+	    cmocka_unit_test(test_end_and_detach),    cmocka_unit_test(test_rwlock),
+	    cmocka_unit_test(test_barrier),	      cmocka_unit_test(test_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

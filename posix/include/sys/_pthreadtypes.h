@@ -49,12 +49,11 @@ typedef struct {
 } pthread_rwlockattr_t;
 
 typedef struct {
-	pthread_mutex_t lock; // guards the rest; the two words below change under it
+	pthread_mutex_t lock; // guards the rest; the next word changes under it
 	uint32_t phase;	      // changes when waiting readers are let in, all at once
-	uint32_t sequence;    // changes when waiting writers are to look again
-	unsigned readers;
-	unsigned readers_waiting, writers_waiting;
+	unsigned readers, readers_waiting;
 	void *writer;
+	struct rwlock_writer *writers; // those who wait
 } pthread_rwlock_t;
 
 typedef struct {
