@@ -21,6 +21,9 @@
 #define HART_KSTACK_TOP 8
 #define HART_EMERGENCY_TOP 16
 #define HART_SCRATCH 24
+#define HART_ID 72
+#define HART_SIZE 96
+#define HARTS_MAX 8
 
 /* struct trap_frame */
 #define TRAP_STATUS 256

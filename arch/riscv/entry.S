@@ -28,6 +28,10 @@ _start:
 entry:
 	csrw	sie, zero
 	csrci	sstatus, SSTATUS_SIE
+	lla	t0, entered
+	li	t1, 1
+	amoswap.w.aqrl t1, t1, (t0)
+	bnez	t1, entered_again
 	mv	s3, a0
 	mv	s1, a1
 	rdtime	s2
@@ -81,6 +85,26 @@ high:
 	call	board_main
 	unimp
 
+	/*
+	 * Firmware may send a hart that hart_start has started here: OpenSBI before 1.2 lets it go before it has written
+	 * where to. It is known by its number.
+	 */
+entered_again:
+	lla	t0, harts
+	lla	t1, harts_address
+	ld	a1, 0(t1)
+	li	t1, HARTS_MAX
+0:	ld	t2, HART_EMERGENCY_TOP(t0)
+	beqz	t2, 1f			// no hart was started with this record
+	ld	t2, HART_ID(t0)
+	beq	t2, a0, hart_entry
+1:	addi	t0, t0, HART_SIZE
+	addi	a1, a1, HART_SIZE
+	addi	t1, t1, -1
+	bnez	t1, 0b
+2:	wfi
+	j	2b
+
 	/* A further hart, started by hart_start (smp.c): a0 its number, a1 its struct hart; again with the MMU off. */
 	.balign	4
 	.globl	hart_entry
@@ -126,6 +150,13 @@ high_address:
 	.dword	high
 hart_high_address:
 	.dword	hart_high
+harts_address:
+	.dword	harts
+
+	.section .data.entered, "aw"
+	.balign	4
+entered:
+	.word	0
 
 	.section .bss.boot_stack, "aw", @nobits
 	.balign	16

@@ -17,6 +17,8 @@ _Static_assert(offsetof(struct hart, kstack_base) == HART_KSTACK_BASE, "asm.h");
 _Static_assert(offsetof(struct hart, kstack_top) == HART_KSTACK_TOP, "asm.h");
 _Static_assert(offsetof(struct hart, emergency_top) == HART_EMERGENCY_TOP, "asm.h");
 _Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "asm.h");
+_Static_assert(offsetof(struct hart, id) == HART_ID, "asm.h");
+_Static_assert(sizeof(struct hart) == HART_SIZE, "asm.h");
 
 /* entry.S has the boot stack of the first. */
 struct hart harts[HARTS_MAX];
