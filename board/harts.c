@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arch/clock.h"
 #include "arch/hart.h"
 #include "arch/riscv/riscv.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
 
 /* A hart for applications: hart 0 of the FU740 and the JH7110 is a monitor core without MMU. */
 static bool hart_usable(const struct fdt *fdt, fdt_node_t cpu, uint64_t *id)
@@ -41,6 +43,7 @@ static int start(unsigned index, uint64_t id)
 void harts_start(const struct fdt *fdt)
 {
 	fdt_node_t cpus = fdt_by_path(fdt, "/cpus");
+	nsec_t deadline = clock_now() + NSEC_PER_SEC;
 	unsigned count = 1;
 
 	for (fdt_node_t cpu = cpus < 0 ? cpus : fdt_first_child(fdt, cpus); cpu >= 0;
@@ -56,5 +59,11 @@ void harts_start(const struct fdt *fdt)
 		else
 			count++;
 	}
-	log_info("harts: %u", count);
+	/* Their number is the same for the application from its start. */
+	while (harts_online() < count && clock_now() < deadline)
+		thread_yield();
+	if (harts_online() < count)
+		log_warning("only %u of the %u harts that the firmware has started have come up", harts_online(),
+			    count);
+	log_info("harts: %u", harts_online());
 }

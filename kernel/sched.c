@@ -496,6 +496,15 @@ void sched_set_priority(struct thread *t, unsigned priority)
 }
 
 /* ---- harts ---- */
+unsigned harts_online(void)
+{
+	unsigned count = 0;
+
+	for_each_rq (rq)
+		count += atomic_load_explicit(&rq->running, memory_order_relaxed) != OFFLINE;
+	return count;
+}
+
 static bool anybody_ready(void)
 {
 	for_each_rq (rq) {

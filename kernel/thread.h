@@ -143,6 +143,9 @@ static inline unsigned thread_priority(const struct thread *t)
 /* Turns the boot flow into the first thread and makes the idle thread of its hart. */
 void sched_init(void);
 
+/* Harts that run threads. */
+unsigned harts_online(void);
+
 /* Makes the idle thread of a further hart, before that is started; the indexes follow one another. 0, -ENOMEM. */
 struct hart;
 int sched_hart_add(struct hart *hart);

@@ -92,6 +92,7 @@
 #define stat(...) cairn_stat(__VA_ARGS__)
 #define statvfs(...) cairn_statvfs(__VA_ARGS__)
 #define sync cairn_sync
+#define sysconf cairn_sysconf
 #define time(...) cairn_time(__VA_ARGS__)
 #define timespec_get cairn_timespec_get
 #define truncate cairn_truncate

@@ -234,7 +234,35 @@ static void test_wall_clock(void)
 	CHECK(clock_settime(CLOCK_MONOTONIC, &set) == -1 && errno == EINVAL);
 }
 
-TAP_MAIN({"create and join", test_create_join}, {"detached threads give their stacks back", test_detached},
-	 {"detach at any time", test_detach_later}, {"preemption by the timer", test_preemption},
-	 {"slices for all who spin", test_fair_slices}, {"thread-local storage and errno", test_thread_local},
-	 {"sleep", test_sleep}, {"sleepers wake in order", test_sleepers_in_order}, {"wall clock", test_wall_clock})
+static atomic_uint seen_harts; // bit i: hart i ran one of them
+
+static void *be_seen(void *arg)
+{
+	const unsigned all = (1u << sysconf(_SC_NPROCESSORS_ONLN)) - 1;
+	const uint64_t end = now_ns() + 20000000000u;
+
+	while (atomic_load(&seen_harts) != all && now_ns() < end)
+		atomic_fetch_or(&seen_harts, 1u << sched_getcpu());
+	return arg;
+}
+
+/* As many as there are harts, and none of them waits: each gets one. */
+static void test_harts(void)
+{
+	const long harts = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t threads[8];
+
+	CHECK(harts >= 1 && harts <= 8);
+	for (long i = 0; i < harts; i++)
+		CHECK(pthread_create(&threads[i], NULL, be_seen, NULL) == 0);
+	for (long i = 0; i < harts; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	CHECK(atomic_load(&seen_harts) == (1u << harts) - 1);
+	printf("# %ld harts\n", harts);
+}
+
+TAP_MAIN({"all harts run threads", test_harts}, {"create and join", test_create_join},
+	 {"detached threads give their stacks back", test_detached}, {"detach at any time", test_detach_later},
+	 {"preemption by the timer", test_preemption}, {"slices for all who spin", test_fair_slices},
+	 {"thread-local storage and errno", test_thread_local}, {"sleep", test_sleep},
+	 {"sleepers wake in order", test_sleepers_in_order}, {"wall clock", test_wall_clock})
