@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "arch/hart.h"
@@ -51,13 +52,14 @@ static inline enum signal_outcome call_end(struct thread *self)
 		result_;                                                                                               \
 	})
 
-/* The same for a call that a signal ends with -EINTR, and that SA_RESTART starts again. */
+/* The same for a cancellation point that waits: a signal ends it with -EINTR, and SA_RESTART starts it again. */
 #define KERNEL_CALL_RESTART(call)                                                                                      \
 	({                                                                                                             \
 		__typeof__(call) result_;                                                                              \
 		struct thread *caller_;                                                                                \
                                                                                                                        \
 		do {                                                                                                   \
+			pthread_testcancel();                                                                          \
 			caller_ = call_begin();                                                                        \
 			result_ = (call);                                                                              \
 		} while (call_end(caller_) != SIGNAL_EINTR && result_ == -EINTR);                                      \

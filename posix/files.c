@@ -51,7 +51,6 @@ int close(int fd)
 
 ssize_t read(int fd, void *buf, size_t n)
 {
-	pthread_testcancel();
 	return result_posix(KERNEL_CALL_RESTART(fs_read(fd, buf, n)));
 }
 

@@ -343,6 +343,7 @@ int pthread_cancel(pthread_t thread)
 	if (p) {
 		atomic_store_explicit(&p->cancel_requested, true, memory_order_relaxed);
 		futex_interrupt(p);
+		thread_interrupt(p->thread);
 	}
 	spin_unlock(&registry.lock, flags);
 	if (self && p->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)

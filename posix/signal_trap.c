@@ -24,6 +24,8 @@
 #include "posix/result.h"
 #include "posix/signal.h"
 
+#define ALTSTACK_MIN 2048u // MINSIGSTKSZ, which on the host build is the host's and no constant
+
 static bool in_application(const struct trap_frame *tf)
 {
 	const struct thread *self = thread_self();
@@ -218,7 +220,7 @@ int sigaltstack(const stack_t *restrict stack, stack_t *restrict out)
 			return (int)result_posix(-EPERM);
 		if (stack->ss_flags & ~SS_DISABLE)
 			return (int)result_posix(-EINVAL);
-		if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < (size_t)MINSIGSTKSZ)
+		if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < ALTSTACK_MIN)
 			return (int)result_posix(-ENOMEM);
 		self->altstack = *stack;
 	}

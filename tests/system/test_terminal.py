@@ -72,6 +72,12 @@ def test_report_key_names_a_deadlock(console, tmp_path):
     assert status_of(child) == 130
 
 
+def test_a_thread_that_reads_the_console_can_be_cancelled(tmp_path):
+    child = type_to(tmp_path / "card.img", rig.PROBE, "cancel-reader")
+    child.expect("cancelled")
+    assert status_of(child) == 0
+
+
 def test_quit_key_ends_the_machine(tmp_path):
     child = type_to(tmp_path / "card.img", rig.PROBE, "hang")
     child.expect("hanging")

@@ -424,6 +424,35 @@ static int busy(int ms, const char *how)
 	return *how ? die(how) : 7;
 }
 
+static atomic_bool reading;
+
+static void *read_on(void *arg)
+{
+	char c;
+
+	atomic_store(&reading, true);
+	while (read(0, &c, 1) == 1)
+		;
+	return arg;
+}
+
+/* Ends a thread that waits for input which does not come. */
+static int cancel_reader(void)
+{
+	pthread_t thread;
+	void *result;
+
+	if (pthread_create(&thread, NULL, read_on, NULL))
+		return fail("pthread_create");
+	while (!atomic_load(&reading))
+		sched_yield();
+	usleep(100000); // it waits by now, most likely; if not, it is ended before
+	if (pthread_cancel(thread) || pthread_join(thread, &result))
+		return 1;
+	puts(result == PTHREAD_CANCELED ? "cancelled" : "returned");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "", *argument = argc > 2 ? argv[2] : "";
@@ -440,6 +469,8 @@ int main(int argc, char **argv)
 		hang();
 	if (!strcmp(verb, "deadlock"))
 		return deadlock();
+	if (!strcmp(verb, "cancel-reader"))
+		return cancel_reader();
 	if (!strcmp(verb, "clock"))
 		return show_clock(argument, argc > 3);
 	if (!strcmp(verb, "keep"))
