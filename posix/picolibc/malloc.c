@@ -4,9 +4,11 @@
 /*
  * The application's allocator. Each block has a 16-byte header before it. Small ones come from free lists, one for each
  * size class with a lock of its own, refilled from a heap that grows by map_sbrk and is never given back; classes are
- * an eighth of a power of two apart. From the threshold on (128 KiB, mallopt), a block is a mapping of its own,
- * returned whole by free. A block that was freed twice, or whose header was overwritten, ends the program with a
- * message. Thread context; may sleep. Nothing here touches a retargeted C library lock.
+ * an eighth of a power of two apart. Each thread keeps a few free blocks of each class up to CACHED_SIZE to itself, so
+ * that threads on several harts seldom meet at a lock; they go back when there are many, and when the thread ends. From
+ * the threshold on (128 KiB, mallopt), a block is a mapping of its own, returned whole by free. A block that was freed
+ * twice, or whose header was overwritten, ends the program with a message. Thread context; may sleep. Nothing here
+ * touches a retargeted C library lock.
  */
 
 #include <malloc.h>
@@ -30,6 +32,9 @@
 #define REFILL_MIN 4096
 #define REFILL_MAX (64 * 1024)
 #define MMAP_THRESHOLD_DEFAULT (128 * 1024)
+#define CACHED_SIZE 512
+#define CACHED_CLASSES (SMALL_STEP_END / SMALL_STEP + 8 * 2) // those of at most CACHED_SIZE
+#define CACHED_MAX 16u					     // blocks of a class
 
 enum block_kind {
 	BLOCK_SMALL = 0x5a11b10c,
@@ -117,23 +122,120 @@ static bool class_refill_locked(struct size_class *c, size_t size)
 	return true;
 }
 
+/* ---- what a thread keeps ---- */
+
+static _Thread_local struct {
+	bool used; // its key has a value, so that the destructor is called
+	struct {
+		struct free_block *first;
+		unsigned count;
+	} of[CACHED_CLASSES];
+} cache;
+
+static pthread_key_t cache_key;
+static bool cache_key_made; // constant after cache_once
+static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
+
+static void cache_put(unsigned class, struct free_block *block)
+{
+	block->next = cache.of[class].first;
+	cache.of[class].first = block;
+	cache.of[class].count++;
+}
+
+static struct free_block *cache_take(unsigned class)
+{
+	struct free_block *block = cache.of[class].first;
+
+	if (block) {
+		cache.of[class].first = block->next;
+		cache.of[class].count--;
+	}
+	return block;
+}
+
+/* All but `keep` of them go back. */
+static void cache_trim(unsigned class, unsigned keep)
+{
+	struct size_class *c = &classes[class];
+
+	(void)pthread_mutex_lock(&c->lock); // normal mutex: cannot fail
+	while (cache.of[class].count > keep) {
+		struct free_block *block = cache_take(class);
+
+		block->next = c->free;
+		c->free = block;
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+static void cache_end(void *value)
+{
+	(void)value;
+	for (unsigned class = 0; class < CACHED_CLASSES; class ++)
+		cache_trim(class, 0);
+	cache.used = false;
+}
+
+static void cache_make_key(void)
+{
+	cache_key_made = pthread_key_create(&cache_key, cache_end) == 0;
+}
+
+/* Whether the thread may keep blocks of the class: not if they could not be taken back from it. */
+static bool cache_begin(unsigned class)
+{
+	if (class < CACHED_CLASSES && !cache.used) {
+		(void)pthread_once(&cache_once, cache_make_key); // cannot fail
+		cache.used = cache_key_made && pthread_setspecific(cache_key, &cache) == 0;
+	}
+	return class < CACHED_CLASSES && cache.used;
+}
+
+/* ---- small blocks ---- */
+
+static struct free_block *block_take_locked(struct size_class *c, size_t size)
+{
+	struct free_block *block = c->free;
+
+	if (block) {
+		c->free = block->next;
+	} else if ((size_t)(c->fresh_end - c->fresh) >= size) {
+		block = (struct free_block *)c->fresh;
+		c->fresh += size;
+	}
+	return block;
+}
+
+/* One block, and half a cache of them for the next calls. */
+static struct free_block *block_get(unsigned class)
+{
+	const bool keeps = cache_begin(class);
+	const size_t size = class_size(class);
+	struct size_class *c = &classes[class];
+	struct free_block *block = keeps ? cache_take(class) : NULL, *more;
+
+	if (block)
+		return block;
+	(void)pthread_mutex_lock(&c->lock); // normal mutex: cannot fail
+	block = block_take_locked(c, size);
+	if (!block && class_refill_locked(c, size))
+		block = block_take_locked(c, size);
+	while (keeps && cache.of[class].count < CACHED_MAX / 2 && (more = block_take_locked(c, size))) {
+		more->header.kind = BLOCK_FREE;
+		cache_put(class, more);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return block;
+}
+
 static void *small_alloc(size_t size)
 {
 	unsigned class = class_of(size);
-	struct size_class *c = &classes[class];
-	struct header *h = NULL;
+	struct free_block *block = block_get(class);
+	struct header *h = &block->header;
 
-	size = class_size(class);
-	(void)pthread_mutex_lock(&c->lock); // normal mutex: cannot fail
-	if (c->free) {
-		h = &c->free->header;
-		c->free = c->free->next;
-	} else if ((size_t)(c->fresh_end - c->fresh) >= size || class_refill_locked(c, size)) {
-		h = (struct header *)c->fresh;
-		c->fresh += size;
-	}
-	(void)pthread_mutex_unlock(&c->lock);
-	if (!h)
+	if (!block)
 		return NULL;
 	*h = (struct header){.kind = BLOCK_SMALL, .class = class};
 	return h + 1;
@@ -165,6 +267,16 @@ static void *allocate(size_t size)
 	return p;
 }
 
+static void block_put(unsigned class, struct free_block *block)
+{
+	struct size_class *c = &classes[class];
+
+	(void)pthread_mutex_lock(&c->lock); // normal mutex: cannot fail
+	block->next = c->free;
+	c->free = block;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 void *malloc(size_t size)
 {
 	return allocate(size);
@@ -174,7 +286,7 @@ void free(void *p)
 {
 	int saved = errno;
 	struct header *h;
-	struct size_class *c;
+	unsigned class;
 
 	if (!p)
 		return;
@@ -186,11 +298,15 @@ void free(void *p)
 		return;
 	}
 	h->kind = BLOCK_FREE;
-	c = &classes[h->class];
-	(void)pthread_mutex_lock(&c->lock);
-	((struct free_block *)h)->next = c->free;
-	c->free = (struct free_block *)h;
-	(void)pthread_mutex_unlock(&c->lock);
+	class = h->class;
+	if (cache_begin(class)) {
+		cache_put(class, (struct free_block *)h);
+		if (cache.of[class].count > CACHED_MAX)
+			cache_trim(class, CACHED_MAX / 2);
+	} else {
+		block_put(class, (struct free_block *)h);
+	}
+	errno = saved;
 }
 
 size_t malloc_usable_size(void *p)
