@@ -537,7 +537,7 @@ void sched_hart_enter(void)
 	struct hart *hart = hart_self();
 	struct runqueue *rq = rq_self();
 	struct thread *idle = hart->idle;
-	struct context begin; // nobody comes back to it
+	struct context begin = {0}; // nobody comes back to it
 
 	(void)spin_lock(&rq->lock);
 	idle->state = THREAD_RUNNING;

@@ -36,6 +36,12 @@ struct hart *hart_at(unsigned index)
 	return &harts[index];
 }
 
+/* Zihintpause's pause: a fence that does nothing on harts that do not know it. */
+void hart_relax(void)
+{
+	__asm__ volatile(".4byte 0x0100000f");
+}
+
 /* Two steps, hart and then its thread: masked, so that the thread cannot go on elsewhere between them. */
 struct thread *thread_self(void)
 {

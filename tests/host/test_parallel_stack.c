@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * The whole stack on several harts that run at once: files, mappings, syncs, evictions, the simulated disk. Built with
+ * the address sanitizer and with the thread sanitizer. The data that the threads themselves share is synchronised here.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/buffer.h"
+#include "kernel/mutex.h"
+#include "kernel/thread.h"
+#include "mm/pcache.h"
+#include "tests/host/fsstress.h"
+#include "tests/host/stack.h"
+
+#define MAPPERS 4
+#define FILE_PAGES 24
+#define DATA_LEN (96 * PAGE_SIZE)
+
+static unsigned rounds;
+static atomic_uint working;
+
+static void start(struct thread **t, void *(*entry)(void *), uintptr_t arg)
+{
+	assert_int_equal(thread_create("worker", THREAD_STACK_SIZE, entry, (void *)arg, t), 0);
+}
+
+static void rounds_set(unsigned quick, unsigned usual, unsigned more)
+{
+	rounds = harness_effort() == EFFORT_QUICK ? quick : harness_effort() == EFFORT_LONG ? more : usual;
+}
+
+/* ---- mappings ---- */
+/* Maps a file of its own, stores, syncs, cuts it, reads it back by call, unmaps. */
+static void *map_own_file(void *arg)
+{
+	const unsigned self = (unsigned)(uintptr_t)arg;
+	const size_t len = FILE_PAGES * PAGE_SIZE;
+	uint8_t *back = malloc(len);
+	char path[32];
+
+	snprintf(path, sizeof(path), "/own%u", self);
+	for (unsigned i = 0; i < rounds; i++) {
+		const unsigned pattern = self * 1000 + i;
+		const size_t cut = (1 + (i * 5 + self) % FILE_PAGES) * PAGE_SIZE - 100;
+		int fd = stack_open(path, O_CREAT | O_RDWR);
+		uint8_t *p;
+
+		assert_int_equal(fs_ftruncate(fd, (int64_t)len), 0);
+		p = stack_map(fd, len, MAP_R | MAP_W, i % 4 == 3 ? MAP_KIND_PRIVATE : MAP_KIND_SHARED);
+		stack_fill(p, pattern, 0, len);
+		assert_int_equal(stack_differs(p, pattern, 0, len), len);
+		if (i % 4 != 3) {
+			assert_int_equal(map_sync((vaddr_t)p, len, i % 2), 0);
+			assert_int_equal(fs_pread(fd, back, len, 0), len);
+			assert_int_equal(stack_differs(back, pattern, 0, len), len);
+			assert_int_equal(fs_ftruncate(fd, (int64_t)cut), 0);
+			assert_int_equal(stack_differs(p, pattern, 0, cut), cut);
+		}
+		if (i % 3 == 0)
+			assert_int_equal(map_protect((vaddr_t)p, len / 2, MAP_R), 0);
+		stack_unmap(p, i % 5 ? len : len / 2);
+		if (i % 5 == 0)
+			stack_unmap(p + len / 2, len / 2);
+		assert_int_equal(fs_close(fd), 0);
+		if (i % 6 == 5)
+			assert_int_equal(fs_unlink(path), 0);
+	}
+	free(back);
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+/* All read one file through one mapping, which others' frames push out of memory again and again. */
+static const uint8_t *data;
+
+static void *read_shared(void *arg)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		const size_t from = (i * 7 + (uintptr_t)arg * 29) % 90 * PAGE_SIZE, len = 6 * PAGE_SIZE;
+
+		assert_int_equal(stack_differs(data + from, 1, from, len), len);
+	}
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+/* Private memory comes and goes; all add to the same words in shared memory, under a mutex or atomically. */
+static struct mutex words_mutex = MUTEX_INIT(words_mutex, "words");
+static uint64_t *words; // two pages: a word under the mutex, an atomic one
+
+static void *use_anonymous(void *arg)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		const size_t len = (1 + i % 8) * PAGE_SIZE;
+		uint8_t *p = stack_map(-1, len, MAP_R | MAP_W, MAP_KIND_ANON);
+
+		for (size_t at = 0; at < len; at += 512) {
+			assert_int_equal(p[at], 0);
+			p[at] = (uint8_t)i;
+		}
+		mutex_lock(&words_mutex);
+		words[0]++;
+		mutex_unlock(&words_mutex);
+		__atomic_fetch_add(&words[PAGE_SIZE / sizeof(*words)], 1, __ATOMIC_RELAXED);
+		if (i % 4 == 0)
+			assert_int_equal(map_advise((vaddr_t)p, len, MAP_ADV_DONTNEED), 0);
+		stack_unmap(p, len);
+	}
+	atomic_fetch_sub(&working, 1);
+	return arg;
+}
+
+static void *disturb(void *arg)
+{
+	struct pcache_stats stats;
+
+	while (atomic_load(&working)) {
+		(void)pcache_drop_clean();
+		assert_int_equal(fs_sync(), 0);
+		pcache_stats(&stats);
+		assert_int_equal(map_sync((vaddr_t)words, 2 * PAGE_SIZE, false), 0);
+		thread_yield();
+	}
+	return arg;
+}
+
+static void mappings_body(void *arg)
+{
+	struct thread *t[2 * MAPPERS + 3];
+	unsigned n = 0;
+	int data_fd, words_fd;
+
+	(void)arg;
+	harness_start();
+	data_fd = stack_open("/data", O_RDONLY);
+	data = stack_map(data_fd, DATA_LEN, MAP_R, MAP_KIND_PRIVATE);
+	words_fd = stack_open("/words", O_CREAT | O_RDWR);
+	assert_int_equal(fs_ftruncate(words_fd, 2 * PAGE_SIZE), 0);
+	words = (uint64_t *)stack_map(words_fd, 2 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_SHARED);
+	atomic_store(&working, MAPPERS + 4);
+	for (uintptr_t i = 0; i < MAPPERS; i++)
+		start(&t[n++], map_own_file, i);
+	for (uintptr_t i = 0; i < 2; i++) {
+		start(&t[n++], read_shared, i);
+		start(&t[n++], use_anonymous, i);
+	}
+	start(&t[n++], disturb, 0);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(thread_join(t[i], NULL), 0);
+	assert_int_equal(words[0], 2 * rounds);
+	assert_int_equal(words[PAGE_SIZE / sizeof(*words)], 2 * rounds);
+	stack_unmap((uint8_t *)words, 2 * PAGE_SIZE);
+	stack_unmap(data, DATA_LEN);
+	assert_int_equal(fs_close(words_fd), 0);
+	assert_int_equal(fs_close(data_fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_mappings(void **state)
+{
+	const char *image = stack_image("parallel", "4M", 1024, DATA_LEN), *out = image_path("parallel-out");
+
+	(void)state;
+	rounds_set(6, 25, 250);
+	for (unsigned harts = 2; harts <= 4; harts++) {
+		harness_run(&(struct harness){.frames = 1024,
+					      .harts = harts,
+					      .seed = harts,
+					      .preempt_in = 50,
+					      .cache_pages = harts % 2 ? 64 : 0,
+					      .disk = {.image = image, .save = out, .seed = harts}},
+			    mappings_body, NULL);
+		assert_int_equal(image_e2fsck(out, "-n"), 0);
+	}
+}
+
+/* ---- files ---- */
+static void test_files(void **state)
+{
+	(void)state;
+	rounds_set(4, 12, 100);
+	for (unsigned harts = 2; harts <= 4; harts++)
+		fsstress(&(struct fsstress){.block = 1024u << harts % 3,
+					    .buffers = harts % 2 ? BUFFERS_MIN : 0,
+					    .cache_pages = harts % 2 ? 32 : 0,
+					    .seed = harts,
+					    .harts = harts,
+					    .rounds = rounds});
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mappings), cmocka_unit_test(test_files)};
+
+	return cmocka_run_group_tests_name("harts in parallel: the whole stack", tests, NULL, NULL);
+}
