@@ -40,13 +40,13 @@ struct thread {
 	 * while it is ready and in no queue, by who has it in hand.
 	 */
 	_Atomic(struct runqueue *) rq;
-	enum thread_state state;
+	enum thread_state state;     // stored atomically, relaxed, for reports
 	atomic_uint priority;	     // read by anybody, relaxed
 	struct list_node run_node;   // run queue; alone unless ready
 	struct list_node sleep_node; // sleepers, by wake_at
-	nsec_t wake_at;
+	nsec_t wake_at;		     // stored atomically, relaxed, for reports
 	nsec_t slice_end;
-	nsec_t left_at; // when it last stopped running
+	nsec_t left_at; // when it last stopped running; stored atomically, relaxed, for reports
 
 	/* Guarded by the lock of kernel/pi.c. */
 	unsigned base_priority;
@@ -56,13 +56,13 @@ struct thread {
 	/* Guarded by the lock that the waiter gave up. */
 	struct list_node wait_node; // in a waitq; alone once woken
 
-	/* Written by the thread only; a report may read it at any moment. */
+	/* Written by the thread only, by wait_note_set; a report may read it at any moment. */
 	struct wait_note note;
 
 	/* Own use of the thread only. */
 	unsigned preempt_off; // nesting
 	unsigned spin_depth;
-	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; a fault report says it
+	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; stored as the above, for reports
 	unsigned fault_depth; // a fault may not nest: asserted
 
 	/* Guarded by the lock of the list of all threads (kernel/thread.c). */
@@ -119,6 +119,12 @@ void thread_set_priority(struct thread *t, unsigned priority);
 static inline unsigned thread_priority(const struct thread *t)
 {
 	return atomic_load_explicit(&t->priority, memory_order_relaxed);
+}
+
+/* The calling thread has taken, or given up, mutexes or rwlocks. */
+static inline void thread_locks_add(struct thread *self, int n)
+{
+	__atomic_store_n(&self->locks_held, self->locks_held + (unsigned)n, __ATOMIC_RELAXED);
 }
 
 /* Turns the boot flow into the first thread and makes the idle thread of its hart. */
