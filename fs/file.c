@@ -119,7 +119,8 @@ static int file_close(struct file *file)
 	int err = 0;
 
 	if (inode && S_ISREG(inode->mode) && file_writable(file) && !atomic_load(&inode->vol->dead)) {
-		if (!atomic_load(&inode->vol->read_only) && inode->links)
+		if (!atomic_load(&inode->vol->read_only) &&
+		    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
 			err = ext2_inode_write_times(inode);
 		if (!err)
 			err = pcache_error_since(&inode->object, &file->errors_seen);
