@@ -94,10 +94,16 @@ static void record_put(const struct simlog_entry *entry, const void *data)
 		host_die("recording");
 }
 
+/* As a device reads: no sanitizer sees it, for a store into a page that is being written is no mistake (P4). */
+static void dma_read(void *to, const void *from, size_t len)
+{
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len)::"memory");
+}
+
 static void gather(const struct blk_request *req, uint8_t *to)
 {
 	for (uint32_t i = 0; i < req->segment_count; to += req->segments[i++].len)
-		memcpy(to, pa_to_va(req->segments[i].pa), req->segments[i].len);
+		dma_read(to, pa_to_va(req->segments[i].pa), req->segments[i].len);
 }
 
 static void scatter(const struct blk_request *req, const uint8_t *from)

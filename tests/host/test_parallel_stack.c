@@ -194,9 +194,182 @@ static void test_files(void **state)
 					    .rounds = rounds});
 }
 
+/* ---- one file, used by all in all ways ---- */
+#define SHARED_PAGES 16
+#define SHARED_LEN (SHARED_PAGES * PAGE_SIZE)
+
+static int shared_fd;
+
+static void *write_shared(void *arg)
+{
+	uint8_t *buf = malloc(3 * PAGE_SIZE);
+
+	for (unsigned i = 0; i < 4 * rounds; i++) {
+		const int64_t at = (int64_t)((i * 37 + (uintptr_t)arg * 11) % (SHARED_LEN - 2 * PAGE_SIZE));
+		const size_t len = 1 + (i * 997) % (2 * PAGE_SIZE);
+
+		memset(buf, (int)i, len);
+		switch (i % 6) {
+		case 0:
+			assert_int_equal(fs_ftruncate(shared_fd, at), 0);
+			break;
+		case 1:
+			assert_int_equal(fs_fallocate(shared_fd, at, (int64_t)len), 0);
+			break;
+		case 2:
+			assert_int_equal(fs_fsync(shared_fd, i % 4 == 2), 0);
+			break;
+		default:
+			assert_int_equal(fs_pwrite(shared_fd, buf, len, at), len);
+		}
+	}
+	free(buf);
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+/* What lies beyond the end of the file cannot be touched: any outcome but a wrong kind of fault is fine. */
+static void *touch_shared(void *arg)
+{
+	uint8_t *p = stack_map(shared_fd, SHARED_LEN, MAP_R | MAP_W, MAP_KIND_SHARED), value;
+
+	for (unsigned i = 0; i < 16 * rounds; i++) {
+		uint8_t *at = p + (i * 41 + (uintptr_t)arg * 7) % SHARED_PAGES * PAGE_SIZE + (uintptr_t)arg * 8;
+		int result = i % 3 ? harness_load(at, &value, NULL) : harness_store(at, (uint8_t)i, NULL);
+
+		assert_true(result == FAULT_OK || result == FAULT_ADRERR);
+		if (i % 16 == 0)
+			assert_int_equal(map_sync((vaddr_t)p, SHARED_LEN, i % 32), 0);
+	}
+	stack_unmap(p, SHARED_LEN);
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+static void *look_at_shared(void *arg)
+{
+	uint8_t *buf = malloc(SHARED_LEN);
+	struct fs_space space;
+	struct stat st;
+
+	while (atomic_load(&working)) {
+		int fd = stack_open("/shared", O_RDWR | O_APPEND), other;
+
+		assert_true(fs_pread(fd, buf, SHARED_LEN, 0) >= 0);
+		assert_int_equal(fs_fstat(fd, &st), 0);
+		assert_int_equal(fs_stat("/shared", &st, true), 0);
+		assert_true(fs_lseek(fd, 0, SEEK_END) >= 0);
+		other = fs_dup(fd);
+		assert_true(other >= 0);
+		assert_int_equal(fs_fsync(other, true), 0);
+		assert_int_equal(fs_space(&space), 0);
+		assert_int_equal(fs_close(other), 0);
+		assert_int_equal(fs_close(fd), 0);
+	}
+	free(buf);
+	return arg;
+}
+
+static void shared_body(void *arg)
+{
+	struct thread *t[6];
+	unsigned n = 0;
+
+	(void)arg;
+	harness_start();
+	shared_fd = stack_open("/shared", O_CREAT | O_RDWR);
+	atomic_store(&working, 4);
+	for (uintptr_t i = 0; i < 2; i++) {
+		start(&t[n++], write_shared, i);
+		start(&t[n++], touch_shared, i);
+		start(&t[n++], look_at_shared, i);
+	}
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(thread_join(t[i], NULL), 0);
+	assert_int_equal(fs_close(shared_fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+/* ---- more files than inodes stay in memory ---- */
+#define FILES_EACH 80
+
+static void *make_many_files(void *arg)
+{
+	const unsigned self = (unsigned)(uintptr_t)arg;
+	char path[32];
+	struct stat st;
+
+	for (unsigned i = 0; i < FILES_EACH; i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "/many%u-%u", self, i);
+		fd = stack_open(path, O_CREAT | O_RDWR);
+		assert_int_equal(fs_write(fd, path, sizeof(path)), sizeof(path));
+		assert_int_equal(fs_close(fd), 0);
+		snprintf(path, sizeof(path), "/many%u-%u", self, i * 7 % (i + 1));
+		assert_int_equal(fs_stat(path, &st, true), 0);
+		assert_int_equal(st.st_size, sizeof(path));
+	}
+	for (unsigned i = 0; i < FILES_EACH; i++) {
+		char to[32];
+
+		snprintf(path, sizeof(path), "/many%u-%u", self, i);
+		snprintf(to, sizeof(to), "/gone%u", self);
+		assert_int_equal(i % 4 ? fs_unlink(path) : fs_rename(path, to), 0);
+	}
+	return NULL;
+}
+
+static void many_body(void *arg)
+{
+	struct thread *t[4];
+
+	(void)arg;
+	harness_start();
+	for (uintptr_t i = 0; i < 4; i++)
+		start(&t[i], make_many_files, i);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(thread_join(t[i], NULL), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void on_small_card(void (*body)(void *))
+{
+	const char *image = image_path("small"), *out = image_path("small-out");
+
+	for (unsigned harts = 2; harts <= 4; harts++) {
+		image_mke2fs(image, "4M", harts % 2 ? "-b 4096" : "-b 1024");
+		harness_run(&(struct harness){.frames = 2048,
+					      .harts = harts,
+					      .seed = harts,
+					      .preempt_in = 50,
+					      .disk = {.image = image, .save = out, .seed = harts}},
+			    body, NULL);
+		assert_int_equal(image_e2fsck(out, "-n"), 0);
+	}
+}
+
+static void test_shared_file(void **state)
+{
+	(void)state;
+	rounds_set(10, 40, 400);
+	on_small_card(shared_body);
+}
+
+static void test_many_files(void **state)
+{
+	(void)state;
+	on_small_card(many_body);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mappings), cmocka_unit_test(test_files)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_mappings),
+	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_shared_file),
+	    cmocka_unit_test(test_many_files),
+	};
 
 	return cmocka_run_group_tests_name("harts in parallel: the whole stack", tests, NULL, NULL);
 }
