@@ -194,7 +194,7 @@ int fs_isatty(int fd)
 
 	if (r)
 		return r;
-	r = file->node.device && file->node.device->is_tty ? 1 : -ENOTTY;
+	r = file->node.device && atomic_load_explicit(&file->node.device->is_tty, memory_order_relaxed) ? 1 : -ENOTTY;
 	(void)file_put(file); // as in fs_fstat
 	return r;
 }
