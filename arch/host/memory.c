@@ -27,11 +27,12 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0:use_sigaltstack=0:allow_user_segv_handler=1";
 }
 
-/* A page fault is a signal, and served like a call: with all that a call may do. */
+/* A page fault is a signal, and served like a call: with all that a call may do. A race ends the run, and its end waits
+ * for nobody. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-	return "report_signal_unsafe=0:halt_on_error=1";
+	return "report_signal_unsafe=0:halt_on_error=1:atexit_sleep_ms=0";
 }
 
 void host_die(const char *what)
