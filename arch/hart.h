@@ -39,5 +39,8 @@ struct hart *hart_at(unsigned index);
 /* Interrupts a hart, this one included: trap_soft there, once it unmasks interrupts. Any context. */
 void hart_interrupt(struct hart *hart);
 
+/* One round of waiting for another hart in a loop: leaves it what harts share. Any context. */
+void hart_relax(void);
+
 /* The other harts stop for good, wherever they are: for reports and the end. Any context. */
 void harts_stop(void);

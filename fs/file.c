@@ -120,7 +120,8 @@ static int file_close(struct file *file)
 	int err = 0;
 
 	if (inode && S_ISREG(inode->mode) && file_writable(file) && !volume_write_begin(inode->vol)) {
-		if (!atomic_load(&inode->vol->read_only) && inode->links)
+		if (!atomic_load(&inode->vol->read_only) &&
+		    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
 			err = ext2_inode_write_times(inode);
 		if (!err)
 			err = pcache_error_since(&inode->object, &file->errors_seen);

@@ -244,7 +244,7 @@ void inode_touch(struct inode *inode, bool modified)
 	if (modified)
 		inode->mtime = time;
 	inode->ctime = time;
-	inode->times_dirty = true;
+	atomic_store_explicit(&inode->times_dirty, true, memory_order_relaxed);
 	spin_unlock(&inode->time_lock, flags);
 }
 
@@ -444,9 +444,11 @@ static int write_out(struct inode *inode)
 
 static bool idle_and_clean(struct inode *inode)
 {
-	return inode->refs == 1 && inode->links && !inode->truncate_unfinished && !inode->times_dirty &&
-	       !atomic_load(&inode->object.stored) && inode->object.dirty_count == 0 && list_empty(&inode->drop_node) &&
-	       list_empty(&inode->orphan_node);
+	return inode->refs == 1 && atomic_load_explicit(&inode->links, memory_order_relaxed) &&
+	       !inode->truncate_unfinished && !atomic_load_explicit(&inode->times_dirty, memory_order_relaxed) &&
+	       !atomic_load(&inode->object.stored) &&
+	       atomic_load_explicit(&inode->object.dirty_count, memory_order_relaxed) == 0 &&
+	       list_empty(&inode->drop_node) && list_empty(&inode->orphan_node);
 }
 
 int inodes_trim(unsigned keep)

@@ -43,13 +43,15 @@ struct inode {
 	/* Changed inside a transaction, with lock held unless said otherwise. */
 	uint16_t mode;
 	uint32_t uid, gid, flags, generation;
-	uint32_t links;		// names in memory's view
+	atomic_uint links;	// names in memory's view; relaxed without lock: a hint
 	uint32_t links_pending; // still counted on the card, docs/design.md section 7: taken away after the next commit
 	struct list_node drop_node;
 	struct list_node orphan_node; // in volume.orphans, or pointing at itself
-	uint64_t size;		      // as on the card: <= object.size, except for directories, which have only this
-	uint64_t size_stored;	      // as last encoded: another only while a change is under way, or after one failed
-	bool deleted;		      // on the card already
+	/* As on the card: <= object.size, except for directories, which have only this. Relaxed without lock. */
+	atomic_uint_least64_t size;
+	/* As last encoded: another only while a change is under way, or after one failed. Relaxed without lock. */
+	atomic_uint_least64_t size_stored;
+	bool deleted; // on the card already
 	uint32_t acl_block;
 	atomic_uint_least64_t batch;  // last batch with a change of this inode
 	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write
@@ -57,18 +59,24 @@ struct inode {
 	/* Guarded by bmap_lock, and changed inside a transaction: faults allocate blocks too. */
 	struct mutex bmap_lock;
 	uint32_t block[EXT2_POINTERS];
-	uint64_t sectors; // 512-byte units, indirect blocks included
-	fsblk_t goal;	  // after the block allocated last; 0: none
+	atomic_uint_least64_t sectors; // 512-byte units, indirect blocks included; relaxed without the lock
+	fsblk_t goal;		       // after the block allocated last; 0: none
 
 	/* Guarded by time_lock. */
 	struct spinlock time_lock;
 	struct inode_time atime, mtime, ctime, crtime;
-	bool times_dirty; // newer than on the card
+	atomic_bool times_dirty; // newer than on the card; relaxed: without the lock it is a hint
 };
 
 static inline struct inode *inode_of(struct pcache_object *object)
 {
 	return container_of(object, struct inode, object);
+}
+
+/* Of a file or a directory, as of now. Any context. */
+static inline uint64_t inode_size(const struct inode *inode)
+{
+	return atomic_load_explicit(S_ISREG(inode->mode) ? &inode->object.size : &inode->size, memory_order_relaxed);
 }
 
 /* 0, -EUCLEAN (no such inode, or a damaged one), -EIO, -ENOMEM. */

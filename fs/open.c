@@ -124,6 +124,7 @@ static struct timespec timespec_of(struct inode_time time)
 	return (struct timespec){.tv_sec = time.sec, .tv_nsec = time.nsec};
 }
 
+/* Without the inode's locks, which are held across I/O: each figure is one that was true, or will be. */
 static void stat_inode(struct inode *inode, struct stat *st)
 {
 	unsigned long flags;
@@ -132,12 +133,12 @@ static void stat_inode(struct inode *inode, struct stat *st)
 	st->st_dev = 1;
 	st->st_ino = inode->ino;
 	st->st_mode = inode->mode;
-	st->st_nlink = inode->links;
+	st->st_nlink = atomic_load_explicit(&inode->links, memory_order_relaxed);
 	st->st_uid = inode->uid;
 	st->st_gid = inode->gid;
-	st->st_size = S_ISREG(inode->mode) ? (off_t)inode->object.size : (off_t)inode->size;
+	st->st_size = (off_t)inode_size(inode);
 	st->st_blksize = PAGE_SIZE;
-	st->st_blocks = inode->sectors;
+	st->st_blocks = (blkcnt_t)atomic_load_explicit(&inode->sectors, memory_order_relaxed);
 	flags = spin_lock(&inode->time_lock);
 	st->st_atim = timespec_of(inode->atime);
 	st->st_mtim = timespec_of(inode->mtime);
@@ -197,7 +198,7 @@ int fs_isatty(int fd)
 
 	if (r)
 		return r;
-	r = file->node.device && file->node.device->is_tty ? 1 : -ENOTTY;
+	r = file->node.device && atomic_load_explicit(&file->node.device->is_tty, memory_order_relaxed) ? 1 : -ENOTTY;
 	(void)file_put(file); // as in fs_fstat
 	return r;
 }

@@ -403,7 +403,7 @@ static int64_t file_seek(struct file *file, int64_t offset, int whence)
 	if (whence == SEEK_CUR)
 		base = file->offset;
 	else if (whence == SEEK_END && inode)
-		base = S_ISREG(inode->mode) ? (int64_t)inode->object.size : (int64_t)inode->size;
+		base = (int64_t)inode_size(inode);
 	else if (whence != SEEK_SET)
 		base = -1;
 	if (base < 0 || __builtin_add_overflow(base, offset, &offset) || offset < 0)

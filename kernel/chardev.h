@@ -7,11 +7,13 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "lib/types.h"
 
 struct chardev {
-	const char *name; // "console"
-	bool is_tty;
+	const char *name;   // "console"
+	atomic_bool is_tty; // relaxed: may change while somebody asks
 	/* At least one byte unless at end of input: count, 0 at end, negative errno (EIO: a receive error, EINTR). */
 	long (*read)(struct chardev *dev, void *buf, size_t len);
 	/* channel 1 or 2: which of the standard streams, so that stderr is kept apart. All of len, or negative errno.

@@ -70,7 +70,8 @@ struct lockclass {
 	atomic_uchar rank; // 0: not looked for yet; relaxed, since everybody finds the same
 };
 
-/* In every thread, which alone changes it, with interrupts masked; a report may read it at any moment. */
+/* In every thread, which alone changes it, with interrupts masked; count and names relaxed, for a report on any hart.
+ */
 struct lockcheck_held {
 	unsigned count;
 	struct {
@@ -123,11 +124,11 @@ static inline void lockcheck_taken(struct lockcheck_held *held, struct lockclass
 		lockcheck_too_many(name);
 		return;
 	}
-	held->locks[n].name = name;
+	__atomic_store_n(&held->locks[n].name, name, __ATOMIC_RELAXED);
 	held->locks[n].rank = (unsigned char)rank;
 	held->locks[n].highest =
 	    n && held->locks[n - 1].highest > counts ? held->locks[n - 1].highest : (unsigned char)counts;
-	held->count = n + 1;
+	__atomic_store_n(&held->count, n + 1, __ATOMIC_RELAXED);
 }
 
 static inline void lockcheck_given(struct lockcheck_held *held, struct lockclass *class, const char *name)
@@ -137,7 +138,7 @@ static inline void lockcheck_given(struct lockcheck_held *held, struct lockclass
 	if (rank == LOCKRANK_INNER || !held)
 		return;
 	if (rank < LOCKRANK_FREE && held->count && held->locks[held->count - 1].rank == rank)
-		held->count--;
+		__atomic_store_n(&held->count, held->count - 1, __ATOMIC_RELAXED);
 	else
 		lockcheck_remove(held, rank, name);
 }
@@ -148,7 +149,9 @@ void lockcheck_fault(const struct lockcheck_held *held);
 /* The i-th lock that the thread holds, for reports; NULL: there are no more. */
 static inline const char *lockcheck_name(const struct lockcheck_held *held, unsigned i)
 {
-	return i < held->count ? held->locks[i].name : NULL;
+	return i < __atomic_load_n(&held->count, __ATOMIC_RELAXED) && i < LOCKCHECK_HELD_MAX
+		   ? __atomic_load_n(&held->locks[i].name, __ATOMIC_RELAXED)
+		   : NULL;
 }
 
 #endif

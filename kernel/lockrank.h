@@ -26,6 +26,9 @@ static const struct {
     {"evictor", NULL},
     {"flush", NULL},
 
+    {"pthreads", NULL},
+    {"cancellation", NULL},
+    {"signals", NULL},
     {"keys", NULL},
     {"futex", NULL},
     {"descriptors", NULL},

@@ -20,6 +20,11 @@ void mutex_init(struct mutex *m, const char *name)
 	*m = (struct mutex)MUTEX_INIT(*m, name);
 }
 
+static void owner_set(struct mutex *m, struct thread *owner)
+{
+	__atomic_store_n(&m->owner, owner, __ATOMIC_RELAXED);
+}
+
 void mutex_lock(struct mutex *m)
 {
 	struct thread *self = thread_self();
@@ -32,17 +37,17 @@ void mutex_lock(struct mutex *m)
 	assert(m->owner != self);
 	while (m->owner && m->owner != self) {
 		m->starved |= woken;
-		self->note = (struct wait_note){.kind = "mutex", .holder = &m->owner};
+		wait_note_set((struct wait_note){.kind = "mutex", .holder = &m->owner});
 		pi_wait(&m->pi, m->owner);
 		waitq_wait(&m->waitq, &m->lock, &flags);
 		woken = true;
 	}
-	m->owner = self;
+	owner_set(m, self);
 	if (woken || waitq_first(&m->waitq))
 		pi_acquire(&m->pi, waitq_first(&m->waitq));
 	lockcheck_taken(&self->held, &m->class, m->lock.name);
 	spin_unlock(&m->lock, flags);
-	self->locks_held++;
+	thread_locks_add(self, 1);
 }
 
 bool mutex_trylock(struct mutex *m)
@@ -52,10 +57,10 @@ bool mutex_trylock(struct mutex *m)
 	bool taken = !m->owner;
 
 	if (taken) {
-		m->owner = self;
+		owner_set(m, self);
 		if (waitq_first(&m->waitq))
 			pi_acquire(&m->pi, waitq_first(&m->waitq));
-		self->locks_held++;
+		thread_locks_add(self, 1);
 		lockcheck_taken(&self->held, &m->class, m->lock.name);
 	}
 	spin_unlock(&m->lock, flags);
@@ -68,12 +73,12 @@ void mutex_unlock(struct mutex *m)
 	unsigned long flags = spin_lock(&m->lock);
 
 	assert(m->owner == self);
-	m->owner = m->starved ? waitq_first(&m->waitq) : NULL;
+	owner_set(m, m->starved ? waitq_first(&m->waitq) : NULL);
 	m->starved = false;
 	waitq_wake_one(&m->waitq);
 	if (pi_in_use(&m->pi))
 		pi_release(&m->pi);
-	self->locks_held--;
+	thread_locks_add(self, -1);
 	lockcheck_given(&self->held, &m->class, m->lock.name);
 	spin_unlock(&m->lock, flags);
 }
@@ -81,7 +86,7 @@ void mutex_unlock(struct mutex *m)
 bool mutex_owned(const struct mutex *m)
 {
 	/* Only this thread can make or end the equality, so no lock is needed to see it. */
-	return *(struct thread *const volatile *)&m->owner == thread_self();
+	return __atomic_load_n(&m->owner, __ATOMIC_RELAXED) == thread_self();
 }
 
 void cond_init(struct cond *c, const char *name)
@@ -97,7 +102,7 @@ int cond_wait_until(struct cond *c, struct mutex *m, nsec_t deadline)
 	assert(thread_may_sleep());
 	flags = spin_lock(&c->lock);
 	mutex_unlock(m);
-	thread_self()->note.kind = "condition";
+	wait_note_set((struct wait_note){.kind = "condition"});
 	err = waitq_wait_until(&c->waitq, &c->lock, &flags, deadline);
 	spin_unlock(&c->lock, flags);
 	mutex_lock(m);

@@ -11,8 +11,9 @@ struct thread;
 
 struct mutex {
 	struct spinlock lock; // guards the rest
-	struct thread *owner; // NULL: free
-	bool starved;	      // a waiter was woken in vain: the next unlock hands the lock to the first of the queue
+	/* NULL: free. Stored atomically, relaxed: mutex_owned and reports read it without the lock. */
+	struct thread *owner;
+	bool starved; // a waiter was woken in vain: the next unlock hands the lock to the first of the queue
 	struct waitq waitq;
 	struct pi pi;
 	struct lockclass class;
@@ -54,8 +55,8 @@ struct rwlock {
 	struct spinlock lock; // guards the rest
 	unsigned readers;
 	unsigned readers_waiting, writers_waiting;
-	unsigned phase; // counts the times that a writer let the waiting readers in
-	struct thread *writer;
+	unsigned phase;	       // counts the times that a writer let the waiting readers in
+	struct thread *writer; // stored atomically, relaxed, as mutex.owner
 	struct waitq waitq_read, waitq_write;
 	struct lockclass class;
 };

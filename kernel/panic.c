@@ -77,10 +77,8 @@ static _Noreturn void report_end(int status, char kind)
 	end(status, kind);
 }
 
-static _Noreturn void panic_v(const char *format, va_list ap)
+static _Noreturn void panic_end(void)
 {
-	report_begin();
-	say(format, ap);
 	log_error("backtrace:");
 	backtrace_here();
 	report_end(EXIT_PANIC, 'p');
@@ -90,16 +88,22 @@ void panic(const char *format, ...)
 {
 	va_list ap;
 
+	report_begin();
 	va_start(ap, format);
-	panic_v(format, ap);
+	say(format, ap);
+	va_end(ap);
+	panic_end();
 }
 
 void upcall_panic(const char *format, ...)
 {
 	va_list ap;
 
+	report_begin();
 	va_start(ap, format);
-	panic_v(format, ap);
+	say(format, ap);
+	va_end(ap);
+	panic_end();
 }
 
 void panic_trap(const struct trap_frame *tf, const char *format, ...)

@@ -73,7 +73,8 @@ static void put_seconds(struct line *line, nsec_t ns)
 
 static void put_wait_locked(struct line *line, const struct thread *t, nsec_t now)
 {
-	const struct wait_note note = t->note;
+	const struct wait_note note = wait_note_get(t);
+	const nsec_t wake_at = __atomic_load_n(&t->wake_at, __ATOMIC_RELAXED);
 	const struct thread *holder = holder_locked(&note);
 
 	if (note.name && note.object)
@@ -82,9 +83,9 @@ static void put_wait_locked(struct line *line, const struct thread *t, nsec_t no
 		line_put(line, " for %s \"%s\"", note.kind ? note.kind : "queue", note.name);
 	if (holder)
 		line_put(line, " of thread %u %s", holder->id, holder->name);
-	if (t->wake_at != NEVER) {
+	if (wake_at != NEVER) {
 		line_put(line, ", at most");
-		put_seconds(line, t->wake_at > now ? t->wake_at - now : 0);
+		put_seconds(line, wake_at > now ? wake_at - now : 0);
 		line_put(line, " more");
 	}
 }
@@ -93,14 +94,13 @@ static void put_wait_locked(struct line *line, const struct thread *t, nsec_t no
  * By name in debug builds, of a thread that runs spinlocks too, but not the report's own. One that does not run has the
  * scheduler's on record, until it runs again.
  */
-static void put_locks(struct line *line, const struct thread *t)
+static void put_locks(struct line *line, const struct thread *t, enum thread_state state, unsigned locks)
 {
 	unsigned own = t == thread_self();
 
-	if (t->locks_held)
-		line_put(line, "; holds %u lock%s", t->locks_held, t->locks_held == 1 ? "" : "s");
-	for (unsigned i = 0; lockcheck_name(&t->held, i + own) && (t->state == THREAD_RUNNING || i < t->locks_held);
-	     i++)
+	if (locks)
+		line_put(line, "; holds %u lock%s", locks, locks == 1 ? "" : "s");
+	for (unsigned i = 0; lockcheck_name(&t->held, i + own) && (state == THREAD_RUNNING || i < locks); i++)
 		line_put(line, " \"%s\"", lockcheck_name(&t->held, i));
 }
 
@@ -108,16 +108,18 @@ static void thread_print_locked(const struct thread *t)
 {
 	static const char *const states[] = {"runnable", "running", "waiting", "waiting", "dead"};
 	struct line line = {0};
-	nsec_t now = clock_now();
+	const enum thread_state state = __atomic_load_n(&t->state, __ATOMIC_RELAXED);
+	const nsec_t left_at = __atomic_load_n(&t->left_at, __ATOMIC_RELAXED), now = clock_now();
+	const unsigned locks = __atomic_load_n(&t->locks_held, __ATOMIC_RELAXED);
 
-	line_put(&line, "thread %u %s: %s", t->id, t->name, states[t->state]);
-	if (t->state != THREAD_RUNNING && t->left_at)
-		put_seconds(&line, now > t->left_at ? now - t->left_at : 0);
-	if (t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE)
+	line_put(&line, "thread %u %s: %s", t->id, t->name, states[state]);
+	if (state != THREAD_RUNNING && left_at)
+		put_seconds(&line, now > left_at ? now - left_at : 0);
+	if (state == THREAD_WAITING || state == THREAD_INTERRUPTIBLE)
 		put_wait_locked(&line, t, now);
-	put_locks(&line, t);
+	put_locks(&line, t, state, locks);
 	log_error("%s", line.text);
-	if (t->state != THREAD_RUNNING)
+	if (state != THREAD_RUNNING)
 		backtrace_context(&t->context, DEPTH_MAX);
 }
 

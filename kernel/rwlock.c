@@ -18,9 +18,14 @@ void rwlock_init(struct rwlock *rw, const char *name)
 	*rw = (struct rwlock)RWLOCK_INIT(*rw, name);
 }
 
+static void writer_set(struct rwlock *rw, struct thread *writer)
+{
+	__atomic_store_n(&rw->writer, writer, __ATOMIC_RELAXED);
+}
+
 static void rwlock_give_writer_locked(struct rwlock *rw)
 {
-	rw->writer = waitq_first(&rw->waitq_write);
+	writer_set(rw, waitq_first(&rw->waitq_write));
 	waitq_wake_one(&rw->waitq_write);
 }
 
@@ -47,13 +52,13 @@ void rwlock_lock_read(struct rwlock *rw)
 	} else {
 		rw->readers_waiting++;
 		for (phase = rw->phase; phase == rw->phase;) {
-			self->note = (struct wait_note){.kind = "rwlock to read", .holder = &rw->writer};
+			wait_note_set((struct wait_note){.kind = "rwlock to read", .holder = &rw->writer});
 			waitq_wait(&rw->waitq_read, &rw->lock, &flags);
 		}
 	}
 	lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
-	self->locks_held++;
+	thread_locks_add(self, 1);
 }
 
 bool rwlock_trylock_read(struct rwlock *rw)
@@ -64,7 +69,7 @@ bool rwlock_trylock_read(struct rwlock *rw)
 
 	if (taken) {
 		rw->readers++;
-		self->locks_held++;
+		thread_locks_add(self, 1);
 		lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	}
 	spin_unlock(&rw->lock, flags);
@@ -79,7 +84,7 @@ void rwlock_unlock_read(struct rwlock *rw)
 	assert(rw->readers > 0);
 	if (--rw->readers == 0)
 		rwlock_give_writer_locked(rw);
-	self->locks_held--;
+	thread_locks_add(self, -1);
 	lockcheck_given(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
 }
@@ -94,18 +99,18 @@ void rwlock_lock_write(struct rwlock *rw)
 	flags = spin_lock(&rw->lock);
 	assert(rw->writer != self);
 	if (!rw->writer && !rw->readers) {
-		rw->writer = self;
+		writer_set(rw, self);
 	} else {
 		rw->writers_waiting++;
 		while (rw->writer != self) {
-			self->note = (struct wait_note){.kind = "rwlock to write", .holder = &rw->writer};
+			wait_note_set((struct wait_note){.kind = "rwlock to write", .holder = &rw->writer});
 			waitq_wait(&rw->waitq_write, &rw->lock, &flags);
 		}
 		rw->writers_waiting--;
 	}
 	lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
-	self->locks_held++;
+	thread_locks_add(self, 1);
 }
 
 bool rwlock_trylock_write(struct rwlock *rw)
@@ -115,8 +120,8 @@ bool rwlock_trylock_write(struct rwlock *rw)
 	bool taken = !rw->writer && !rw->readers;
 
 	if (taken) {
-		rw->writer = self;
-		self->locks_held++;
+		writer_set(rw, self);
+		thread_locks_add(self, 1);
 		lockcheck_taken(&self->held, &rw->class, rw->lock.name);
 	}
 	spin_unlock(&rw->lock, flags);
@@ -129,12 +134,12 @@ void rwlock_unlock_write(struct rwlock *rw)
 	unsigned long flags = spin_lock(&rw->lock);
 
 	assert(rw->writer == self);
-	rw->writer = NULL;
+	writer_set(rw, NULL);
 	if (rw->readers_waiting)
 		rwlock_give_readers_locked(rw);
 	else
 		rwlock_give_writer_locked(rw);
-	self->locks_held--;
+	thread_locks_add(self, -1);
 	lockcheck_given(&self->held, &rw->class, rw->lock.name);
 	spin_unlock(&rw->lock, flags);
 }
@@ -142,5 +147,5 @@ void rwlock_unlock_write(struct rwlock *rw)
 bool rwlock_owned_write(const struct rwlock *rw)
 {
 	/* Only this thread can make or end the equality, so no lock is needed to see it. */
-	return *(struct thread *const volatile *)&rw->writer == thread_self();
+	return __atomic_load_n(&rw->writer, __ATOMIC_RELAXED) == thread_self();
 }

@@ -89,6 +89,12 @@ static struct runqueue *rq_lock_of(struct thread *t, unsigned long *flags)
 	}
 }
 
+/* Relaxed: for reports; who relies on it holds the lock. */
+static void state_set(struct thread *t, enum thread_state state)
+{
+	__atomic_store_n(&t->state, state, __ATOMIC_RELAXED);
+}
+
 /* ---- the levels ---- */
 static void best_update_locked(struct runqueue *rq)
 {
@@ -260,7 +266,7 @@ static bool wake_locked(struct runqueue *rq, struct thread *t)
 	struct runqueue *to = choose(rq, t);
 
 	list_remove(&t->sleep_node);
-	t->state = THREAD_RUNNABLE;
+	state_set(t, THREAD_RUNNABLE);
 	if (to == rq)
 		join_locked(rq, t);
 	else
@@ -321,13 +327,13 @@ static void switch_locked(struct runqueue *rq, struct thread *next)
 {
 	struct hart *hart = hart_self();
 	struct thread *prev = hart->current;
+	const nsec_t now = clock_now();
 
 	next = next ? next : hart->idle;
 	hart->need_resched = false;
-	next->state = THREAD_RUNNING;
-	prev->left_at = clock_now();
-	next->slice_end =
-	    atomic_load_explicit(&next->unsliced, memory_order_relaxed) ? NEVER : prev->left_at + SLICE_NS;
+	state_set(next, THREAD_RUNNING);
+	__atomic_store_n(&prev->left_at, now, __ATOMIC_RELAXED);
+	next->slice_end = atomic_load_explicit(&next->unsliced, memory_order_relaxed) ? NEVER : now + SLICE_NS;
 	hart->current = next;
 	hart->kstack_base = next->kstack_base;
 	hart->kstack_top = next->kstack_top;
@@ -360,7 +366,7 @@ static void give_way_locked(struct runqueue *rq, unsigned long flags)
 	hart->need_resched = false;
 	next = next_locked(rq, idle ? 0 : (int)thread_priority(self));
 	if (next) {
-		self->state = THREAD_RUNNABLE;
+		state_set(self, THREAD_RUNNABLE);
 		/* One that is put off in the middle of its slice is the first of its level. */
 		if (!idle)
 			ready_add_locked(
@@ -381,8 +387,8 @@ void sched_block(enum thread_state state, nsec_t wake_at, struct spinlock *outer
 	if (outer)
 		spin_unlock(outer, inner_flags);
 	if (state != THREAD_INTERRUPTIBLE || !atomic_load_explicit(&self->interrupted, memory_order_relaxed)) {
-		self->state = state;
-		self->wake_at = wake_at;
+		state_set(self, state);
+		__atomic_store_n(&self->wake_at, wake_at, __ATOMIC_RELAXED);
 		if (wake_at != NEVER)
 			sleeper_insert_locked(rq, self);
 		switch_locked(rq, next_locked(rq, 0));
@@ -545,8 +551,8 @@ void sched_adopt(struct thread *t)
 {
 	unsigned long flags = irq_save();
 
-	t->state = THREAD_WAITING;
-	t->wake_at = NEVER;
+	state_set(t, THREAD_WAITING);
+	__atomic_store_n(&t->wake_at, NEVER, __ATOMIC_RELAXED);
 	list_init(&t->run_node);
 	list_init(&t->sleep_node);
 	list_init(&t->wait_node);
@@ -574,10 +580,10 @@ void sched_hart_enter(void)
 	struct hart *hart = hart_self();
 	struct runqueue *rq = rq_self();
 	struct thread *idle = hart->idle;
-	struct context begin; // nobody comes back to it
+	struct context begin = {0}; // nobody comes back to it
 
 	(void)spin_lock(&rq->lock);
-	idle->state = THREAD_RUNNING;
+	state_set(idle, THREAD_RUNNING);
 	hart->current = idle;
 	hart->kstack_base = idle->kstack_base;
 	hart->kstack_top = idle->kstack_top;
@@ -594,7 +600,7 @@ void sched_init(void)
 	for (unsigned i = 0; i < HARTS_MAX; i++)
 		rq_init(&queues[i], i);
 	sched_adopt(boot);
-	boot->state = THREAD_RUNNING;
+	state_set(boot, THREAD_RUNNING);
 	boot->kstack_base = hart->kstack_base;
 	boot->kstack_top = hart->kstack_top;
 	hart->current = boot;

@@ -38,8 +38,10 @@ unsigned long spin_lock(struct spinlock *lock)
 	ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
 
 	/* Pairs with the release in spin_unlock. Nobody else could release what this hart holds: a sure deadlock. */
-	while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)
+	while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket) {
 		assert(atomic_load_explicit(&lock->holder, memory_order_relaxed) != hart_self());
+		hart_relax();
+	}
 	spin_entered(lock, self);
 	return flags;
 }

@@ -186,7 +186,7 @@ int thread_join(struct thread *t, void **result)
 	if (t->detached)
 		err = -EINVAL;
 	while (!err && !t->dead) {
-		thread_self()->note = (struct wait_note){.kind = "join", .holder = &t};
+		wait_note_set((struct wait_note){.kind = "join", .holder = &t});
 		waitq_wait(&t->join_waitq, &threads.lock, &flags);
 	}
 	spin_unlock(&threads.lock, flags);

@@ -43,14 +43,14 @@ struct thread {
 	 * while it is ready and in no queue, by who has it in hand.
 	 */
 	_Atomic(struct runqueue *) rq;
-	enum thread_state state;
+	enum thread_state state;     // stored atomically, relaxed, for reports
 	atomic_uint priority;	     // read by anybody, relaxed
 	atomic_bool unsliced;	     // runs until it waits, yields, or somebody of higher priority is ready; relaxed
 	struct list_node run_node;   // run queue; alone unless ready
 	struct list_node sleep_node; // sleepers, by wake_at
-	nsec_t wake_at;
+	nsec_t wake_at;		     // stored atomically, relaxed, for reports
 	nsec_t slice_end;
-	nsec_t left_at;		 // when it last stopped running
+	nsec_t left_at;		 // when it last stopped running; stored atomically, relaxed, for reports
 	atomic_bool interrupted; // set under that lock; read and cleared, relaxed, by the thread alone
 
 	/* Guarded by the lock of kernel/pi.c. */
@@ -61,13 +61,13 @@ struct thread {
 	/* Guarded by the lock that the waiter gave up. */
 	struct list_node wait_node; // in a waitq; alone once woken
 
-	/* Written by the thread only; a report may read it at any moment. */
+	/* Written by the thread only, by wait_note_set; a report may read it at any moment. */
 	struct wait_note note;
 
 	/* Own use of the thread only. */
 	unsigned preempt_off; // nesting
 	unsigned spin_depth;
-	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; a fault report says it
+	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; stored as the above, for reports
 	unsigned fault_depth; // a fault may not nest: asserted
 	struct lockcheck_held held;
 	unsigned calls; // of the kernel by the application, nested (posix/call.h)
@@ -138,6 +138,12 @@ static inline void thread_set_unsliced(struct thread *t, bool unsliced)
 static inline unsigned thread_priority(const struct thread *t)
 {
 	return atomic_load_explicit(&t->priority, memory_order_relaxed);
+}
+
+/* The calling thread has taken, or given up, mutexes or rwlocks. */
+static inline void thread_locks_add(struct thread *self, int n)
+{
+	__atomic_store_n(&self->locks_held, self->locks_held + (unsigned)n, __ATOMIC_RELAXED);
 }
 
 /* Turns the boot flow into the first thread and makes the idle thread of its hart. */

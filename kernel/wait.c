@@ -33,6 +33,27 @@ static void waiter_insert_locked(struct waitq *wq, struct thread *t)
 	list_insert(at, at->next, &t->wait_node);
 }
 
+/* Relaxed: a field's value is all that is told. */
+void wait_note_set(struct wait_note note)
+{
+	struct wait_note *to = &thread_self()->note;
+
+	__atomic_store_n(&to->kind, note.kind, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->name, note.name, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->object, note.object, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->holder, note.holder, __ATOMIC_RELAXED);
+}
+
+struct wait_note wait_note_get(const struct thread *t)
+{
+	return (struct wait_note){
+	    .kind = __atomic_load_n(&t->note.kind, __ATOMIC_RELAXED),
+	    .name = __atomic_load_n(&t->note.name, __ATOMIC_RELAXED),
+	    .object = __atomic_load_n(&t->note.object, __ATOMIC_RELAXED),
+	    .holder = __atomic_load_n(&t->note.holder, __ATOMIC_RELAXED),
+	};
+}
+
 static int wait_as(enum thread_state state, struct waitq *wq, struct spinlock *lock, unsigned long *flags,
 		   nsec_t deadline)
 {
@@ -41,14 +62,14 @@ static int wait_as(enum thread_state state, struct waitq *wq, struct spinlock *l
 	assert(self && self->spin_depth == 1 && spin_held(lock) && self->preempt_off == 0);
 	assert(hart_self()->irq_depth == 0); // I1
 	if (deadline != NEVER && deadline <= clock_now()) {
-		self->note = (struct wait_note){0};
+		wait_note_set((struct wait_note){0});
 		return -ETIMEDOUT;
 	}
-	self->note.name = lock->name;
+	__atomic_store_n(&self->note.name, lock->name, __ATOMIC_RELAXED);
 	waiter_insert_locked(wq, self);
 	sched_block(state, deadline, lock, *flags);
 	*flags = spin_lock(lock);
-	self->note = (struct wait_note){0};
+	wait_note_set((struct wait_note){0});
 	if (list_empty(&self->wait_node))
 		return 0;
 	list_remove(&self->wait_node);

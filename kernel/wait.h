@@ -15,6 +15,8 @@
 #include "kernel/spinlock.h"
 #include "lib/list.h"
 
+struct thread;
+
 struct waitq {
 	struct list_node
 	    waiters; // struct thread.wait_node, highest priority first; guarded by the spinlock that the callers hold
@@ -28,8 +30,8 @@ struct waitq {
 void waitq_init(struct waitq *wq);
 
 /*
- * What a thread waits for, for reports (kernel/report.c). Who knows more than the name of the queue's spinlock writes
- * it to its own thread's note before waitq_wait; it is valid for that one wait.
+ * What a thread waits for, for reports (kernel/report.c). Who knows more than the name of the queue's spinlock notes it
+ * before waitq_wait; it is valid for that one wait.
  */
 struct wait_note {
 	const char *kind;   // "mutex"; NULL: a queue
@@ -37,6 +39,9 @@ struct wait_note {
 	const void *object; // NULL: the name tells it
 	const void *holder; // address of a pointer to the thread that has it; may be the application's memory
 };
+void wait_note_set(struct wait_note note); // of the calling thread
+/* Of a thread that may change it meanwhile: each field is whole, but they need not belong together. */
+struct wait_note wait_note_get(const struct thread *t);
 
 /* Sleeps until woken; the lock is held again on return. Loop on the condition: another thread may have been first. */
 void waitq_wait(struct waitq *wq, struct spinlock *lock, unsigned long *flags);
@@ -46,8 +51,6 @@ int waitq_wait_until(struct waitq *wq, struct spinlock *lock, unsigned long *fla
 
 /* As waitq_wait_until; -EINTR when thread_interrupt came first. Woken goes before both. */
 int waitq_wait_interruptible(struct waitq *wq, struct spinlock *lock, unsigned long *flags, nsec_t deadline);
-
-struct thread;
 
 /* The thread that waitq_wake_one would wake, or NULL: for locks that are handed over. */
 struct thread *waitq_first(struct waitq *wq);

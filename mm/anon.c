@@ -30,7 +30,7 @@ static enum fault_step make_way_locked(const struct fault *f, struct pt_batch *b
 	pt_exchange(f->va, pte_none());
 	shootdown_add_locked(batch, f->va);
 	if (page_is_cached(shown))
-		shown->mapped--;
+		page_mapped_add_locked(shown, -1);
 	return step;
 }
 

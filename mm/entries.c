@@ -60,8 +60,8 @@ static void entry_remove_locked(vaddr_t va, struct removed *removed)
 	if (page == zero_page)
 		return;
 	if (page_is_cached(page)) {
-		assert(page->mapped > 0);
-		page->mapped--;
+		assert(page_mapped(page) > 0);
+		page_mapped_add_locked(page, -1);
 		return;
 	}
 	space.anon_frames--;

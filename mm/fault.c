@@ -148,7 +148,9 @@ static void show_locked(vaddr_t va, struct page *page, enum pt_rights rights)
 
 	assert(pte_is_none(old) || pte_pa(old) == page_pa(page));
 	if (pte_is_none(old))
-		page->mapped++;
+		page_mapped_add_locked(page, 1);
+	if (page_flags(page) & PAGE_EVICTING)
+		page_state_change(page->object, page, 0, PAGE_EVICTING);
 	pt_fence(va);
 }
 

@@ -240,7 +240,7 @@ void frame_free(struct page *page)
 {
 	unsigned long flags;
 
-	assert(atomic_load(&page->pins) == 1 && page->mapped == 0 && list_empty(&page->lru)); // I4
+	assert(atomic_load(&page->pins) == 1 && page_mapped(page) == 0 && list_empty(&page->lru)); // I4
 	assert(!(atomic_load(&page->flags) & (PAGE_FREE | PAGE_FILLING | PAGE_WRITING)));
 	flags = spin_lock(&frames.lock);
 	put_free_locked(page);

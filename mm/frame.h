@@ -29,6 +29,7 @@ enum page_flags {
 	PAGE_OVERWRITE = 1 << 9, // filling, by a writer who replaces all of it
 	PAGE_REFERENCED = 1 << 10, // used since the evictor last looked
 	PAGE_FREE = 1 << 11,	   // in the allocator's list
+	PAGE_EVICTING = 1 << 12,   // the evictor took its entries away, and none was made since
 };
 
 /* Descriptor of one frame. Which fields mean something depends on who owns the frame. */
@@ -48,7 +49,12 @@ struct page {
 		};
 	};
 	struct list_node lru;
-	uint32_t mapped;     // page-table entries showing it; guarded by the address space's lock
+	/*
+	 * Page-table entries showing it; changed under the address space's lock, of a page of the cache upwards only
+	 * under the page lock too. Relaxed: who has only the page lock may read more than there are, and relies on 0
+	 * alone.
+	 */
+	atomic_uint mapped;
 	uint16_t io_pending; // parts of a fill or write still under way; the pcache user's own count (atomic access)
 	int16_t io_error;
 };
@@ -71,6 +77,17 @@ struct page *frame_alloc_normal(void);
 struct page *frame_alloc_contig(size_t count, size_t align);
 /* Invariant I4: pins is 1 (the caller's), unmapped, not under I/O, no object. Any context. */
 void frame_free(struct page *page);
+
+static inline unsigned page_mapped(const struct page *page)
+{
+	return atomic_load_explicit(&page->mapped, memory_order_relaxed);
+}
+
+/* The address space's lock held. */
+static inline void page_mapped_add_locked(struct page *page, int n)
+{
+	atomic_store_explicit(&page->mapped, page_mapped(page) + (unsigned)n, memory_order_relaxed);
+}
 
 paddr_t page_pa(const struct page *page);
 void *page_va(const struct page *page); // in the linear map

@@ -109,7 +109,7 @@ void page_state_change(struct pcache_object *obj, struct page *page, unsigned se
 
 	assert(spin_held(&obj->lock) && page->object == obj);
 	assert(state_is_legal(now) && step_is_legal(old, now));
-	assert(!(old & ~now & PAGE_DIRTY) || page->mapped == 0 || !rmap_writable(obj, page)); // I3
+	assert(!(old & ~now & PAGE_DIRTY) || page_mapped(page) == 0 || !rmap_writable(obj, page)); // I3
 	tag_step(obj, page->index, old, now, PAGE_DIRTY, PCACHE_TAG_DIRTY);
 	tag_step(obj, page->index, old, now, PAGE_WRITING, PCACHE_TAG_WRITING);
 	count_step(&cache_counts.filling, is_filling(old), is_filling(now));
@@ -154,7 +154,7 @@ void page_detach_locked(struct pcache_object *obj, struct page *page)
 {
 	struct page *removed;
 
-	assert(page->mapped == 0 && !(page_flags(page) & PAGE_WRITING) && atomic_load(&page->pins) > 0); // I4
+	assert(page_mapped(page) == 0 && !(page_flags(page) & PAGE_WRITING) && atomic_load(&page->pins) > 0); // I4
 	lru_remove(page);
 	page_state_change(obj, page, 0, ~0u);
 	removed = radix_remove(&obj->pages, page->index);

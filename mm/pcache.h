@@ -60,13 +60,14 @@ struct pcache_object {
 	const struct pcache_ops *ops;
 
 	struct rwlock map_lock; // fault, read and write share it; truncate, punch and extend own it
-	uint64_t size;		// bytes; changed with map_lock owned
+	/* Bytes; changed with map_lock owned. Relaxed without it: what a change under way makes of it is not known. */
+	atomic_uint_least64_t size;
 
 	/* Guarded by lock, the page lock. */
 	struct spinlock lock;
 	struct radix pages; // index -> struct page; tags below
 	size_t page_count;
-	size_t dirty_count; // pages dirty or writing
+	atomic_size_t dirty_count; // pages dirty or writing; relaxed: without the lock it is a hint
 
 	struct list_node mappings; // struct vma.mapping_node; guarded by the address space's lock
 

@@ -116,7 +116,7 @@ static bool take_use_locked(const struct victim *v)
 
 	if (used)
 		page_state_change(v->obj, v->page, 0, PAGE_REFERENCED);
-	return (v->page->mapped && rmap_take_use(v->obj, v->page)) || used;
+	return (page_mapped(v->page) && rmap_take_use(v->obj, v->page)) || used;
 }
 
 /* First step: unmaps it if it may go. */
@@ -126,25 +126,31 @@ static bool victim_unmap(const struct victim *v, struct pt_batch *batch, enum lo
 	bool goes = is_idle_locked(v);
 
 	if (goes && look == LOOK_UNMAPPED)
-		goes = v->page->mapped == 0;
+		goes = page_mapped(v->page) == 0;
 	else if (goes && take_use_locked(v))
 		goes = look == LOOK_ANY;
-	goes = goes && !(v->page->mapped && rmap_locked(v->obj, v->page));
-	if (goes)
+	goes = goes && !(page_mapped(v->page) && rmap_locked(v->obj, v->page));
+	if (goes) {
+		page_state_change(v->obj, v->page, PAGE_EVICTING, 0);
 		rmap_unmap(v->obj, v->page, batch);
+	}
 	spin_unlock(&v->obj->lock, flags);
 	return goes;
 }
 
-/* Second step, after the shootdown: frees it unless it was taken up again. Drops the pin either way. */
+/*
+ * Second step, after the shootdown: frees it unless it was taken up again. One that was shown meanwhile, and is not any
+ * more, may still be used through that entry by another hart. Drops the pin either way.
+ */
 static bool victim_free(const struct victim *v, bool goes)
 {
 	unsigned long flags = spin_lock(&v->obj->lock);
-	bool freed, last;
+	bool freed = goes && is_idle_locked(v) && page_flags(v->page) & PAGE_EVICTING, last;
 
-	freed = goes && is_idle_locked(v) && v->page->mapped == 0;
 	if (freed)
 		page_detach_locked(v->obj, v->page);
+	else if (goes && v->page->object == v->obj && page_flags(v->page) & PAGE_EVICTING)
+		page_state_change(v->obj, v->page, 0, PAGE_EVICTING);
 	last = page_unpin_locked(v->page);
 	spin_unlock(&v->obj->lock, flags);
 	if (last)

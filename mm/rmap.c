@@ -31,7 +31,7 @@ void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *
 	unsigned long flags = spin_lock(&space.lock);
 
 	assert(spin_held(&obj->lock));
-	for (struct list_node *it = obj->mappings.next; page->mapped && it != &obj->mappings; it = it->next) {
+	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
 		vaddr_t va;
 		pte_t e;
 
@@ -51,17 +51,17 @@ void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *b
 	unsigned long flags = spin_lock(&space.lock);
 
 	assert(spin_held(&obj->lock));
-	for (struct list_node *it = obj->mappings.next; page->mapped && it != &obj->mappings; it = it->next) {
+	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
 		vaddr_t va;
 		pte_t e;
 
 		if (!shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e))
 			continue;
 		pt_exchange(va, pte_none());
-		page->mapped--;
+		page_mapped_add_locked(page, -1);
 		shootdown_add_locked(batch, va);
 	}
-	assert(page->mapped == 0);
+	assert(page_mapped(page) == 0);
 	shootdown_join_locked(batch);
 	spin_unlock(&space.lock, flags);
 }
@@ -71,7 +71,7 @@ bool rmap_take_use(struct pcache_object *obj, struct page *page)
 	unsigned long flags = spin_lock(&space.lock);
 	bool used = false;
 
-	for (struct list_node *it = obj->mappings.next; page->mapped && it != &obj->mappings; it = it->next) {
+	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
 		vaddr_t va;
 		pte_t e;
 
@@ -89,7 +89,7 @@ bool rmap_locked(struct pcache_object *obj, struct page *page)
 	unsigned long flags = spin_lock(&space.lock);
 	bool locked = false;
 
-	for (struct list_node *it = obj->mappings.next; page->mapped && it != &obj->mappings; it = it->next) {
+	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
 		const struct vma *vma = list_entry(it, struct vma, mapping_node);
 		vaddr_t va;
 		pte_t e;
@@ -128,7 +128,7 @@ bool rmap_count_is_right(struct pcache_object *obj, struct page *page)
 
 		count += shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e);
 	}
-	right = count == page->mapped;
+	right = count == page_mapped(page);
 	spin_unlock(&space.lock, flags);
 	return right;
 }

@@ -86,7 +86,7 @@ static int wait_as(struct futex_waiter *self, uint32_t expected, const struct de
 		return err;
 	waiter_insert_locked(b, self);
 	while (!self->woken && !self->interrupted && !err) {
-		thread_self()->note = *what;
+		wait_note_set(*what);
 		err = waitq_wait_interruptible(&self->waitq, &b->lock, &flags,
 					       deadline ? deadline_now(deadline) : UINT64_MAX);
 	}

@@ -104,7 +104,7 @@ int pi_mutex_lock(struct pi_mutex *m, const struct deadline *deadline)
 
 	while ((taken = is_taken_locked(m)) && !err) {
 		m->starved |= waited;
-		thread_self()->note = (struct wait_note){.kind = "pthread mutex", .object = m, .holder = &m->owner};
+		wait_note_set((struct wait_note){.kind = "pthread mutex", .object = m, .holder = &m->owner});
 		if (m->owner)
 			pi_wait(&m->pi, m->owner);
 		err = waitq_wait_until(&m->waitq, &m->lock, &flags, deadline ? deadline_now(deadline) : UINT64_MAX);

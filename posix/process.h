@@ -8,6 +8,9 @@
 /* The calling thread becomes the first of the application's; the interrupt key is SIGINT from here on. Once. */
 void process_begin(void);
 
+/* The calling thread ends: the free blocks that malloc keeps for it go back to all. */
+void malloc_thread_end(void);
+
 /*
  * Ends the machine: unmounts (status 0 becomes 1 if that fails), tells the console the status and its kind ('e' exit,
  * 'f' fault), turns the power off. unmount false: the thread holds a lock of the kernel, so nothing can be written.

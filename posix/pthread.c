@@ -26,6 +26,7 @@
 #include "posix/futex.h"
 #include "posix/keys.h"
 #include "posix/mutex_pi.h"
+#include "posix/process.h"
 #include "posix/thread.h"
 
 static struct {
@@ -213,6 +214,7 @@ void pthread_exit(void *value)
 	self->cancel_state = PTHREAD_CANCEL_DISABLE;
 	cleanup_run_all(self);
 	keys_destroy();
+	malloc_thread_end();
 	pi_mutexes_abandon(self);
 	if (atomic_fetch_sub_explicit(&live_threads, 1, memory_order_acq_rel) == 1)
 		exit(0);

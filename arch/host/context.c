@@ -2,9 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * Contexts: each is a Linux thread, and exactly one of them runs, the one that holds the baton. A switch gives the
- * baton to the other thread and waits for its own; the futex carries the memory ordering. A Linux thread starts when
- * its context is first switched to, on the stack that the kernel chose. Interrupts are masked in every call.
+ * Contexts: each is a Linux thread, and of each hart's exactly one runs, the one that holds its baton. A switch gives
+ * the baton to the other thread and waits until somebody, on whatever hart, gives back one; the baton carries the
+ * memory ordering, which on a board is that of one hart with itself. A Linux thread starts when its context is first
+ * switched to, on the stack that the kernel chose. Interrupts are masked in every call.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +24,7 @@
 
 enum baton { BATON_NONE, BATON_HELD, BATON_END };
 
-#define STACK_MIN (512 * 1024) // the sanitizers' frames are large
+#define STACK_MIN (2048 * 1024) // the sanitizers' frames and thread-local data are large
 #define ALT_STACK_SIZE (512 * 1024)
 
 static _Thread_local sigjmp_buf end_point; // of this Linux thread: where it goes to end
@@ -31,6 +32,7 @@ static _Thread_local stack_t alt_stack;
 
 static void baton_give(struct context *to, enum baton what)
 {
+	to->hart = host_hart();
 	atomic_store_explicit(&to->baton, what, memory_order_release);
 	if (syscall(SYS_futex, &to->baton, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) < 0)
 		host_die("futex");
@@ -48,6 +50,7 @@ static void baton_wait(struct context *self)
 	if (what == BATON_END)
 		siglongjmp(end_point, 1);
 	atomic_store_explicit(&self->baton, BATON_NONE, memory_order_relaxed);
+	host_hart_hold(self->hart);
 }
 
 void host_thread_enter(void)

@@ -7,6 +7,9 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
+#include "arch/hart.h"
 #include "arch/trap.h"
 #include "lib/types.h"
 
@@ -26,8 +29,14 @@ void host_clock_real(void);
 void host_preempt_seed(uint64_t seed, unsigned one_in);
 
 /*
- * A simulated interrupt: fire runs in interrupt context once clock_now() >= due. Events due at the same time fire in
- * the order posted. The event is the poster's again when fire starts.
+ * The parallel mode: so many harts in all, which run at once, as Linux lets them. After sched_init and sched_hart_add
+ * of each, interrupts masked. Time becomes real, runs do not repeat, descriptors are not watched.
+ */
+void host_harts_start(unsigned count);
+
+/*
+ * A simulated interrupt: fire runs in interrupt context, on the first hart, once clock_now() >= due. Events due at the
+ * same time fire in the order posted. The event is the poster's again when fire starts.
  */
 struct host_event {
 	nsec_t due;
@@ -35,7 +44,8 @@ struct host_event {
 	struct host_event *next;
 };
 void host_event_post(struct host_event *event, nsec_t due);
-void host_event_cancel(struct host_event *event); // it is posted
+/* False: it fires just now, on the first hart, or has fired. */
+bool host_event_cancel(struct host_event *event);
 
 /*
  * A file descriptor of the host as a device, in real time: posts the event once the descriptor has input or has ended;
@@ -66,7 +76,45 @@ size_t host_pages_shown(void);
 _Noreturn void host_die(const char *what);
 
 /* Between the files of arch/host. */
+#define HOST_NEVER UINT64_MAX
+
+/* Between Linux threads that run at once; nothing is called above arch/ under it. */
+struct host_lock {
+	atomic_bool held; // acquire by the taker pairs with release by the giver
+};
+void host_lock(struct host_lock *lock);
+void host_unlock(struct host_lock *lock);
+
+struct host_hart {
+	struct hart hart;
+
+	/* Used by who holds the hart. */
+	bool unmasked;
+	nsec_t deadline; // of its timer
+	uint64_t preempt_state;
+
+	/* Guarded by host_machine. */
+	bool soft;  // interrupted by another hart
+	bool waits; // in irq_wait, and nobody has woken it
+	nsec_t waits_until;
+
+	atomic_uint wakes; // how often it was woken: the futex that it waits on
+};
+extern struct host_lock host_machine;
+extern struct host_hart host_harts[HARTS_MAX];
+
+struct host_hart *host_hart(void); // that this Linux thread holds
+void host_hart_hold(struct host_hart *hart);
+bool host_is_parallel(void);
+void host_hart_wait(struct host_hart *self); // irq_wait among several
+void host_hart_wake_locked(struct host_hart *hart);
+bool host_soft_take(struct host_hart *self);
+void host_stop_if_told(void);
+nsec_t host_next_locked(const struct host_hart *self); // when an interrupt is due
+_Noreturn void host_stuck(void);
+
 extern int host_memfd;
+void host_mmap(vaddr_t va, size_t len, int prot, int flags, int fd, paddr_t offset); // at va; dies if it fails
 void host_traps_init(void);
 void host_thread_enter(void); // alternate signal stack of this Linux thread
 void host_thread_leave(void);

@@ -2,9 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * The one hart of the host build: interrupt masking, simulated interrupts, time. Everything is done by the thread that
- * holds the baton, so nothing here needs a lock. An interrupt arrives when interrupts are unmasked or in irq_wait,
+ * Interrupts of the host build: masking, simulated devices, time. An interrupt arrives when interrupts are unmasked,
  * never elsewhere: handlers run on the stack of the thread that unmasked, which may then be preempted, as by a trap.
+ * What is a hart's own is used by who holds the hart; the events, which all are delivered on the first hart, are
+ * guarded by host_machine. Descriptors are watched, and time is virtual, only where there is one hart.
  */
 #include <assert.h>
 #include <errno.h>
@@ -17,51 +18,16 @@
 #include "arch/irq.h"
 #include "arch/trap.h"
 
-#define NEVER UINT64_MAX
 #define VIRTUAL_STEP 200 // ns that a look at virtual time takes
-
-void (*host_stuck_hook)(void);
-
-static struct hart hart;
-static bool unmasked;
 
 static bool clock_is_real;
 static nsec_t clock_base;    // real: the host's clock at the start
 static nsec_t clock_virtual; // now
-static nsec_t clock_deadline = NEVER;
 
-static struct host_event *events; // by due, then in order posted
+static struct host_event *events; // by due, then in order posted; guarded by host_machine
 static struct host_watch *watches;
 
-static uint64_t preempt_state;
 static unsigned preempt_one_in;
-
-struct hart *hart_self(void)
-{
-	return &hart;
-}
-
-struct thread *thread_self(void)
-{
-	return hart.current;
-}
-
-struct hart *hart_at(unsigned index)
-{
-	assert(index == 0);
-	(void)index;
-	return &hart;
-}
-
-/* irq_enable looks at need_resched, which is all that the interrupt would do. */
-void hart_interrupt(struct hart *to)
-{
-	(void)to;
-}
-
-void harts_stop(void)
-{
-}
 
 static nsec_t host_clock(void)
 {
@@ -88,37 +54,71 @@ nsec_t clock_now(void)
 
 void clock_arm(nsec_t deadline)
 {
-	assert(!unmasked);
-	clock_deadline = deadline;
+	struct host_hart *self = host_hart();
+
+	assert(!self->unmasked);
+	self->deadline = deadline;
 }
 
 void host_event_post(struct host_event *event, nsec_t due)
 {
 	struct host_event **at = &events;
 
+	host_lock(&host_machine);
 	while (*at && (*at)->due <= due)
 		at = &(*at)->next;
 	event->due = due;
 	event->next = *at;
 	*at = event;
+	host_hart_wake_locked(&host_harts[0]);
+	host_unlock(&host_machine);
 }
 
-void host_event_cancel(struct host_event *event)
+bool host_event_cancel(struct host_event *event)
 {
 	struct host_event **at = &events;
+	bool posted;
 
-	while (*at != event)
+	host_lock(&host_machine);
+	while (*at && *at != event)
 		at = &(*at)->next;
-	*at = event->next;
+	posted = *at;
+	if (posted)
+		*at = event->next;
+	host_unlock(&host_machine);
+	return posted;
+}
+
+/* The next event that is due on this hart, which is the poster's again; NULL: none. */
+static struct host_event *event_take(const struct host_hart *self, nsec_t now)
+{
+	struct host_event *event = NULL;
+
+	if (self != &host_harts[0])
+		return NULL;
+	host_lock(&host_machine);
+	if (events && events->due <= now) {
+		event = events;
+		events = event->next;
+	}
+	host_unlock(&host_machine);
+	return event;
+}
+
+nsec_t host_next_locked(const struct host_hart *self)
+{
+	return events && self == &host_harts[0] ? min_of(events->due, self->deadline) : self->deadline;
 }
 
 void host_watch(struct host_watch *watch)
 {
+	assert(!host_is_parallel());
 	watch->next = watches;
 	watches = watch;
 }
 
-/* Waits for the watched descriptors, at most so long (NEVER: for ever), and posts the events of those that are ready.
+/* Waits for the watched descriptors, at most so long (HOST_NEVER: for ever), and posts the events of those that are
+ * ready.
  */
 static void watches_wait(nsec_t timeout)
 {
@@ -132,7 +132,7 @@ static void watches_wait(nsec_t timeout)
 		assert(count < HOST_WATCHES_MAX);
 		fds[count++] = (struct pollfd){.fd = w->fd, .events = POLLIN};
 	}
-	ready = ppoll(fds, count, timeout == NEVER ? NULL : &ts, NULL);
+	ready = ppoll(fds, count, timeout == HOST_NEVER ? NULL : &ts, NULL);
 	if (ready < 0 && errno != EINTR)
 		host_die("ppoll");
 	for (unsigned i = 0; ready > 0 && i < count; i++) {
@@ -147,66 +147,70 @@ static void watches_wait(nsec_t timeout)
 	}
 }
 
-static void timer_deliver(void)
+static void timer_deliver(struct host_hart *self)
 {
-	clock_deadline = NEVER;
+	self->deadline = HOST_NEVER;
 	trap_timer();
 	if (watches)
 		watches_wait(0);
 }
 
 /* Interrupts masked. */
-static void interrupts_deliver(void)
+static void interrupts_deliver(struct host_hart *self)
 {
 	nsec_t now = clock_now();
+	struct host_event *event;
 
-	hart.irq_depth++;
-	while (events && events->due <= now) {
-		struct host_event *event = events;
-
-		events = event->next;
+	self->hart.irq_depth++;
+	while ((event = event_take(self, now)))
 		event->fire(event);
-	}
-	if (clock_deadline <= now)
-		timer_deliver();
-	hart.irq_depth--;
+	if (host_soft_take(self))
+		trap_soft();
+	if (self->deadline <= now)
+		timer_deliver(self);
+	self->hart.irq_depth--;
 }
 
 void host_preempt_seed(uint64_t seed, unsigned one_in)
 {
-	preempt_state = seed * 0x9e3779b97f4a7c15u + 1;
+	for (unsigned i = 0; i < HARTS_MAX; i++)
+		host_harts[i].preempt_state = (seed + i) * 0x9e3779b97f4a7c15u + 1;
 	preempt_one_in = seed ? one_in : 0;
 }
 
 /* xorshift64* */
-static bool preempt_chance(void)
+static bool preempt_chance(uint64_t *state)
 {
 	if (preempt_one_in == 0)
 		return false;
-	preempt_state ^= preempt_state >> 12;
-	preempt_state ^= preempt_state << 25;
-	preempt_state ^= preempt_state >> 27;
-	return (preempt_state * 0x2545f4914f6cdd1du >> 33) % preempt_one_in == 0;
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (*state * 0x2545f4914f6cdd1du >> 33) % preempt_one_in == 0;
 }
 
 unsigned long irq_save(void)
 {
-	bool was = unmasked;
+	struct host_hart *self = host_hart();
+	bool was = self->unmasked;
 
-	unmasked = false;
+	self->unmasked = false;
 	return was;
 }
 
 void irq_enable(void)
 {
-	assert(!unmasked);
-	interrupts_deliver();
-	if (hart.current) {
-		hart.need_resched |= preempt_chance();
-		if (hart.need_resched)
+	struct host_hart *self = host_hart();
+
+	assert(!self->unmasked);
+	host_stop_if_told();
+	interrupts_deliver(self);
+	if (self->hart.current) {
+		self->hart.need_resched |= preempt_chance(&self->preempt_state);
+		if (self->hart.need_resched)
 			sched_preempt();
 	}
-	unmasked = true;
+	host_hart()->unmasked = true; // perhaps another by now
 }
 
 void irq_restore(unsigned long flags)
@@ -217,33 +221,35 @@ void irq_restore(unsigned long flags)
 
 bool irq_enabled(void)
 {
-	return unmasked;
+	return host_hart()->unmasked;
 }
 
-/* Nothing can ever happen again: a lost wake-up, or a deadlock. */
-static _Noreturn void report_stuck(void)
+/* With one hart. */
+static void wait_alone(const struct host_hart *self)
 {
-	if (host_stuck_hook)
-		host_stuck_hook();
-	errno = EDEADLK;
-	host_die("every thread waits and no interrupt is due");
+	nsec_t next = host_next_locked(self), now = clock_now();
+
+	if (next <= now)
+		return;
+	if (!clock_is_real) {
+		if (next == HOST_NEVER)
+			host_stuck();
+		clock_virtual = next;
+		return;
+	}
+	if (next == HOST_NEVER && !watches)
+		host_stuck();
+	watches_wait(next == HOST_NEVER ? HOST_NEVER : next - now);
 }
 
 void irq_wait(void)
 {
-	nsec_t next = events ? min_of(events->due, clock_deadline) : clock_deadline;
-	nsec_t now = clock_now();
+	struct host_hart *self = host_hart();
 
-	assert(!unmasked);
-	if (next <= now)
-		return;
-	if (!clock_is_real) {
-		if (next == NEVER)
-			report_stuck();
-		clock_virtual = next;
-		return;
-	}
-	if (next == NEVER && !watches)
-		report_stuck();
-	watches_wait(next == NEVER ? NEVER : next - now);
+	assert(!self->unmasked);
+	host_stop_if_told();
+	if (host_is_parallel())
+		host_hart_wait(self);
+	else
+		wait_alone(self);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "arch/host/host.h"
@@ -26,18 +27,38 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0:use_sigaltstack=0:allow_user_segv_handler=1";
 }
 
+/* A page fault is a signal, and served like a call: with all that a call may do. A race ends the run, and its end waits
+ * for nobody. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "report_signal_unsafe=0:halt_on_error=1:atexit_sleep_ms=0";
+}
+
 void host_die(const char *what)
 {
 	perror(what);
 	abort();
 }
 
+/* Not by the C library's function, which the thread sanitizer takes for a store into all of the range. */
+static void *map_raw(vaddr_t va, size_t len, int prot, int flags, int fd, paddr_t offset)
+{
+	long got = syscall(SYS_mmap, va, len, prot, flags, fd, offset);
+
+	return got == -1 ? MAP_FAILED : (void *)got;
+}
+
+void host_mmap(vaddr_t va, size_t len, int prot, int flags, int fd, paddr_t offset)
+{
+	if (map_raw(va, len, prot, flags | MAP_FIXED, fd, offset) == MAP_FAILED)
+		host_die("mmap");
+}
+
 static int window_reserve(vaddr_t base, size_t size)
 {
-	void *got = mmap((void *)base, size, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-
-	if (got == MAP_FAILED)
+	if (map_raw(base, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) ==
+	    MAP_FAILED)
 		return errno == EEXIST ? -EBUSY : -errno;
 	return 0;
 }
@@ -62,8 +83,8 @@ int host_memory_init(size_t frames, paddr_t *start, paddr_t *end)
 		return -errno;
 	if (ftruncate(host_memfd, (off_t)size) < 0)
 		return -errno;
-	if (mmap((void *)(LINEAR_BASE + MEMORY_START), frames * PAGE_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED, host_memfd, MEMORY_START) == MAP_FAILED)
+	if (map_raw(LINEAR_BASE + MEMORY_START, frames * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    host_memfd, MEMORY_START) == MAP_FAILED)
 		return -errno;
 	host_traps_init();
 	host_thread_enter();

@@ -6,7 +6,11 @@
  * memory runs out in the same places. An entry that is present and young is *shown*: its page of the memfd is mapped at
  * its address. Clearing A hides it, so that the next access faults, as on hardware that does not set A itself. At most
  * HOST_PAGES_SHOWN_MAX pages are shown; beyond, others are hidden, keep their entry, and come back by a fault.
- * Changes show at once: a batch has nothing left to do. Only the thread with the baton is here. Nothing sleeps.
+ * Changes show at once, on all harts: a batch has nothing left to do. Nothing sleeps.
+ *
+ * One lock guards all here: the harts' faults look at entries beside whoever changes them, as the hardware's walks do.
+ * It is no lock of the kernel's, and this file is not compiled with the thread sanitizer: it orders nothing that the
+ * board's tables do not.
  */
 #include <assert.h>
 #include <errno.h>
@@ -32,6 +36,7 @@ enum {
 #define LEAF_SPAN (LEAF_ENTRIES * PAGE_SIZE)
 #define LEAVES ((MMAP_MAX - MMAP_MIN) / LEAF_SPAN)
 
+static struct host_lock tables; // guards all below, and the leaf tables
 static uint64_t *leaves[LEAVES];
 static size_t leaf_count;
 static size_t shown_count;
@@ -116,155 +121,16 @@ static int host_prot(uint64_t e)
 	return (e & (PTE_R | PTE_W) ? PROT_READ : 0) | (e & PTE_W ? PROT_WRITE : 0) | (e & PTE_X ? PROT_EXEC : 0);
 }
 
-static void page_hide(vaddr_t va, uint64_t *e)
+static void page_hide_locked(vaddr_t va, uint64_t *e)
 {
 	if (!(*e & PTE_SHOWN))
 		return;
-	if (mmap((void *)align_down(va, PAGE_SIZE), PAGE_SIZE, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		host_die("hiding a page");
+	host_mmap(align_down(va, PAGE_SIZE), PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	*e &= ~(uint64_t)PTE_SHOWN;
 	shown_count--;
 }
 
-/* Hides the next shown page in address order, going round. There is one. */
-static void hide_another(void)
-{
-	for (;;) {
-		uint64_t *e;
-
-		hide_hand = pt_next(hide_hand, MMAP_MAX);
-		if (hide_hand == MMAP_MAX) {
-			hide_hand = MMAP_MIN;
-			continue;
-		}
-		e = entry_at(hide_hand);
-		if (*e & PTE_SHOWN) {
-			page_hide(hide_hand, e);
-			return;
-		}
-		hide_hand += PAGE_SIZE;
-	}
-}
-
-static void page_show(vaddr_t va, uint64_t *e)
-{
-	if (*e & PTE_SHOWN || !(*e & PTE_PRESENT) || !(*e & PTE_A))
-		return;
-	if (shown_count == HOST_PAGES_SHOWN_MAX)
-		hide_another();
-	if (mmap((void *)align_down(va, PAGE_SIZE), PAGE_SIZE, host_prot(*e), MAP_SHARED | MAP_FIXED, host_memfd,
-		 (off_t)pte_pa((pte_t){*e})) == MAP_FAILED)
-		host_die("showing a page");
-	*e |= PTE_SHOWN;
-	shown_count++;
-}
-
-/* Hides what is shown of the old value, shows the new one. Returns the old one. */
-static pte_t entry_change(vaddr_t va, uint64_t *e, pte_t new)
-{
-	pte_t old = {*e & ~(uint64_t)PTE_SHOWN};
-
-	page_hide(va, e);
-	*e = new.v;
-	page_show(va, e);
-	return old;
-}
-
-int pt_prepare(vaddr_t va, void *(*take)(void))
-{
-	uint64_t **slot = leaf_slot(va);
-
-	if (*slot)
-		return 0;
-	*slot = take();
-	if (!*slot)
-		return -ENOMEM;
-	memset(*slot, 0, PAGE_SIZE);
-	leaf_count++;
-	return 0;
-}
-
-static bool leaf_empty(const uint64_t *leaf)
-{
-	for (size_t i = 0; i < LEAF_ENTRIES; i++)
-		if (leaf[i])
-			return false;
-	return true;
-}
-
-void *pt_prune(vaddr_t from, vaddr_t to, void *chain)
-{
-	for (vaddr_t va = align_up(from, LEAF_SPAN); va + LEAF_SPAN <= to; va += LEAF_SPAN) {
-		uint64_t **slot = leaf_slot(va);
-
-		if (!*slot || !leaf_empty(*slot))
-			continue;
-		*(void **)*slot = chain;
-		chain = *slot;
-		*slot = NULL;
-		leaf_count--;
-	}
-	return chain;
-}
-
-void pt_pruned_flush(void *chain)
-{
-	(void)chain;
-}
-
-size_t pt_table_count(void)
-{
-	return leaf_count;
-}
-
-pte_t pt_get(vaddr_t va)
-{
-	const uint64_t *e = in_window(va) ? entry_at(va) : NULL;
-
-	return (pte_t){e ? *e & ~(uint64_t)PTE_SHOWN : 0};
-}
-
-bool pt_replace(vaddr_t va, pte_t old, pte_t new)
-{
-	uint64_t *e = entry_at(va);
-
-	assert(e);
-	if (((*e ^ old.v) & ~(uint64_t)(PTE_A | PTE_D | PTE_SHOWN)) != 0)
-		return false;
-	entry_change(va, e, new);
-	return true;
-}
-
-pte_t pt_exchange(vaddr_t va, pte_t new)
-{
-	uint64_t *e = entry_at(va);
-
-	assert(e);
-	return entry_change(va, e, new);
-}
-
-void pt_make_old(vaddr_t va)
-{
-	uint64_t *e = entry_at(va);
-
-	if (!e || !(*e & PTE_PRESENT))
-		return;
-	page_hide(va, e);
-	*e &= ~(uint64_t)PTE_A;
-}
-
-void pt_make_young(vaddr_t va)
-{
-	uint64_t *e = entry_at(va);
-
-	if (!e || !(*e & PTE_PRESENT))
-		return;
-	*e |= PTE_A;
-	page_show(va, e);
-}
-
-vaddr_t pt_next(vaddr_t from, vaddr_t to)
+static vaddr_t next_locked(vaddr_t from, vaddr_t to)
 {
 	vaddr_t va = max_of(align_down(from, PAGE_SIZE), MMAP_MIN);
 
@@ -279,12 +145,193 @@ vaddr_t pt_next(vaddr_t from, vaddr_t to)
 	return to;
 }
 
+/* Hides the next shown page in address order, going round. There is one. */
+static void hide_another_locked(void)
+{
+	for (;;) {
+		uint64_t *e;
+
+		hide_hand = next_locked(hide_hand, MMAP_MAX);
+		if (hide_hand == MMAP_MAX) {
+			hide_hand = MMAP_MIN;
+			continue;
+		}
+		e = entry_at(hide_hand);
+		if (*e & PTE_SHOWN) {
+			page_hide_locked(hide_hand, e);
+			return;
+		}
+		hide_hand += PAGE_SIZE;
+	}
+}
+
+static void page_show_locked(vaddr_t va, uint64_t *e)
+{
+	if (*e & PTE_SHOWN || !(*e & PTE_PRESENT) || !(*e & PTE_A))
+		return;
+	if (shown_count == HOST_PAGES_SHOWN_MAX)
+		hide_another_locked();
+	host_mmap(align_down(va, PAGE_SIZE), PAGE_SIZE, host_prot(*e), MAP_SHARED, host_memfd, pte_pa((pte_t){*e}));
+	*e |= PTE_SHOWN;
+	shown_count++;
+}
+
+/* Hides what is shown of the old value, shows the new one. Returns the old one. */
+static pte_t entry_change_locked(vaddr_t va, uint64_t *e, pte_t new)
+{
+	pte_t old = {*e & ~(uint64_t)PTE_SHOWN};
+
+	page_hide_locked(va, e);
+	*e = new.v;
+	page_show_locked(va, e);
+	return old;
+}
+
+int pt_prepare(vaddr_t va, void *(*take)(void))
+{
+	uint64_t **slot = leaf_slot(va), *leaf;
+
+	host_lock(&tables);
+	leaf = *slot;
+	host_unlock(&tables);
+	if (leaf)
+		return 0;
+	leaf = take(); // the caller's lock keeps others from making it too
+	if (!leaf)
+		return -ENOMEM;
+	memset(leaf, 0, PAGE_SIZE);
+	host_lock(&tables);
+	*slot = leaf;
+	leaf_count++;
+	host_unlock(&tables);
+	return 0;
+}
+
+static bool leaf_empty(const uint64_t *leaf)
+{
+	for (size_t i = 0; i < LEAF_ENTRIES; i++)
+		if (leaf[i])
+			return false;
+	return true;
+}
+
+void *pt_prune(vaddr_t from, vaddr_t to, void *chain)
+{
+	host_lock(&tables);
+	for (vaddr_t va = align_up(from, LEAF_SPAN); va + LEAF_SPAN <= to; va += LEAF_SPAN) {
+		uint64_t **slot = leaf_slot(va);
+
+		if (!*slot || !leaf_empty(*slot))
+			continue;
+		*(void **)*slot = chain;
+		chain = *slot;
+		*slot = NULL;
+		leaf_count--;
+	}
+	host_unlock(&tables);
+	return chain;
+}
+
+void pt_pruned_flush(void *chain)
+{
+	(void)chain;
+}
+
+size_t pt_table_count(void)
+{
+	size_t count;
+
+	host_lock(&tables);
+	count = leaf_count;
+	host_unlock(&tables);
+	return count;
+}
+
+pte_t pt_get(vaddr_t va)
+{
+	const uint64_t *e;
+	pte_t value;
+
+	host_lock(&tables);
+	e = in_window(va) ? entry_at(va) : NULL;
+	value = (pte_t){e ? *e & ~(uint64_t)PTE_SHOWN : 0};
+	host_unlock(&tables);
+	return value;
+}
+
+bool pt_replace(vaddr_t va, pte_t old, pte_t new)
+{
+	uint64_t *e;
+	bool same;
+
+	host_lock(&tables);
+	e = entry_at(va);
+	assert(e);
+	same = ((*e ^ old.v) & ~(uint64_t)(PTE_A | PTE_D | PTE_SHOWN)) == 0;
+	if (same)
+		entry_change_locked(va, e, new);
+	host_unlock(&tables);
+	return same;
+}
+
+pte_t pt_exchange(vaddr_t va, pte_t new)
+{
+	uint64_t *e;
+	pte_t old;
+
+	host_lock(&tables);
+	e = entry_at(va);
+	assert(e);
+	old = entry_change_locked(va, e, new);
+	host_unlock(&tables);
+	return old;
+}
+
+void pt_make_old(vaddr_t va)
+{
+	uint64_t *e;
+
+	host_lock(&tables);
+	e = entry_at(va);
+	if (e && *e & PTE_PRESENT) {
+		page_hide_locked(va, e);
+		*e &= ~(uint64_t)PTE_A;
+	}
+	host_unlock(&tables);
+}
+
+void pt_make_young(vaddr_t va)
+{
+	uint64_t *e;
+
+	host_lock(&tables);
+	e = entry_at(va);
+	if (e && *e & PTE_PRESENT) {
+		*e |= PTE_A;
+		page_show_locked(va, e);
+	}
+	host_unlock(&tables);
+}
+
+vaddr_t pt_next(vaddr_t from, vaddr_t to)
+{
+	vaddr_t next;
+
+	host_lock(&tables);
+	next = next_locked(from, to);
+	host_unlock(&tables);
+	return next;
+}
+
 void pt_fence(vaddr_t va)
 {
-	uint64_t *e = entry_at(va);
+	uint64_t *e;
 
+	host_lock(&tables);
+	e = entry_at(va);
 	if (e)
-		page_show(va, e);
+		page_show_locked(va, e);
+	host_unlock(&tables);
 }
 
 void pt_batch_add(struct pt_batch *b, vaddr_t va)
@@ -313,16 +360,26 @@ void pt_batch_flush(struct pt_batch *b)
 bool host_page_permits(vaddr_t va, enum fault_access access)
 {
 	static const uint64_t needed[] = {[FAULT_READ] = PTE_R, [FAULT_WRITE] = PTE_W, [FAULT_EXEC] = PTE_X};
-	uint64_t *e = in_window(va) ? entry_at(va) : NULL;
+	uint64_t *e;
+	bool permits;
 
-	if (!e || !(*e & PTE_A) || !(*e & needed[access]))
-		return false;
-	assert(!(*e & PTE_SHOWN));
-	page_show(va, e);
-	return true;
+	host_lock(&tables);
+	e = in_window(va) ? entry_at(va) : NULL;
+	permits = e && *e & PTE_A && *e & needed[access];
+	if (permits) {
+		assert(!(*e & PTE_SHOWN) || host_is_parallel()); // else another hart may have shown it meanwhile
+		page_show_locked(va, e);
+	}
+	host_unlock(&tables);
+	return permits;
 }
 
 size_t host_pages_shown(void)
 {
-	return shown_count;
+	size_t count;
+
+	host_lock(&tables);
+	count = shown_count;
+	host_unlock(&tables);
+	return count;
 }

@@ -128,6 +128,9 @@ static void on_trap(int sig, siginfo_t *info, void *uc)
 	vaddr_t pc = trap_frame_pc(&tf);
 	int saved_errno = errno;
 
+	/* What is served here is a call: a run-time that blocked signals for its handler would do so for all of it. */
+	if (pthread_sigmask(SIG_SETMASK, &tf.uc->uc_sigmask, NULL))
+		host_die("pthread_sigmask");
 	if (pc == (vaddr_t)uaccess_peek_at) {
 		tf.uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(vaddr_t)uaccess_peek_bad;
 	} else if (pc == (vaddr_t)signal_trap) {

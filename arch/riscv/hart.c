@@ -30,6 +30,12 @@ struct hart *hart_at(unsigned index)
 	return &harts[index];
 }
 
+/* Zihintpause's pause: a fence that does nothing on harts that do not know it. */
+void hart_relax(void)
+{
+	__asm__ volatile(".4byte 0x0100000f");
+}
+
 /* Called by entry.S once the high half is there; returns the boot flow's thread pointer. */
 void *hart_boot(uint64_t id, uint64_t time)
 {

@@ -101,10 +101,8 @@ static void card_poll(struct blkdev *dev)
 
 	(void)dev;
 	for (size_t i = 0; i < DEPTH; i++) {
-		if (!card.transfers[i].req)
-			continue;
-		host_event_cancel(&card.transfers[i].event);
-		card_interrupt(&card.transfers[i].event);
+		if (card.transfers[i].req && host_event_cancel(&card.transfers[i].event))
+			card_interrupt(&card.transfers[i].event);
 	}
 	irq_restore(flags);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "posix/process.h"
 #include "posix/thread.h"
 
 /* posix/, under the names of posix/host_names.h. */
@@ -125,4 +126,9 @@ FILE *cairn_freopen(const char *path, const char *mode, FILE *stream)
 	(void)fclose(stream); // as POSIX wants, whatever becomes of it
 	errno = ENOTSUP;
 	return NULL;
+}
+
+/* The host's allocator looks after its own threads. */
+void malloc_thread_end(void)
+{
 }

@@ -209,7 +209,12 @@ static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pa
 static void data_write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
 {
 	struct inode *inode = inode_of(obj);
-	struct transfer t = {.inode = inode, .op = BLK_WRITE, .eof = obj->size};
+	/*
+	 * Without map_lock. A page becomes dirty, under the page lock, after the size that has it was set; and who cuts
+	 * the file waits for the transfers of what goes.
+	 */
+	struct transfer t = {
+	    .inode = inode, .op = BLK_WRITE, .eof = atomic_load_explicit(&obj->size, memory_order_relaxed)};
 
 	(void)first;
 	for (size_t i = 0; i < n; i++) {

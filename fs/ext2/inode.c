@@ -139,7 +139,7 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 		raw->ctime_extra = time_extra(&inode->ctime);
 	if (HAS_EXTRA(vol, raw, mtime_extra))
 		raw->mtime_extra = time_extra(&inode->mtime);
-	inode->times_dirty = false;
+	atomic_store_explicit(&inode->times_dirty, false, memory_order_relaxed);
 	spin_unlock(&inode->time_lock, flags);
 }
 
@@ -219,7 +219,9 @@ int ext2_inode_write(struct inode *inode)
 
 int ext2_inode_write_size(struct inode *inode)
 {
-	if (inode->size == inode->size_stored)
+	/* A change that is not yet over, or not seen here, is made durable by who makes it. */
+	if (atomic_load_explicit(&inode->size, memory_order_relaxed) ==
+	    atomic_load_explicit(&inode->size_stored, memory_order_relaxed))
 		return 0;
 	return ext2_inode_write(inode);
 }
@@ -227,7 +229,8 @@ int ext2_inode_write_size(struct inode *inode)
 int ext2_inode_write_times(struct inode *inode)
 {
 	inode_take_stores(inode);
-	if (!inode->times_dirty)
+	/* Cleared inside a transaction: whoever finds it so and then commits waits for that one to end. */
+	if (!atomic_load_explicit(&inode->times_dirty, memory_order_relaxed))
 		return 0;
 	return ext2_inode_write(inode);
 }

@@ -232,7 +232,8 @@ int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode
 		return -EROFS;
 	mutex_lock(&vol->names_lock);
 	mutex_lock(&from->lock);
-	lock_other(to, from, NULL);
+	if (to != from)
+		mutex_lock(&to->lock);
 	err = from->links && to->links ? ext2_dir_find(from, name, len, &r.slot) : -ENOENT;
 	if (!err)
 		err = inode_get(vol, r.slot.ino, &r.inode);
@@ -252,7 +253,8 @@ int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode
 		unlock_other(r.victim, from, to);
 		unlock_other(r.inode, from, to);
 	}
-	unlock_other(to, from, NULL);
+	if (to != from)
+		mutex_unlock(&to->lock);
 	mutex_unlock(&from->lock);
 	mutex_unlock(&vol->names_lock);
 	inode_put(r.inode);

@@ -60,8 +60,10 @@ void lockcheck_remove(struct lockcheck_held *held, unsigned rank, const char *na
 	if (i == 0)
 		return;
 	highest = i > 1 ? held->locks[i - 2].highest : 0;
-	for (held->count--; i <= held->count; i++) {
-		held->locks[i - 1] = held->locks[i];
+	__atomic_store_n(&held->count, held->count - 1, __ATOMIC_RELAXED);
+	for (; i <= held->count; i++) {
+		__atomic_store_n(&held->locks[i - 1].name, held->locks[i].name, __ATOMIC_RELAXED);
+		held->locks[i - 1].rank = held->locks[i].rank;
 		if (held->locks[i].rank != LOCKRANK_FREE)
 			highest = max_of(highest, (unsigned)held->locks[i].rank);
 		held->locks[i - 1].highest = (unsigned char)highest;

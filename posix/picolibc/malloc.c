@@ -23,6 +23,7 @@
 #include "kernel/log.h"
 #include "lib/types.h"
 #include "mm/map.h"
+#include "posix/process.h"
 
 #define ALIGNMENT 16
 #define SMALL_MAX (1024 * 1024) // largest class, header included
@@ -125,16 +126,11 @@ static bool class_refill_locked(struct size_class *c, size_t size)
 /* ---- what a thread keeps ---- */
 
 static _Thread_local struct {
-	bool used; // its key has a value, so that the destructor is called
 	struct {
 		struct free_block *first;
 		unsigned count;
 	} of[CACHED_CLASSES];
 } cache;
-
-static pthread_key_t cache_key;
-static bool cache_key_made; // constant after cache_once
-static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 
 static void cache_put(unsigned class, struct free_block *block)
 {
@@ -169,27 +165,10 @@ static void cache_trim(unsigned class, unsigned keep)
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
-static void cache_end(void *value)
+void malloc_thread_end(void)
 {
-	(void)value;
 	for (unsigned class = 0; class < CACHED_CLASSES; class ++)
 		cache_trim(class, 0);
-	cache.used = false;
-}
-
-static void cache_make_key(void)
-{
-	cache_key_made = pthread_key_create(&cache_key, cache_end) == 0;
-}
-
-/* Whether the thread may keep blocks of the class: not if they could not be taken back from it. */
-static bool cache_begin(unsigned class)
-{
-	if (class < CACHED_CLASSES && !cache.used) {
-		(void)pthread_once(&cache_once, cache_make_key); // cannot fail
-		cache.used = cache_key_made && pthread_setspecific(cache_key, &cache) == 0;
-	}
-	return class < CACHED_CLASSES && cache.used;
 }
 
 /* ---- small blocks ---- */
@@ -210,7 +189,7 @@ static struct free_block *block_take_locked(struct size_class *c, size_t size)
 /* One block, and half a cache of them for the next calls. */
 static struct free_block *block_get(unsigned class)
 {
-	const bool keeps = cache_begin(class);
+	const bool keeps = class < CACHED_CLASSES;
 	const size_t size = class_size(class);
 	struct size_class *c = &classes[class];
 	struct free_block *block = keeps ? cache_take(class) : NULL, *more;
@@ -299,7 +278,7 @@ void free(void *p)
 	}
 	h->kind = BLOCK_FREE;
 	class = h->class;
-	if (cache_begin(class)) {
+	if (class < CACHED_CLASSES) {
 		cache_put(class, (struct free_block *)h);
 		if (cache.of[class].count > CACHED_MAX)
 			cache_trim(class, CACHED_MAX / 2);

@@ -116,6 +116,17 @@ int harness_store(volatile void *va, uint8_t value, int *error)
 	return probe_end(error);
 }
 
+static void harts_start(void)
+{
+	for (unsigned i = 1; i < config.harts; i++) {
+		hart_at(i)->index = i;
+		if (sched_hart_add(hart_at(i)))
+			fail_msg("no memory for the idle thread of hart %u", i);
+	}
+	if (config.harts > 1)
+		host_harts_start(config.harts);
+}
+
 static _Noreturn void run_child(void (*body)(void *arg), void *arg)
 {
 	struct mem_range range;
@@ -135,6 +146,7 @@ static _Noreturn void run_child(void (*body)(void *arg), void *arg)
 	host_stuck_hook = threads_print;
 	frame_init(&range, 1);
 	sched_init();
+	harts_start();
 	irq_enable();
 	body(arg);
 	if (config.disk.save)

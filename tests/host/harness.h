@@ -3,9 +3,9 @@
 
 /*
  * Running code inside a kernel, from a cmocka test. Each run is a forked child: it makes memory and the scheduler,
- *calls the function in the kernel's first thread, and ends; so a run may panic, power off, or leave what it likes
- *behind. cmocka's assertions work inside (the child's message is printed, the run fails); skip() does not. Time is
- *virtual.
+ * calls the function in the kernel's first thread, and ends; so a run may panic, power off, or leave what it likes
+ * behind. cmocka's assertions work inside (the child's message is printed, the run fails); skip() does not. Time is
+ * virtual, unless there are several harts.
  *
  *	static void body(void *arg) { ...; assert_int_equal(...); }
  *
@@ -33,6 +33,7 @@
 struct harness {
 	size_t frames;	     // of RAM; 0: HARNESS_FRAMES
 	uint64_t seed;	     // of random preemption; 0: threads switch only when they wait or their slice ends
+	unsigned harts;	     // 2 and more run in parallel, and no run repeats; 0: one
 	unsigned preempt_in; // about once in so many chances; 0: 8
 	unsigned seconds;    // of wall-clock time before the run is killed; 0: HARNESS_SECONDS
 	bool verbose;	     // kernel messages to stderr as they come; else only of a run that fails

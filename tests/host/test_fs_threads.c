@@ -1,167 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/*
- * Several threads at once, switched at random by seed: each works in a directory of its own, all rename into one, some
- * store into holes of one file through one mapping, one syncs, one deletes what others made. Nobody waits for ever,
- * each finds what it wrote, and e2fsck finds nothing.
- */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* Several threads at once (fsstress.h), switched at random by seed. */
 #include "fs/buffer.h"
-#include "fs/fs.h"
-#include "kernel/thread.h"
-#include "mm/pcache.h"
+#include "tests/host/fsstress.h"
 #include "tests/host/harness.h"
-#include "tests/host/image.h"
-#include "tests/host/stack.h"
-
-#define WORKERS 3
-#define STORERS 3
-#define ROUNDS 25
-#define HOLES_LEN (200 * PAGE_SIZE)
-
-static uint8_t *holes;
-static atomic_uint working;
-
-static void *work(void *arg)
-{
-	const unsigned self = (unsigned)(uintptr_t)arg;
-	uint8_t *data = malloc(40000), *back = malloc(40000);
-	char dir[32], path[64], other[64];
-
-	snprintf(dir, sizeof(dir), "/w%u", self);
-	assert_int_equal(fs_mkdir(dir, 0755), 0);
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		const size_t len = 1 + (self * 7001 + i * 3001) % 40000;
-		int fd;
-
-		snprintf(path, sizeof(path), "%s/file%u", dir, i);
-		fd = fs_open(path, O_CREAT | O_EXCL | O_RDWR, 0644);
-		assert_true(fd >= 0);
-		stack_fill(data, self * 1000 + i, 0, len);
-		assert_int_equal(fs_write(fd, data, len), len);
-		if (i % 3 == 0)
-			assert_int_equal(fs_fsync(fd, i % 2), 0);
-		snprintf(other, sizeof(other), "/shared/%u-%u", self, i);
-		assert_int_equal(fs_rename(path, other), 0);
-		assert_int_equal(fs_pread(fd, back, len, 0), len);
-		assert_memory_equal(back, data, len);
-		assert_int_equal(fs_ftruncate(fd, (int64_t)len / 2), 0);
-		assert_int_equal(fs_close(fd), 0);
-		if (i % 4)
-			assert_int_equal(fs_unlink(other), 0);
-	}
-	free(data);
-	free(back);
-	atomic_fetch_sub(&working, 1);
-	return NULL;
-}
-
-/* Storers share pages, each with bytes of its own, so that two may reserve the same block at once. */
-static void *store(void *arg)
-{
-	const unsigned self = (unsigned)(uintptr_t)arg;
-
-	for (uint64_t at = self; at < HOLES_LEN; at += 1021 * STORERS)
-		holes[at] = (uint8_t)(at + 1);
-	atomic_fetch_sub(&working, 1);
-	return NULL;
-}
-
-static void *sync_often(void *arg)
-{
-	(void)arg;
-	while (atomic_load(&working)) {
-		assert_int_equal(fs_sync(), 0);
-		(void)pcache_drop_clean();
-		thread_yield();
-	}
-	return NULL;
-}
-
-static void *open_often(void *arg)
-{
-	struct fs_dirent entry;
-
-	(void)arg;
-	while (atomic_load(&working)) {
-		int fd = fs_open("/shared", O_RDONLY, 0), r;
-
-		assert_true(fd >= 0);
-		while ((r = fs_readdir(fd, &entry)) > 0) {
-			char path[300];
-			struct stat st;
-			int err;
-
-			snprintf(path, sizeof(path), "/shared/%s", entry.name);
-			err = fs_stat(path, &st, true);
-			assert_true(err == 0 || err == -ENOENT);
-		}
-		assert_int_equal(r, 0);
-		assert_int_equal(fs_close(fd), 0);
-	}
-	return NULL;
-}
-
-static void body(void *arg)
-{
-	struct thread *threads[WORKERS + STORERS + 2];
-	unsigned n = 0;
-	int fd;
-
-	buffer_cache_init((unsigned)(uintptr_t)arg);
-	harness_start();
-	assert_int_equal(fs_mkdir("/shared", 0755), 0);
-	fd = fs_open("/holes", O_CREAT | O_RDWR, 0644);
-	assert_true(fd >= 0);
-	assert_int_equal(fs_ftruncate(fd, HOLES_LEN), 0);
-	holes = stack_map(fd, HOLES_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
-	atomic_store(&working, WORKERS + STORERS);
-	for (uintptr_t i = 0; i < WORKERS; i++)
-		assert_int_equal(thread_create("worker", THREAD_STACK_SIZE, work, (void *)i, &threads[n++]), 0);
-	for (uintptr_t i = 0; i < STORERS; i++)
-		assert_int_equal(thread_create("storer", THREAD_STACK_SIZE, store, (void *)i, &threads[n++]), 0);
-	assert_int_equal(thread_create("sync", THREAD_STACK_SIZE, sync_often, NULL, &threads[n++]), 0);
-	assert_int_equal(thread_create("open", THREAD_STACK_SIZE, open_often, NULL, &threads[n++]), 0);
-	for (unsigned i = 0; i < n; i++)
-		assert_int_equal(thread_join(threads[i], NULL), 0);
-	for (unsigned self = 0; self < STORERS; self++) {
-		for (uint64_t at = self; at < HOLES_LEN; at += 1021 * STORERS)
-			assert_int_equal(holes[at], (uint8_t)(at + 1));
-	}
-	stack_unmap(holes, HOLES_LEN);
-	assert_int_equal(fs_close(fd), 0);
-	assert_int_equal(harness_stop(), 0);
-}
-
-static void run(unsigned block, unsigned buffers, size_t cache_pages, uint64_t seed)
-{
-	const char *image = image_path("threads"), *out = image_path("threads-out");
-	char options[32];
-
-	print_message("block %u, %u buffers, %zu pages, seed %llu\n", block, buffers, cache_pages,
-		      (unsigned long long)seed);
-	snprintf(options, sizeof(options), "-b %u", block);
-	image_mke2fs(image, "8M", options);
-	harness_run(&(struct harness){.frames = 4096,
-				      .seed = seed,
-				      .cache_pages = cache_pages,
-				      .disk = {.image = image, .save = out, .seed = seed}},
-		    body, (void *)(uintptr_t)buffers);
-	assert_int_equal(image_e2fsck(out, "-n"), 0);
-}
 
 static void test_seeds(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 8; seed++) {
-		run(1024u << seed % 3, 0, 0, seed);
-		run(1024u << seed % 3, BUFFERS_MIN, 32, seed + 100);
+		fsstress(&(struct fsstress){.block = 1024u << seed % 3, .seed = seed, .rounds = 25});
+		fsstress(&(struct fsstress){.block = 1024u << seed % 3,
+					    .buffers = BUFFERS_MIN,
+					    .cache_pages = 32,
+					    .seed = seed + 100,
+					    .rounds = 25});
 	}
 }
 

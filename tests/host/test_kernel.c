@@ -779,7 +779,7 @@ static void *wait_for_wild(void *arg)
 {
 	unsigned long flags = spin_lock(&wait_lock);
 
-	thread_self()->note.holder = arg;
+	wait_note_set((struct wait_note){.holder = arg});
 	waitq_wait(&wait_queue, &wait_lock, &flags);
 	spin_unlock(&wait_lock, flags);
 	return NULL;

@@ -36,7 +36,7 @@ static pthread_t start_at(int priority, void *(*function)(void *), void *arg)
 /* It has got to where it waits. Yielding would not do: this thread's priority may be the higher. */
 static void wait_asleep(pthread_t thread)
 {
-	while (thread->state != THREAD_WAITING)
+	while (thread->state != THREAD_WAITING && thread->state != THREAD_INTERRUPTIBLE)
 		usleep(1);
 }
 

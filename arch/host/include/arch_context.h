@@ -8,10 +8,13 @@
 
 #include "lib/types.h"
 
-/* A Linux thread that runs only while it holds the baton (arch/host/context.c). All zero: the boot flow's. */
+struct host_hart;
+
+/* A Linux thread that runs only while it holds a hart's baton (arch/host/context.c). All zero: the boot flow's. */
 struct context {
-	atomic_uint baton; // enum baton, a futex; release by the giver pairs with acquire by the taker
-	bool made;	   // by context_init; `thread` is valid once started
+	atomic_uint baton;	// enum baton, a futex; release by the giver pairs with acquire by the taker
+	struct host_hart *hart; // whose baton it is; the giver's before, the taker's after
+	bool made;		// by context_init; `thread` is valid once started
 	bool started;
 	pthread_t thread;
 	void (*entry)(void *);
