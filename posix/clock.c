@@ -50,14 +50,14 @@ static bool timespec_to(const struct timespec *ts, uint64_t *ns)
 
 nsec_t deadline_now(const struct deadline *deadline)
 {
-	uint64_t now, wall, ns = deadline->ns;
+	uint64_t wall, ns = deadline->ns;
 
 	if (!deadline->wall)
 		return ns;
-	now = clock_now();
 	wall = time_wall();
-	ns = ns > wall ? ns - wall : 0;
-	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
+	if (ns <= wall)
+		return 0;
+	return __builtin_add_overflow(ns - wall, clock_now(), &ns) ? UINT64_MAX : ns;
 }
 
 int clock_deadline(clockid_t clock, const struct timespec *ts, struct deadline *deadline)
