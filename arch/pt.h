@@ -63,6 +63,8 @@ vaddr_t pt_next(vaddr_t from, vaddr_t to);
 
 /* After installing an entry where there was none: this hart's view (another hart's stale fault fences itself). */
 void pt_fence(vaddr_t va);
+/* After an access that the entry permits has faulted: this hart may also remember that there was no table. */
+void pt_fence_tables(vaddr_t va);
 
 /*
  * Shootdown: after entries were removed or narrowed, before their frames are used for anything else. Collect with

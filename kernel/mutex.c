@@ -75,9 +75,10 @@ void mutex_unlock(struct mutex *m)
 	assert(m->owner == self);
 	owner_set(m, m->starved ? waitq_first(&m->waitq) : NULL);
 	m->starved = false;
-	waitq_wake_one(&m->waitq);
+	/* First, or who is woken finds this thread's hart busy with a priority that is none of its own. */
 	if (pi_in_use(&m->pi))
 		pi_release(&m->pi);
+	waitq_wake_one(&m->waitq);
 	thread_locks_add(self, -1);
 	lockcheck_given(&self->held, &m->class, m->lock.name);
 	spin_unlock(&m->lock, flags);

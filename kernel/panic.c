@@ -54,9 +54,16 @@ static _Noreturn void end(int status, char kind)
 /* Interrupts masked, the log without its lock; whoever panics while panicking has nothing more to say. */
 static void report_begin(void)
 {
+	static _Atomic(struct hart *) reporting;
+	struct hart *nobody = NULL;
 	unsigned before;
 
 	(void)irq_save();
+	/* Another hart reports, and ends the machine. */
+	while (!atomic_compare_exchange_strong(&reporting, &nobody, hart_self()) && nobody != hart_self()) {
+		nobody = NULL;
+		irq_wait();
+	}
 	before = atomic_fetch_add(&panics, 1);
 	if (before == 1)
 		end(EXIT_PANIC, 'p');

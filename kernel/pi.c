@@ -60,6 +60,7 @@ static void join_owner_locked(struct pi *pi, struct thread *owner)
 {
 	leave_owner_locked(pi);
 	pi->owner = owner;
+	pi->top = 0; // it may have risen with that of a thread that was woken
 	list_push_back(&owner->pi_held, &pi->node);
 }
 

@@ -3,18 +3,21 @@
 
 /*
  * The scheduler. Each hart has a run queue: threads that are ready, by priority and then in order; and the sleepers
- * that went to sleep there, in the order of their waking. A hart runs the first of its highest level, or of another
- * hart's if that is higher: so a hart is idle only if nobody is ready. A thread that wakes goes to the hart with the
- * lowest of the running priorities, if its own is higher, the last it ran on by preference; else it waits there.
+ * that went to sleep there, in the order of their waking. A thread becomes ready in the queue that it belongs to, of
+ * the hart that it ran on last; and the hart that runs the lowest priority, if that is below the thread's, is told to
+ * look. A hart that looks, blocks or is idle runs the first of its highest level, or of another hart's if that is
+ * higher: so the highest priorities run, and a hart is idle only if nobody is ready. At the end of a slice equals are
+ * taken from others' queues too, so that all of them come to run.
  *
  * Locks: one spinlock a run queue guards it and the scheduling fields of the threads that belong to it (thread.rq). It
  * is held across a switch and given up by the thread switched to, so whoever takes it afterwards knows that the thread
  * switched away from has left its stack. Two are held at once only by a hart that takes a thread from another's queue,
- * and the second is only tried. Order: any other spinlock -> a run queue's.
+ * and the second is only tried; the hart looks again after the switch, and so tries again. Order: any other spinlock ->
+ * a run queue's.
  *
- * The hints (running, best) are read without the lock. A hart that finds nothing first says that it is idle and then
- * looks at the others' best; who makes a thread ready first raises best and then looks for an idle hart. Both are
- * sequentially consistent, so one of the two sees the other, and no thread waits beside an idle hart.
+ * The hints (running, best) are read without the lock. Who makes a thread ready raises best and then looks at what the
+ * harts run; a hart says what it runs and then looks at the best of all. Both are sequentially consistent, so one of
+ * the two sees the other, and no thread waits beside a hart that it ought to have.
  *
  * The timer of a hart is armed only for its first sleeper, or for the end of the slice when somebody of the same
  * priority is ready; a timer that has become too early is left as it is, since setting it costs a call to the firmware,
@@ -45,7 +48,7 @@ struct runqueue {
 	nsec_t armed;				   // what the hart's timer is set to
 	unsigned index;				   // of the hart
 
-	atomic_int running;	 // hint: priority of the thread that runs, or is about to; IDLE; OFFLINE
+	atomic_int running;	 // hint: priority of the thread that runs, or ought to; IDLE; OFFLINE
 	atomic_int best;	 // hint: highest level with somebody ready; IDLE: none
 	atomic_bool interrupted; // the hart was sent an interrupt and has not looked yet
 };
@@ -160,6 +163,15 @@ static struct thread *ready_steal_locked(struct runqueue *rq, int least)
 	return t;
 }
 
+static int best_anywhere(void)
+{
+	int best = IDLE;
+
+	for_each_rq (rq)
+		best = max_of(best, atomic_load(&rq->best));
+	return best;
+}
+
 /* ---- the timer ---- */
 static nsec_t next_deadline_locked(struct runqueue *rq, const struct hart *hart)
 {
@@ -167,7 +179,7 @@ static nsec_t next_deadline_locked(struct runqueue *rq, const struct hart *hart)
 	nsec_t deadline = first ? list_entry(first, struct thread, sleep_node)->wake_at : NEVER;
 
 	if (hart->current != hart->idle && !hart->need_resched &&
-	    atomic_load_explicit(&rq->best, memory_order_relaxed) >= (int)thread_priority(hart->current))
+	    best_anywhere() >= (int)thread_priority(hart->current))
 		deadline = min_of(deadline, hart->current->slice_end);
 	return deadline;
 }
@@ -197,10 +209,13 @@ static int running_priority(const struct hart *hart)
 	return hart->current == hart->idle ? IDLE : (int)thread_priority(hart->current);
 }
 
-/* This hart looks at its queue: whether another thread ought to run, and when it wants to look next. */
+/* This hart looks: whether another thread ought to run, and when it wants to look next. */
 static void look_locked(struct runqueue *rq, struct hart *hart)
 {
-	if (atomic_load_explicit(&rq->best, memory_order_relaxed) > running_priority(hart) && !hart->need_resched) {
+	int running = running_priority(hart);
+
+	atomic_store(&rq->running, running); // whoever raised it may have been taken elsewhere
+	if (best_anywhere() > running && !hart->need_resched) {
 		hart->need_resched = true;
 		/* In an interrupt, the way out of it sees to the rest; a thread needs one. */
 		if (!hart->irq_depth)
@@ -209,12 +224,12 @@ static void look_locked(struct runqueue *rq, struct hart *hart)
 	timer_update_locked(rq, hart);
 }
 
-/* Has the hart of the queue look at it. */
-static void look_ask_locked(struct runqueue *rq)
+/* Has the hart of a queue look; `held` is locked, or NULL. */
+static void look_ask(struct runqueue *rq, const struct runqueue *held)
 {
 	struct hart *hart = hart_self();
 
-	if (rq->index == hart->index)
+	if (rq == held && rq->index == hart->index)
 		look_locked(rq, hart);
 	else if (!atomic_exchange(&rq->interrupted, true))
 		hart_interrupt(hart_at(rq->index));
@@ -230,95 +245,64 @@ void trap_soft(void)
 	spin_unlock(&rq->lock, flags);
 }
 
-/* Where a thread that has become ready goes. */
-static struct runqueue *choose(struct runqueue *last, const struct thread *t)
+/*
+ * A thread of this level is ready in the queue, whose best was raised before: tells the hart that ought to run it. If
+ * that runs an equal, the thread shares its slices, which begin to end.
+ */
+static void tell_locked(struct runqueue *rq, int level)
 {
-	int lowest = atomic_load(&last->running);
-	struct runqueue *to = last;
+	const int here = atomic_load(&rq->running);
+	struct runqueue *to = rq;
+	int lowest = here;
 
-	for_each_rq (rq) {
-		int running = atomic_load(&rq->running);
+	for_each_rq (other) {
+		int running = atomic_load(&other->running);
 
 		if (running < lowest) {
 			lowest = running;
-			to = rq;
+			to = other;
 		}
 	}
-	return lowest < (int)thread_priority(t) ? to : last;
+	if (lowest > level)
+		return;
+	if (lowest < level) // so that the next one is told elsewhere; if it has changed, that hart has looked
+		(void)atomic_compare_exchange_strong(&to->running, &lowest, level);
+	look_ask(to, rq);
 }
 
-/* A thread that is ready and in no queue joins the one that it belongs to. */
-static void join_locked(struct runqueue *rq, struct thread *t)
+static void ready_wake_locked(struct runqueue *rq, struct thread *t)
 {
-	const int level = (int)thread_priority(t);
-	bool changes = atomic_load_explicit(&rq->best, memory_order_relaxed) < level;
-
-	ready_add_locked(rq, t, false);
-	if (atomic_load_explicit(&rq->running, memory_order_relaxed) < level)
-		atomic_store(&rq->running, level); // so that the next one chooses another hart
-	if (changes)
-		look_ask_locked(rq);
-}
-
-/* A thread of rq became ready: true when it is in its queue; else it belongs to another, which it must join. */
-static bool wake_locked(struct runqueue *rq, struct thread *t)
-{
-	struct runqueue *to = choose(rq, t);
-
 	list_remove(&t->sleep_node);
 	state_set(t, THREAD_RUNNABLE);
-	if (to == rq)
-		join_locked(rq, t);
-	else
-		atomic_store_explicit(&t->rq, to, memory_order_relaxed);
-	return to == rq;
-}
-
-static void join(struct thread *t)
-{
-	unsigned long flags;
-	struct runqueue *rq = rq_lock_of(t, &flags);
-
-	join_locked(rq, t);
-	spin_unlock(&rq->lock, flags);
+	ready_add_locked(rq, t, false);
+	tell_locked(rq, (int)thread_priority(t));
 }
 
 void sched_wake(struct thread *t)
 {
-	unsigned long masked = irq_save(), flags;
+	unsigned long flags;
 	struct runqueue *rq = rq_lock_of(t, &flags);
-	bool waits = t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE;
-	bool joined = !waits || wake_locked(rq, t);
 
+	if (t->state == THREAD_WAITING || t->state == THREAD_INTERRUPTIBLE)
+		ready_wake_locked(rq, t);
 	spin_unlock(&rq->lock, flags);
-	if (!joined)
-		join(t);
-	irq_restore(masked);
 }
 
 void sched_timer(nsec_t now)
 {
-	struct list_node others = LIST_INIT(others); // ready, and to join other queues
 	struct hart *hart = hart_self();
 	struct list_node *node;
 	unsigned long flags;
 	struct runqueue *rq = rq_lock_self(&flags);
 
 	rq->armed = 0; // nothing is earlier, so the timer is set once, below
-	while ((node = list_first(&rq->sleepers)) && list_entry(node, struct thread, sleep_node)->wake_at <= now) {
-		struct thread *t = list_entry(node, struct thread, sleep_node);
-
-		if (!wake_locked(rq, t))
-			list_push_back(&others, &t->sleep_node);
-	}
-	if (atomic_load_explicit(&rq->best, memory_order_relaxed) >= max_of(running_priority(hart), 0) &&
-	    (hart->current == hart->idle || hart->current->slice_end <= now))
+	while ((node = list_first(&rq->sleepers)) && list_entry(node, struct thread, sleep_node)->wake_at <= now)
+		ready_wake_locked(rq, list_entry(node, struct thread, sleep_node));
+	if (hart->current != hart->idle && hart->current->slice_end <= now && best_anywhere() >= running_priority(hart))
 		hart->need_resched = true;
 	rq->armed = next_deadline_locked(rq, hart);
 	clock_arm(rq->armed);
 	spin_unlock(&rq->lock, flags);
-	while ((node = list_pop_front(&others)))
-		join(list_entry(node, struct thread, sleep_node));
 }
 
 /* ---- switching ---- */
@@ -337,8 +321,7 @@ static void switch_locked(struct runqueue *rq, struct thread *next)
 	hart->current = next;
 	hart->kstack_base = next->kstack_base;
 	hart->kstack_top = next->kstack_top;
-	atomic_store(&rq->running, running_priority(hart));
-	timer_update_locked(rq, hart);
+	look_locked(rq, hart); // for what could not be taken, or has become ready meanwhile
 	if (next != prev)
 		context_switch(&prev->context, &next->context);
 }
@@ -356,6 +339,18 @@ static struct thread *next_locked(struct runqueue *rq, int least)
 	return t ? t : ready_take_locked(rq, least);
 }
 
+/* The current thread is ready and not to run on. One that is put off in its slice is the first of its level. */
+static void put_off_locked(struct runqueue *rq, struct thread *self, const struct thread *next)
+{
+	const bool displaced = thread_priority(next) > thread_priority(self);
+
+	ready_add_locked(rq, self, displaced && self->slice_end > clock_now());
+	if (displaced) {
+		atomic_store(&rq->running, (int)thread_priority(next));
+		tell_locked(rq, (int)thread_priority(self)); // another hart may run a lower one
+	}
+}
+
 /* Gives way to a thread that is ready, if its priority is not lower. rq is locked, and given up. */
 static void give_way_locked(struct runqueue *rq, unsigned long flags)
 {
@@ -367,13 +362,13 @@ static void give_way_locked(struct runqueue *rq, unsigned long flags)
 	next = next_locked(rq, idle ? 0 : (int)thread_priority(self));
 	if (next) {
 		state_set(self, THREAD_RUNNABLE);
-		/* One that is put off in the middle of its slice is the first of its level. */
 		if (!idle)
-			ready_add_locked(
-			    rq, self, thread_priority(next) > thread_priority(self) && self->slice_end > clock_now());
+			put_off_locked(rq, self, next);
 		switch_locked(rq, next);
 	} else {
-		atomic_store(&rq->running, running_priority(hart)); // who raised it has been taken elsewhere
+		if (self->slice_end != NEVER)
+			self->slice_end = clock_now() + SLICE_NS;
+		look_locked(rq, hart);
 	}
 	rq_unlock_self(flags);
 }
@@ -398,19 +393,15 @@ void sched_block(enum thread_state state, nsec_t wake_at, struct spinlock *outer
 
 void thread_interrupt(struct thread *t)
 {
-	unsigned long masked = irq_save(), flags;
+	unsigned long flags;
 	struct runqueue *rq = rq_lock_of(t, &flags);
-	bool joined = true, again;
+	bool again = atomic_exchange_explicit(&t->interrupted, true, memory_order_relaxed);
 
-	again = atomic_exchange_explicit(&t->interrupted, true, memory_order_relaxed);
 	if (t->state == THREAD_INTERRUPTIBLE)
-		joined = wake_locked(rq, t);
+		ready_wake_locked(rq, t);
 	else if (t->state == THREAD_RUNNING && rq != rq_self() && !again)
 		hart_interrupt(hart_at(rq->index)); // trap_soft takes the lock, and so sees it
 	spin_unlock(&rq->lock, flags);
-	if (!joined)
-		join(t);
-	irq_restore(masked);
 }
 
 bool thread_interrupted(void)
@@ -493,11 +484,12 @@ void sched_set_priority(struct thread *t, unsigned priority)
 	if (queued)
 		ready_remove_locked(rq, t);
 	atomic_store_explicit(&t->priority, priority, memory_order_relaxed);
-	if (queued)
+	if (queued) {
 		ready_add_locked(rq, t, false);
-	if (t->state == THREAD_RUNNING && t != hart_at(rq->index)->idle)
-		atomic_store(&rq->running, (int)priority);
-	look_ask_locked(rq);
+		tell_locked(rq, (int)priority);
+	} else if (t->state == THREAD_RUNNING) {
+		look_ask(rq, rq);
+	}
 	spin_unlock(&rq->lock, flags);
 }
 
@@ -511,15 +503,6 @@ unsigned harts_online(void)
 	return count;
 }
 
-static bool anybody_ready(void)
-{
-	for_each_rq (rq) {
-		if (atomic_load(&rq->best) != IDLE)
-			return true;
-	}
-	return false;
-}
-
 static _Noreturn void *idle_main(void *arg)
 {
 	unsigned long flags;
@@ -528,7 +511,7 @@ static _Noreturn void *idle_main(void *arg)
 	for (;;) {
 		flags = irq_save();
 		/* Masked, so an interrupt that makes somebody ready is either seen here or ends the waiting. */
-		if (!anybody_ready())
+		if (best_anywhere() == IDLE)
 			irq_wait();
 		irq_restore(flags);
 		thread_yield();

@@ -59,7 +59,7 @@ static bool serve_by_entry_locked(vaddr_t va, enum pt_rights needed, enum pt_rig
 	} else {
 		return false;
 	}
-	pt_fence(va);
+	pt_fence_tables(va);
 	return true;
 }
 

@@ -9,12 +9,14 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "arch/hart.h"
 #include "arch/signal.h"
 #include "kernel/thread.h"
+#include "posix/thread.h"
 
 static inline struct thread *call_begin(void)
 {
@@ -52,7 +54,11 @@ static inline enum signal_outcome call_end(struct thread *self)
 		result_;                                                                                               \
 	})
 
-/* The same for a cancellation point that waits: a signal ends it with -EINTR, and SA_RESTART starts it again. */
+/*
+ * The same for a cancellation point that waits: a signal ends it with -EINTR, and SA_RESTART starts it again. A request
+ * to cancel that comes before the call has begun is seen in it: until then the way out of a trap may have spent the
+ * interruption.
+ */
 #define KERNEL_CALL_RESTART(call)                                                                                      \
 	({                                                                                                             \
 		__typeof__(call) result_;                                                                              \
@@ -61,7 +67,7 @@ static inline enum signal_outcome call_end(struct thread *self)
 		do {                                                                                                   \
 			pthread_testcancel();                                                                          \
 			caller_ = call_begin();                                                                        \
-			result_ = (call);                                                                              \
+			result_ = cancel_due() ? -EINTR : (call);                                                      \
 		} while (call_end(caller_) != SIGNAL_EINTR && result_ == -EINTR);                                      \
 		result_;                                                                                               \
 	})

@@ -23,12 +23,17 @@ bool cancel_requested(const struct posix_thread *t)
 	return atomic_load_explicit(&t->cancel_requested, memory_order_relaxed);
 }
 
-void pthread_testcancel(void)
+bool cancel_due(void)
 {
 	const struct posix_thread *self = thread_self()->posix;
 
 	/* Nobody has the handle of a thread without a record. */
-	if (self && cancel_requested(self) && cancel_enabled(self))
+	return self && cancel_requested(self) && cancel_enabled(self);
+}
+
+void pthread_testcancel(void)
+{
+	if (cancel_due())
 		pthread_exit(PTHREAD_CANCELED);
 }
 

@@ -130,9 +130,9 @@ void pi_mutex_unlock(struct pi_mutex *m)
 	m->owner = m->starved ? waitq_first(&m->waitq) : NULL;
 	m->handed = m->owner;
 	m->starved = false;
-	waitq_wake_one(&m->waitq);
 	if (pi_in_use(&m->pi))
-		pi_release(&m->pi);
+		pi_release(&m->pi); // before, as in mutex_unlock
+	waitq_wake_one(&m->waitq);
 	spin_unlock(&m->lock, flags); // after which it may be gone
 }
 

@@ -77,6 +77,9 @@ bool cancel_enabled(const struct posix_thread *self);
 /* Is there one? */
 bool cancel_requested(const struct posix_thread *t);
 
+/* The calling thread is to end in the next cancellation point. */
+bool cancel_due(void);
+
 /* From defer to allow nothing is a cancellation point: for code that holds locks. Nests. Thread context. */
 void cancel_defer(void);
 void cancel_allow(void);

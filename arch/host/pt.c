@@ -334,6 +334,11 @@ void pt_fence(vaddr_t va)
 	host_unlock(&tables);
 }
 
+void pt_fence_tables(vaddr_t va)
+{
+	pt_fence(va);
+}
+
 void pt_batch_add(struct pt_batch *b, vaddr_t va)
 {
 	if (b->count++ == 0) {

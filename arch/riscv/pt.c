@@ -260,6 +260,12 @@ void pt_fence(vaddr_t va)
 	tlb_fence(va);
 }
 
+void pt_fence_tables(vaddr_t va)
+{
+	(void)va;
+	tlb_fence_all(); // with an address it would order leaf entries alone
+}
+
 void pt_batch_add(struct pt_batch *b, vaddr_t va)
 {
 	b->from = b->count ? min_of(b->from, va) : va;

@@ -96,6 +96,7 @@ trap_entry:
 	ld	t0, TRAP_FCSR(sp)
 	fscsr	t0
 1:	ld	t0, 0(sp)
+	sc.d	zero, t0, 0(sp)		// no reservation of what ran before holds for what runs next
 	csrw	sepc, t0
 	csrw	sstatus, t1
 	ld	fp, 8*8(sp)

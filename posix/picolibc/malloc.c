@@ -167,8 +167,10 @@ static void cache_trim(unsigned class, unsigned keep)
 
 void malloc_thread_end(void)
 {
-	for (unsigned class = 0; class < CACHED_CLASSES; class ++)
-		cache_trim(class, 0);
+	for (unsigned class = 0; class < CACHED_CLASSES; class ++) {
+		if (cache.of[class].count)
+			cache_trim(class, 0);
+	}
 }
 
 /* ---- small blocks ---- */
