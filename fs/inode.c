@@ -448,7 +448,7 @@ static bool idle_and_clean(struct inode *inode)
 	       !inode->truncate_unfinished && !atomic_load_explicit(&inode->times_dirty, memory_order_relaxed) &&
 	       !atomic_load(&inode->object.stored) &&
 	       atomic_load_explicit(&inode->object.dirty_count, memory_order_relaxed) == 0 &&
-	       list_empty(&inode->drop_node) && list_empty(&inode->orphan_node);
+	       !atomic_load_explicit(&inode->orphan, memory_order_relaxed); // the list of unlinked ones has a reference
 }
 
 int inodes_trim(unsigned keep)

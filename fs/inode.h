@@ -46,7 +46,8 @@ struct inode {
 	atomic_uint links;	// names in memory's view; relaxed without lock: a hint
 	uint32_t links_pending; // still counted on the card, docs/design.md section 7: taken away after the next commit
 	struct list_node drop_node;
-	struct list_node orphan_node; // in volume.orphans, or pointing at itself
+	struct list_node orphan_node; // in volume.orphans
+	atomic_bool orphan;	      // it is there; relaxed outside of transactions
 	/* As on the card: <= object.size, except for directories, which have only this. Relaxed without lock. */
 	atomic_uint_least64_t size;
 	/* As last encoded: another only while a change is under way, or after one failed. Relaxed without lock. */

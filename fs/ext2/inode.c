@@ -169,7 +169,7 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	memcpy(raw->block, inode->block, sizeof(raw->block));
 	/* A time that cannot be taken for the number of an orphan, whatever the clock says. */
 	raw->dtime = raw->links ? 0 : max_of(inode->ctime.sec, (int64_t)vol->inodes + 1);
-	if (!list_empty(&inode->orphan_node))
+	if (atomic_load_explicit(&inode->orphan, memory_order_relaxed))
 		raw->dtime = ext2_orphan_next(inode);
 	encode_times(inode, raw);
 	if (S_ISREG(inode->mode) && inode->size > INT32_MAX && !(vol->super.feature_ro_compat & EXT2_RO_LARGE_FILE)) {

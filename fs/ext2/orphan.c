@@ -8,6 +8,16 @@
  */
 #include "fs/ext2/ext2.h"
 
+static bool is_orphan(const struct inode *inode)
+{
+	return atomic_load_explicit(&inode->orphan, memory_order_relaxed);
+}
+
+static void orphan_set(struct inode *inode, bool orphan)
+{
+	atomic_store_explicit(&inode->orphan, orphan, memory_order_relaxed);
+}
+
 static struct inode *neighbour(struct volume *vol, struct list_node *node)
 {
 	return node == &vol->orphans ? NULL : list_entry(node, struct inode, orphan_node);
@@ -22,8 +32,9 @@ uint32_t ext2_orphan_next(struct inode *inode)
 
 int ext2_orphan_add(struct txn *t, struct inode *inode, struct buffer *itable)
 {
-	if (list_empty(&inode->orphan_node)) {
+	if (!is_orphan(inode)) {
 		list_push_front(&t->vol->orphans, &inode->orphan_node);
+		orphan_set(inode, true);
 		t->vol->super.last_orphan = inode->ino;
 		txn_super(t);
 	}
@@ -37,19 +48,21 @@ int ext2_orphan_remove(struct txn *t, struct inode *inode)
 	struct buffer *itable;
 	int err;
 
-	if (list_empty(&inode->orphan_node))
+	if (!is_orphan(inode))
 		return 0;
 	before = neighbour(t->vol, inode->orphan_node.prev);
 	if (!before) {
 		t->vol->super.last_orphan = ext2_orphan_next(inode);
 		txn_super(t);
 		list_remove(&inode->orphan_node);
+		orphan_set(inode, false);
 		return 0;
 	}
 	err = ext2_inode_begin(t, before, &itable);
 	if (err)
 		return err;
 	list_remove(&inode->orphan_node);
+	orphan_set(inode, false);
 	ext2_inode_store(t, before, itable);
 	return 0;
 }

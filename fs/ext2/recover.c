@@ -427,12 +427,13 @@ int ext2_orphans_process(struct volume *vol)
 			err = inode_get_orphan(vol, ino, &inode);
 		if (err)
 			break;
-		if (!list_empty(&inode->orphan_node)) {
+		if (atomic_load_explicit(&inode->orphan, memory_order_relaxed)) {
 			err = ext2_damaged(vol, "the orphan list is a ring at inode %u", ino);
 			inode_put(inode);
 			break;
 		}
 		list_push_back(&vol->orphans, &inode->orphan_node);
+		atomic_store_explicit(&inode->orphan, true, memory_order_relaxed);
 		ino = next;
 	}
 	while (!list_empty(&vol->orphans)) {
@@ -449,6 +450,7 @@ int ext2_orphans_process(struct volume *vol)
 			mutex_unlock(&inode->lock);
 		}
 		list_remove(&inode->orphan_node);
+		atomic_store_explicit(&inode->orphan, false, memory_order_relaxed);
 		inode_put(inode);
 	}
 	if (deleted || truncated)

@@ -65,6 +65,7 @@ static int drop_all(struct volume *vol)
 	while (!err) {
 		struct list_node *node;
 		struct inode *inode;
+		bool again;
 
 		mutex_lock(&vol->txn.lock);
 		node = list_pop_front(&vol->txn.droppable);
@@ -74,7 +75,10 @@ static int drop_all(struct volume *vol)
 		inode = list_entry(node, struct inode, drop_node);
 		mutex_lock(&inode->lock);
 		/* It may be in the list for the running batch again; then all of it waits for that. */
-		if (list_empty(&inode->drop_node))
+		mutex_lock(&vol->txn.lock);
+		again = !list_empty(&inode->drop_node);
+		mutex_unlock(&vol->txn.lock);
+		if (!again)
 			err = drop_links(inode);
 		if (err) {
 			mutex_lock(&vol->txn.lock);

@@ -232,7 +232,7 @@ static int truncate_close(struct inode *inode)
 	struct txn t;
 	int err;
 
-	if (list_empty(&inode->orphan_node) || inode->links == 0)
+	if (!atomic_load_explicit(&inode->orphan, memory_order_relaxed) || inode->links == 0)
 		return 0;
 	err = txn_begin(&t, inode->vol, 2, 0);
 	if (err)
