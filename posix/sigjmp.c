@@ -13,10 +13,13 @@ void __sigjmp_save(struct __sigjmp *buf, int save)
 		(void)pthread_sigmask(SIG_BLOCK, NULL, &buf->mask); // only reads it
 }
 
-/* What becomes deliverable runs on the stack that is left. */
-void __sigjmp_jump(struct __sigjmp *buf, int value)
+/*
+ * setjmp has returned. The mask comes back after the jump, not before: what becomes deliverable then runs where the
+ * jump has led to, so that signals that come again and again, and jump out of their handlers, never fill the stack.
+ */
+int __sigjmp_return(struct __sigjmp *buf, int value)
 {
-	if (buf->saved)
+	if (value && buf->saved)
 		(void)pthread_sigmask(SIG_SETMASK, &buf->mask, NULL); // valid arguments
-	longjmp(buf->jump, value);
+	return value;
 }

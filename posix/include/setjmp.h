@@ -26,10 +26,10 @@ typedef struct __sigjmp __sigjmp_array[1];
 #define sigjmp_buf __sigjmp_array
 
 void __sigjmp_save(struct __sigjmp *buf, int save);
-void __sigjmp_jump(struct __sigjmp *buf, int value) __attribute__((__noreturn__));
+int __sigjmp_return(struct __sigjmp *buf, int value);
 
-#define sigsetjmp(buf, save) (__sigjmp_save((buf), (save)), setjmp((buf)->jump))
-#define siglongjmp(buf, value) __sigjmp_jump((buf), (value))
+#define sigsetjmp(buf, save) (__sigjmp_save((buf), (save)), __sigjmp_return((buf), setjmp((buf)->jump)))
+#define siglongjmp(buf, value) longjmp((buf)->jump, (value))
 
 #ifdef __cplusplus
 }
