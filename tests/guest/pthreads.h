@@ -64,3 +64,26 @@ static inline void wait_for(const atomic_int *value, int at_least)
 	while (atomic_load(value) < at_least)
 		sched_yield();
 }
+
+#define TOP 31 // the highest priority
+
+/* The calling thread's policy and priority. */
+static inline void set_own(int policy, int priority)
+{
+	struct sched_param param = {.sched_priority = priority};
+
+	CHECK(pthread_setschedparam(pthread_self(), policy, &param) == 0);
+}
+
+/* A thread that begins with these. */
+static inline pthread_t start_at(int policy, int priority, void *(*function)(void *), void *arg)
+{
+	struct sched_param param = {.sched_priority = priority};
+	pthread_attr_t attr;
+
+	CHECK(pthread_attr_init(&attr) == 0);
+	CHECK(pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED) == 0);
+	CHECK(pthread_attr_setschedpolicy(&attr, policy) == 0);
+	CHECK(pthread_attr_setschedparam(&attr, &param) == 0);
+	return start_with(&attr, function, arg);
+}

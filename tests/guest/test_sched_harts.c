@@ -11,23 +11,6 @@
 
 #include "pthreads.h"
 
-#define TOP 31
-
-static void set_own(int policy, int priority)
-{
-	struct sched_param param = {.sched_priority = priority};
-	CHECK(pthread_setschedparam(pthread_self(), policy, &param) == 0);
-}
-static pthread_t start_at(int policy, int priority, void *(*function)(void *), void *arg)
-{
-	struct sched_param param = {.sched_priority = priority};
-	pthread_attr_t attr;
-	CHECK(pthread_attr_init(&attr) == 0);
-	CHECK(pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED) == 0);
-	CHECK(pthread_attr_setschedpolicy(&attr, policy) == 0);
-	CHECK(pthread_attr_setschedparam(&attr, &param) == 0);
-	return start_with(&attr, function, arg);
-}
 static atomic_bool stop;
 struct counter {
 	atomic_ulong n;
