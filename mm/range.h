@@ -22,3 +22,13 @@ void range_isolate(vaddr_t start, vaddr_t end, struct spares *spares);
 /* Unmaps all of it; the mappings go to the list. */
 void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list_node *dead);
 bool range_is_mapped(vaddr_t start, vaddr_t end);
+
+/* One mapping after another, with no lock held in between. */
+struct piece {
+	struct vma *vma; // referenced
+	vaddr_t start, end;
+	enum map_prot prot;
+	pgidx_t first, last; // of the object
+};
+/* Calls work for each piece; -ENOMEM for a hole, after the rest is done. The first error else. */
+int each_piece(vaddr_t start, vaddr_t end, int (*work)(const struct piece *piece, void *arg), void *arg);

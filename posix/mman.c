@@ -13,6 +13,7 @@
 #include "fs/fs.h"
 #include "mm/map.h"
 #include "posix/call.h"
+#include "posix/mman.h"
 #include "posix/result.h"
 
 #define FLAGS_KNOWN                                                                                                    \
@@ -22,14 +23,20 @@
 
 _Static_assert((int)MAP_R == PROT_READ && (int)MAP_W == PROT_WRITE && (int)MAP_X == PROT_EXEC, "same bits");
 
+/* Common rules of the calls on a range. */
+int mman_range_check(const void *addr, size_t *len)
+{
+	if (!page_aligned(addr))
+		return -EINVAL;
+	if (*len > SIZE_MAX - PAGE_MASK)
+		return -ENOMEM;
+	*len = align_up(*len, PAGE_SIZE);
+	return (vaddr_t)addr + *len < (vaddr_t)addr ? -ENOMEM : 0;
+}
+
 static bool prot_valid(int prot)
 {
 	return !(prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC));
-}
-
-static bool page_aligned(const void *addr)
-{
-	return ((vaddr_t)addr & PAGE_MASK) == 0;
 }
 
 static int request_check(void *addr, size_t len, int prot, int flags, off_t offset)
@@ -112,20 +119,9 @@ int munmap(void *addr, size_t len)
 	return (int)result_posix(KERNEL_CALL(map_remove((vaddr_t)addr, len)));
 }
 
-/* Common rules of the calls on a range: -EINVAL, or 0; *len rounded up, 0 means there is nothing to do. */
-static int range_check(const void *addr, size_t *len)
-{
-	if (!page_aligned(addr))
-		return -EINVAL;
-	if (*len > SIZE_MAX - PAGE_MASK)
-		return -ENOMEM;
-	*len = align_up(*len, PAGE_SIZE);
-	return (vaddr_t)addr + *len < (vaddr_t)addr ? -ENOMEM : 0;
-}
-
 int mprotect(void *addr, size_t len, int prot)
 {
-	int err = prot_valid(prot) ? range_check(addr, &len) : -EINVAL;
+	int err = prot_valid(prot) ? mman_range_check(addr, &len) : -EINVAL;
 
 	if (!err && len)
 		err = KERNEL_CALL(map_protect((vaddr_t)addr, len, (enum map_prot)prot));
@@ -134,7 +130,7 @@ int mprotect(void *addr, size_t len, int prot)
 
 int msync(void *addr, size_t len, int flags)
 {
-	int err = range_check(addr, &len);
+	int err = mman_range_check(addr, &len);
 
 	pthread_testcancel();
 	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
@@ -142,51 +138,4 @@ int msync(void *addr, size_t len, int flags)
 	if (!err && len)
 		err = KERNEL_CALL(map_sync((vaddr_t)addr, len, flags & MS_SYNC));
 	return (int)result_posix(err);
-}
-
-/* mlock and munlock may start inside a page. */
-static int lock_range(const void *addr, size_t len, bool lock)
-{
-	vaddr_t from = align_down((vaddr_t)addr, PAGE_SIZE);
-	size_t whole = len + ((vaddr_t)addr - from);
-	int err = whole < len ? -ENOMEM : range_check((void *)from, &whole);
-
-	if (!err && whole)
-		err = KERNEL_CALL(map_lock(from, whole, lock));
-	return (int)result_posix(err);
-}
-
-int mlock(const void *addr, size_t len)
-{
-	return lock_range(addr, len, true);
-}
-
-int munlock(const void *addr, size_t len)
-{
-	return lock_range(addr, len, false);
-}
-
-static int advise(void *addr, size_t len, int advice)
-{
-	static const enum map_advice advices[] = {
-	    [MADV_NORMAL] = MAP_ADV_NORMAL,	    [MADV_RANDOM] = MAP_ADV_RANDOM,
-	    [MADV_SEQUENTIAL] = MAP_ADV_SEQUENTIAL, [MADV_WILLNEED] = MAP_ADV_WILLNEED,
-	    [MADV_DONTNEED] = MAP_ADV_DONTNEED,
-	};
-	int err = range_check(addr, &len);
-
-	if (advice < 0 || (size_t)advice >= array_size(advices))
-		return -EINVAL;
-	return err || !len ? err : KERNEL_CALL(map_advise((vaddr_t)addr, len, advices[advice]));
-}
-
-int madvise(void *addr, size_t len, int advice)
-{
-	return (int)result_posix(advise(addr, len, advice));
-}
-
-int posix_madvise(void *addr, size_t len, int advice)
-{
-	/* Unlike madvise's, POSIX's DONTNEED must not change contents: advice that is not taken. */
-	return advice == POSIX_MADV_DONTNEED ? 0 : -advise(addr, len, advice);
 }

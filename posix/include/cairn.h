@@ -4,6 +4,10 @@
 /* What is cairn's own. */
 #pragma once
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CAIRN_VERSION "0.1"
 
 /* Where the time of CLOCK_REALTIME comes from. */
@@ -15,3 +19,27 @@ enum cairn_clock {
 };
 
 enum cairn_clock cairn_clock_source(void);
+
+/* Why an access to memory could not be served. */
+enum cairn_fault_kind {
+	CAIRN_FAULT_UNMAPPED,  // nothing is mapped there (SIGSEGV, SEGV_MAPERR)
+	CAIRN_FAULT_FORBIDDEN, // the mapping does not allow that access (SIGSEGV, SEGV_ACCERR)
+	CAIRN_FAULT_BUS,       // beyond the end of the file, or its page cannot be had (SIGBUS)
+};
+
+struct cairn_fault {
+	enum cairn_fault_kind kind;
+	void *address;
+	int error; // the errno of a CAIRN_FAULT_BUS; 0: beyond the end of the file
+};
+
+/*
+ * Runs fn(arg). NULL if it returned; else the fault that ended it, valid until the thread's next cairn_try: fn is left
+ * at once, as by longjmp, whatever it had begun. No handler of a signal runs for such a fault. Calls may be nested. fn
+ * must not fault inside a function of the C library that holds a lock (malloc, stdio); a debug build asserts that.
+ */
+const struct cairn_fault *cairn_try(void (*fn)(void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif

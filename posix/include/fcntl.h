@@ -15,7 +15,29 @@ extern "C" {
 #define O_RSYNC O_SYNC
 #endif
 
-int posix_fallocate(int fd, off_t offset, off_t len); // returns the error number
+#define POSIX_FADV_NORMAL 0
+#define POSIX_FADV_RANDOM 1
+#define POSIX_FADV_SEQUENTIAL 2
+#define POSIX_FADV_WILLNEED 3
+#define POSIX_FADV_DONTNEED 4
+#define POSIX_FADV_NOREUSE 5
+
+#define FALLOC_FL_KEEP_SIZE 0x01
+#define FALLOC_FL_PUNCH_HOLE 0x02
+#define FALLOC_FL_COLLAPSE_RANGE 0x08
+#define FALLOC_FL_ZERO_RANGE 0x10
+#define FALLOC_FL_INSERT_RANGE 0x20
+#define FALLOC_FL_UNSHARE_RANGE 0x40
+
+#define SYNC_FILE_RANGE_WAIT_BEFORE 1
+#define SYNC_FILE_RANGE_WRITE 2
+#define SYNC_FILE_RANGE_WAIT_AFTER 4
+
+int posix_fallocate(int fd, off_t offset, off_t len);		// returns the error number
+int posix_fadvise(int fd, off_t offset, off_t len, int advice); // returns the error number
+int fallocate(int fd, int mode, off_t offset, off_t len);
+ssize_t readahead(int fd, off_t offset, size_t count);
+int sync_file_range(int fd, off_t offset, off_t len, unsigned flags);
 
 #ifdef __cplusplus
 }
