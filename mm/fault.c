@@ -7,8 +7,8 @@
  *
  * While it waits for a frame or for the card it holds no lock of the address space: the mapping is pinned, which keeps
  * its object, and told again by its generation. It holds the object's map_lock shared from before the page is got until
- * the entry stands, so that no truncate comes between (I2); only a store into a resident page does without. Runs as a
- * call of the faulting thread, may sleep, does not nest.
+ * the entry stands, so that no truncate comes between (I2); only what finds its page in the cache does without. Runs as
+ * a call of the faulting thread, may sleep, does not nest.
  */
 
 #include <assert.h>
@@ -233,10 +233,11 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 }
 
 /*
- * A store into a page that is cached and backed takes no lock that anybody holds across I/O, map_lock included (P4):
- * the page lock is enough, since truncate takes pages out under it. *resident: the page was there.
+ * A load of a page that is cached, and a store into one that is backed too, takes no lock that anybody holds across
+ * I/O, map_lock included (P4): the page lock is enough, since truncate takes pages out under it. *resident: the page
+ * was there.
  */
-static enum fault_step store_resident(struct fault *f, bool *resident)
+static enum fault_step show_resident(struct fault *f, bool store, bool *resident)
 {
 	struct page *page = pcache_find(f->vma->object, f->index);
 	enum fault_step step = FAULT_STEP_AGAIN;
@@ -246,30 +247,40 @@ static enum fault_step store_resident(struct fault *f, bool *resident)
 		return step;
 	if (f->ra.next == f->index)
 		f->ra.next++; // the next miss is still part of a sequence
-	if (page_flags(page) & PAGE_BACKED)
-		step = install_file(f, page, true);
+	if (!store || page_flags(page) & PAGE_BACKED)
+		step = install_file(f, page, store);
 	pcache_put(page);
 	return step;
+}
+
+/* FAULT_STEP_AGAIN: more is to be done than showing a page. */
+static enum fault_step fault_resident(struct fault *f, int *error)
+{
+	const bool store = f->access == FAULT_WRITE, shared = vma_is_shared_file(f->vma);
+	bool resident;
+	int err = 0;
+
+	if (store ? !shared : !f->has_table || readahead_is_due(&f->ra, f->index))
+		return FAULT_STEP_AGAIN;
+	if (show_resident(f, store, &resident) == FAULT_STEP_DONE)
+		return FAULT_STEP_DONE;
+	/* Only a store that needs a new frame keeps pace with the card (P4). */
+	if (store && !resident)
+		err = writeback_throttle();
+	*error = -err;
+	return err ? FAULT_STEP_FAILED : FAULT_STEP_AGAIN;
 }
 
 static enum fault_step fault_file(struct fault *f, int *error)
 {
 	struct pcache_object *obj = f->vma->object;
-	enum fault_step step = FAULT_STEP_FAILED;
+	enum fault_step step = fault_resident(f, error);
 	struct page *page;
-	bool resident;
 	int err = 0;
 
-	if (f->access == FAULT_WRITE && vma_is_shared_file(f->vma)) {
-		if (store_resident(f, &resident) == FAULT_STEP_DONE)
-			return FAULT_STEP_DONE;
-		/* Only a store that needs a new frame keeps pace with the card (P4). */
-		err = resident ? 0 : writeback_throttle();
-	}
-	if (err) {
-		*error = -err;
-		return FAULT_STEP_FAILED;
-	}
+	if (step != FAULT_STEP_AGAIN)
+		return step;
+	step = FAULT_STEP_FAILED;
 	rwlock_lock_read(&obj->map_lock);
 	if (f->index < pages_in(obj->size)) {
 		err = pcache_get(obj, f->index, &f->ra, &page);
