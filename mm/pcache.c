@@ -49,7 +49,6 @@ void pcache_object_init(struct pcache_object *obj, const struct pcache_ops *ops,
 	rwlock_init(&obj->map_lock, "map");
 	spin_init(&obj->lock, "page");
 	radix_init(&obj->pages);
-	list_init(&obj->mappings);
 	list_init(&obj->dirty_node);
 }
 

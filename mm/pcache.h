@@ -17,6 +17,7 @@
 
 #include "kernel/mutex.h"
 #include "lib/radix.h"
+#include "lib/tree.h"
 #include "mm/frame.h"
 
 struct pcache_object;
@@ -69,7 +70,7 @@ struct pcache_object {
 	size_t page_count;
 	atomic_size_t dirty_count; // pages dirty or writing; relaxed: without the lock it is a hint
 
-	struct list_node mappings; // struct vma.mapping_node; guarded by the address space's lock
+	struct tree mappings; // struct vma.mapping_node, by page; guarded by the address space's lock
 
 	/* Guarded by the writeback thread's lock, mm/writeback.c. */
 	struct list_node dirty_node; // list of objects with pages dirty or writing
