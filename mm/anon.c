@@ -78,7 +78,7 @@ enum fault_step fault_anon(const struct fault *f, int *error)
 {
 	struct page *frame;
 
-	if (fault_prepare_table(f->va)) {
+	if (fault_prepare_table(f)) {
 		*error = ENOMEM;
 		return FAULT_STEP_FAILED;
 	}
@@ -89,6 +89,6 @@ enum fault_step fault_anon(const struct fault *f, int *error)
 		*error = ENOMEM;
 		return FAULT_STEP_FAILED;
 	}
-	memset(page_va(frame), 0, PAGE_SIZE);
+	frame_clear(frame);
 	return anon_install(f, frame);
 }

@@ -13,7 +13,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "arch/hart.h"
 #include "kernel/thread.h"
@@ -79,6 +78,7 @@ static enum fault_result find_locked(struct fault *f)
 	vma_ref(vma);
 	f->vma = vma;
 	f->generation = vma->generation;
+	f->has_table = pt_has_table(f->va);
 	f->index = vma_index(vma, f->va);
 	f->ra = vma->ra;
 	return FAULT_OK;
@@ -109,16 +109,13 @@ static void *table_take(void)
 	return page ? page_va(page) : NULL;
 }
 
-static void *table_none(void)
+int fault_prepare_table(const struct fault *f)
 {
-	return NULL;
-}
-
-int fault_prepare_table(vaddr_t va)
-{
+	if (f->has_table)
+		return 0;
 	for (;;) {
 		unsigned long flags = spin_lock(&space.lock);
-		int err = pt_prepare(va, table_take);
+		int err = pt_prepare(f->va, table_take);
 		struct page *page;
 
 		spin_unlock(&space.lock, flags);
@@ -133,9 +130,9 @@ int fault_prepare_table(vaddr_t va)
 
 enum fault_step fault_recheck_locked(const struct fault *f)
 {
-	if (vma_find_locked(f->va) != f->vma || f->vma->generation != f->generation)
+	if (f->vma->generation != f->generation)
 		return FAULT_STEP_AGAIN; // unmapped, replaced or protected meanwhile
-	if (pt_prepare(f->va, table_none))
+	if (!pt_has_table(f->va))
 		return FAULT_STEP_AGAIN; // an unmapping beside it freed the empty table
 	return FAULT_STEP_DONE;
 }
@@ -216,7 +213,7 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 {
 	bool shared = vma_is_shared_file(f->vma), store = f->access == FAULT_WRITE;
 	struct page *copy;
-	int err = fault_prepare_table(f->va);
+	int err = fault_prepare_table(f);
 
 	if (!err && store && shared)
 		err = page_reserve(f->vma->object, page);
@@ -231,7 +228,7 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 		*error = ENOMEM;
 		return FAULT_STEP_FAILED;
 	}
-	memcpy(page_va(copy), page_va(page), PAGE_SIZE);
+	frame_copy(copy, page);
 	return anon_install(f, copy);
 }
 
@@ -290,11 +287,13 @@ static enum fault_step fault_file(struct fault *f, int *error)
 /* ---- the call ---- */
 enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 {
-	struct fault f = {.va = align_down(va, PAGE_SIZE), .access = access};
+	struct fault f;
 	enum fault_result result;
 	enum fault_step step;
 
 	*error = 0;
+	f.va = align_down(va, PAGE_SIZE);
+	f.access = access;
 	do {
 		result = fault_find(&f);
 		if (result != FAULT_OK || !f.vma)

@@ -129,6 +129,7 @@ void vma_detach(struct vma *vma)
 	unsigned long flags = spin_lock(&space.lock);
 
 	tree_remove(&space.tree, &vma->node);
+	vma->generation = ++space.generation;
 	spin_unlock(&space.lock, flags);
 }
 
@@ -162,6 +163,7 @@ void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead)
 		}
 		flags = spin_lock(&space.lock);
 		tree_remove(&space.tree, &next->node);
+		next->generation = ++space.generation;
 		list_remove(&next->mapping_node);
 		vma->end = next->end;
 		spin_unlock(&space.lock, flags);

@@ -33,7 +33,7 @@ struct vma {
 	bool charged; // its pages count in space.committed
 	bool locked;  // its pages are not evicted
 	struct readahead ra;
-	unsigned long generation;      // never the same for two states of a mapping
+	unsigned long generation; // never the same for two states of a mapping, the last of which is out of the tree
 	struct list_node mapping_node; // in object->mappings
 
 	struct list_node dead_node; // of the mapping call that removed it
@@ -123,10 +123,11 @@ size_t tables_prune_all(void);
 struct fault {
 	vaddr_t va; // of the page
 	enum fault_access access;
-	/* As found, by value: */
+	/* As found, by value (fault_find sets all of them, or vma alone, to NULL): */
 	struct vma *vma; // referenced
 	unsigned long generation;
 	enum pt_rights rights;
+	bool has_table;
 	pgidx_t index; // in the object
 	struct readahead ra;
 };
@@ -136,8 +137,8 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error);
 /* The world is as it was found: the mapping is the same, and the entry's table exists. space.lock held. */
 enum fault_step fault_recheck_locked(const struct fault *f);
 enum fault_step fault_anon(const struct fault *f, int *error);
-/* Makes the leaf table for va. 0 or -ENOMEM. Sleeps for a frame if it must. */
-int fault_prepare_table(vaddr_t va);
+/* Makes the leaf table for the entry unless it was found. 0 or -ENOMEM. Sleeps for a frame if it must. */
+int fault_prepare_table(const struct fault *f);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
 /* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.

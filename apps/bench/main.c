@@ -48,8 +48,12 @@ static void case_run(const struct bench_case *c)
 
 int main(void)
 {
-	for (const struct bench_case *c = thread_cases; c->name; c++)
-		case_run(c);
+	static const struct bench_case *const groups[] = {thread_cases, memory_cases};
+
+	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		for (const struct bench_case *c = groups[i]; c->name; c++)
+			case_run(c);
+	}
 	bench_must(fflush(stdout) ? errno : 0, "standard output");
 	return EXIT_SUCCESS;
 }

@@ -16,6 +16,9 @@ BOUNDS = {  # guest instructions: from what no implementation undercuts to what 
     "clock_read": (10, 1e3), "mutex_uncontended": (10, 1e3), "mutex_recursive": (10, 1e3), "thread_yield_alone": (20, 5e3),
     "thread_switch_yield": (50, 1e4), "thread_switch_sem": (100, 2e4), "thread_switch_cond": (100, 2e4), "wake_to_run": (100, 2e4),
     "thread_create_join": (500, 5e5),
+    "fault_anon": (600, 2e4), "fault_anon_read": (100, 1e4), "fault_file": (100, 2e4), "fault_file_around": (10, 5e3),
+    "fault_file_store": (100, 2e4), "fault_file_restore": (100, 2e4), "fault_copy": (600, 2e4), "protect_page": (100, 2e4),
+    "protect_each": (10, 5e3), "unmap_each": (10, 5e3), "unmap_each_file": (10, 5e3), "map_unmap": (200, 5e4),
 }
 REPETITIONS = 5
 SAME = 0.005
@@ -45,6 +48,7 @@ def test_counts_are_plausible_and_repeat():
         value, unit = first[name]
         assert unit == "insn/op" and least < value < most, f"{name}: {value} {unit}"
         assert abs(second[name][0] - value) <= SAME * value, f"{name}: {value} and {second[name][0]}"
+    assert first["fault_file_around"] < first["fault_file"] < first["fault_copy"]
     assert first["thread_yield_alone"] < first["thread_switch_yield"] < first["thread_create_join"]
 
 
