@@ -39,7 +39,7 @@ def run(words, where):
     """What a program printed, and what else is known of its run, for messages."""
     done = subprocess.run(words, cwd=where, capture_output=True, timeout=SECONDS + 60, check=False, stdin=subprocess.DEVNULL)
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    return out, f"status {done.returncode}\n{out}{err}"[-8000:]
+    return out, f"status {done.returncode}\n{out}{err}"[-3000:]
 
 
 def run_on_linux(name):
