@@ -136,13 +136,12 @@ static void munmap_errors(void)
 	check("after what was refused", "%s", store(p + 7 * PAGE, 1));
 	UNMAP("nothing mapped", free, 4 * PAGE);
 	UNMAP("length 1 is a page", p, 1);
-	check("after length 1", "%s, next %s", load(p), load(p + PAGE));
+	STEPS("after length 1", load(p), load(p + PAGE));
 	UNMAP("length of a page and a byte is two", p + PAGE, PAGE + 1);
-	check("after a page and a byte", "%s, next %s", load(p + 2 * PAGE), load(p + 3 * PAGE));
+	STEPS("after a page and a byte", load(p + 2 * PAGE), load(p + 3 * PAGE));
 	UNMAP("a hole in the middle", p + 5 * PAGE, PAGE);
 	UNMAP("over the hole", p + 4 * PAGE, 3 * PAGE);
-	check("after over the hole", "%s and %s, outside %s and %s", load(p + 4 * PAGE), load(p + 6 * PAGE),
-	      load(p + 3 * PAGE), load(p + 7 * PAGE));
+	STEPS("after over the hole", load(p + 4 * PAGE), load(p + 6 * PAGE), load(p + 3 * PAGE), load(p + 7 * PAGE));
 	UNMAP("again", p + 4 * PAGE, 3 * PAGE);
 	UNMAP("all", p, 8 * PAGE);
 }
@@ -167,12 +166,12 @@ static void mprotect_errors(int fd)
 	check("after what was refused: store", "%s", store(p, 1));
 	unmap(p + 4 * PAGE, 1);
 	PROTECT("over a hole", p + 2 * PAGE, 4 * PAGE, PROT_NONE);
-	check("over a hole: before it", "%s and %s", load(p + 2 * PAGE), load(p + 3 * PAGE));
+	STEPS("over a hole: before it", load(p + 2 * PAGE), load(p + 3 * PAGE));
 	check("over a hole: behind it", "%s", load(p + 5 * PAGE));
 	PROTECT("beginning in a hole", p + 4 * PAGE, 2 * PAGE, PROT_NONE);
 	check("beginning in a hole: behind it", "%s", load(p + 5 * PAGE));
 	PROTECT("length 1 is a page", p, 1, PROT_NONE);
-	check("length 1: the page and the next", "%s, %s", load(p + PAGE - 1), load(p + PAGE));
+	STEPS("length 1: the page and the next", load(p + PAGE - 1), load(p + PAGE));
 	shared = mmap(p, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, reader, 0);
 	MUST(shared == p);
 	PROTECT("a read-only file's, to write", p, PAGE, RW);

@@ -48,7 +48,7 @@ static void hints(void)
 	memset(p, 0x11, PAGE);
 	q = mmap(p, PAGE, RW, ANON, -1, 0);
 	check("hint: taken", "%s", place(q, p));
-	check("hint: taken: what was there, what is new", "%s, %s", load(p), load(q));
+	STEPS("hint: taken: what was there, what is new", load(p), load(q));
 	q = mmap(p - PAGE, 2 * PAGE, RW, ANON, -1, 0);
 	check("hint: half taken", "%s", place(q, p - PAGE));
 	check("hint: half taken: what was there", "%s", load(p));
@@ -58,7 +58,7 @@ static void hints(void)
 	      place(mmap(p + 6 * PAGE, PAGE, RW, MAP_PRIVATE, fresh(1, 2), 0), p + 6 * PAGE));
 	check("hint: contents", "%s", pages_seen(p, 8));
 	q = mmap((void *)(INTPTR_MAX & -PAGE), PAGE, RW, ANON, -1, 0);
-	check("hint: beyond all addresses", "%s, %s", mapped(q), load(q));
+	STEPS("hint: beyond all addresses", mapped(q), load(q));
 }
 
 static void no_replace(void)
@@ -72,8 +72,7 @@ static void no_replace(void)
 	memset(p, 0x21, 3 * PAGE);
 	check("not to replace: taken", "%s", place(mmap(p, PAGE, RW, flags, -1, 0), p));
 	check("not to replace: over all", "%s", place(mmap(p - PAGE, 5 * PAGE, RW, flags, -1, 0), p - PAGE));
-	check("not to replace: nothing changed", "%s, around %s and %s", pages_seen(p, 3), load(p - PAGE),
-	      load(p + 3 * PAGE));
+	STEPS("not to replace: nothing changed", pages_seen(p, 3), load(p - PAGE), load(p + 3 * PAGE));
 	MUST(mprotect(p + PAGE, PAGE, PROT_NONE) == 0);
 	check("not to replace: taken without access", "%s", place(mmap(p + PAGE, PAGE, RW, flags, -1, 0), p + PAGE));
 	unmap(p + PAGE, 1);
@@ -133,8 +132,8 @@ static void split_file(void)
 	     mprotect(p + 5 * PAGE, PAGE, RW) == 0);
 	check("split file: made whole", "%s", pages_seen(p, 8));
 	MUST(mprotect(p, 8 * PAGE, PROT_READ) == 0);
-	check("split file: whole: store in each", "%s, %s, %s, %s", store(p, 1), store(p + 2 * PAGE, 1),
-	      store(p + 5 * PAGE, 1), store(p + 7 * PAGE, 1));
+	STEPS("split file: whole: store in each", store(p, 1), store(p + 2 * PAGE, 1), store(p + 5 * PAGE, 1),
+	      store(p + 7 * PAGE, 1));
 	unmap(p, 2);
 	unmap(p + 6 * PAGE, 2);
 	check("split file: both ends taken", "%s", pages_seen(p, 8));
@@ -167,11 +166,11 @@ static void below_4_gib(void)
 	byte *far = room(1);
 	int fd = fresh(1, 0x77);
 
-	check("32 bits: private", "%s, %s", mapped(p), (uintptr_t)p >> 32 ? "above" : "below");
-	check("32 bits: another", "%s, %s", mapped(q), (uintptr_t)(q + 16 * PAGE) >> 32 ? "above" : "below");
-	check("32 bits: usable", "%s and %s", store(p, 1), store(q + 15 * PAGE, 1));
+	STEPS("32 bits: private", mapped(p), (uintptr_t)p >> 32 ? "above" : "below");
+	STEPS("32 bits: another", mapped(q), (uintptr_t)(q + 16 * PAGE) >> 32 ? "above" : "below");
+	STEPS("32 bits: usable", store(p, 1), store(q + 15 * PAGE, 1));
 	p = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_32BIT, fd, 0);
-	check("32 bits: of a file", "%s, %s, %s", mapped(p), (uintptr_t)p >> 32 ? "above" : "below", load(p));
+	STEPS("32 bits: of a file", mapped(p), (uintptr_t)p >> 32 ? "above" : "below", load(p));
 	p = mmap(far, PAGE, RW, ANON | MAP_32BIT | MAP_FIXED, -1, 0);
 	check("32 bits: a fixed address is obeyed all the same", "%s", place(p, far));
 	check("32 bits: without it, room is", "%s", (uintptr_t)map(1, RW, ANON, -1, 0) >> 32 ? "above" : "below");

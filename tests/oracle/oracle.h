@@ -12,8 +12,8 @@
  *		return done();
  *	}
  *
- * One call with effects in a check: the order of arguments is the compiler's. The texts of ret, load and the like live
- * until RING more of them were made. Each thread may load, store and jump.
+ * One call with effects in a check: the order of arguments is the compiler's; STEPS is for more. The texts of ret, load
+ * and the like live until RING more of them were made. Each thread may load, store and jump.
  */
 #pragma once
 
@@ -64,6 +64,33 @@ static inline void __attribute__((format(printf, 2, 3))) check(const char *name,
 	printf("\n");
 	fflush(stdout);
 	checks_done++;
+}
+
+/* A check of up to seven observations, which are made one after the other: STEPS("store, load", store(p, 1), load(q)).
+ */
+#define STEPS(name, ...)                                                                                               \
+	do {                                                                                                           \
+		steps_line[0] = '\0';                                                                                  \
+		STEPS_COUNT(__VA_ARGS__, 7, 6, 5, 4, 3, 2, 1)(__VA_ARGS__);                                            \
+		check(name, "%s", steps_line);                                                                         \
+	} while (0)
+#define STEPS_COUNT(a, b, c, d, e, f, g, count, ...) STEPS_NAME(count)
+#define STEPS_NAME(count) STEPS_##count
+#define STEPS_1(a) step(a)
+#define STEPS_2(a, ...) STEPS_1(a), STEPS_1(__VA_ARGS__)
+#define STEPS_3(a, ...) STEPS_1(a), STEPS_2(__VA_ARGS__)
+#define STEPS_4(a, ...) STEPS_1(a), STEPS_3(__VA_ARGS__)
+#define STEPS_5(a, ...) STEPS_1(a), STEPS_4(__VA_ARGS__)
+#define STEPS_6(a, ...) STEPS_1(a), STEPS_5(__VA_ARGS__)
+#define STEPS_7(a, ...) STEPS_1(a), STEPS_6(__VA_ARGS__)
+
+static char steps_line[512];
+
+static inline void step(const char *seen)
+{
+	size_t used = strlen(steps_line);
+
+	snprintf(steps_line + used, sizeof(steps_line) - used, "%s%s", used ? ", " : "", seen);
 }
 
 /* The program got to its end; main returns this. */
