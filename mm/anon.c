@@ -65,8 +65,10 @@ static enum fault_step show_zeros(const struct fault *f)
 {
 	unsigned long flags = spin_lock(&space.lock);
 	enum fault_step step = fault_recheck_locked(f);
+	pte_t old = pt_get(f->va);
 
-	if (step == FAULT_STEP_DONE && pte_is_none(pt_get(f->va))) { // else another thread was first
+	/* Zeros may be shown with fewer rights than the mapping gives by now. Else another thread was first. */
+	if (step == FAULT_STEP_DONE && (pte_is_none(old) || entry_page(old) == zero_page)) {
 		pt_exchange(f->va, pte_make(page_pa(zero_page), f->rights & ~PT_W));
 		pt_fence(f->va);
 	}

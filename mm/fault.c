@@ -196,8 +196,8 @@ static enum fault_step install_file(struct fault *f, struct page *page, bool sto
 			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
 			show_locked(f->va, page, f->rights);
 		} else {
-			if (pte_is_none(old)) // else another thread was first, perhaps with more rights
-				show_locked(f->va, page, f->rights & ~PT_W);
+			/* It may be shown with fewer rights than the mapping gives by now; writable it stays. */
+			show_locked(f->va, page, f->rights & (~PT_W | pte_rights(old)));
 			map_around_locked(f, obj);
 		}
 		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
