@@ -3,7 +3,8 @@
 
 /*
  * The page fault, docs/design.md section 4: find the mapping and decide (fault_find), fetch the page (fault_file,
- * fault_anon), look whether the world is still as it was found, install the entry (install_file, anon_install).
+ * fault_memory, fault_anon), look whether the world is still as it was found, install the entry (install,
+ * anon_install).
  *
  * While it waits for a frame or for the card it holds no lock of the address space: the mapping is pinned, which keeps
  * its object, and told again by its generation. It holds the object's map_lock shared from before the page is got until
@@ -18,6 +19,7 @@
 #include "kernel/thread.h"
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
+#include "mm/shm.h"
 #include "mm/vma.h"
 
 #define AROUND_PAGES 16 // mapped together if they are cached
@@ -171,10 +173,10 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 }
 
 /*
- * Shows a pinned page of the mapping's object: writable, then dirty from here on (I3), or for reading. The page lock
- * keeps writeback from cleaning it in between.
+ * Shows a pinned page of the mapping's object: writable, then a file's is dirty from here on (I3), or for reading. The
+ * page lock keeps writeback from cleaning it in between.
  */
-static enum fault_step install_file(struct fault *f, struct page *page, bool store)
+static enum fault_step install(struct fault *f, struct page *page, bool store)
 {
 	struct pcache_object *obj = f->vma->object;
 	unsigned long flags = spin_lock(&obj->lock), inner;
@@ -222,7 +224,7 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 		return FAULT_STEP_FAILED;
 	}
 	if (!store || shared)
-		return install_file(f, page, store);
+		return install(f, page, store);
 	copy = frame_get();
 	if (!copy) {
 		*error = ENOMEM;
@@ -248,7 +250,7 @@ static enum fault_step show_resident(struct fault *f, bool store, bool *resident
 	if (f->ra.next == f->index)
 		f->ra.next++; // the next miss is still part of a sequence
 	if (!store || page_flags(page) & PAGE_BACKED)
-		step = install_file(f, page, store);
+		step = install(f, page, store);
 	pcache_put(page);
 	return step;
 }
@@ -295,7 +297,37 @@ static enum fault_step fault_file(struct fault *f, int *error)
 	return step;
 }
 
+/* ---- memory objects ---- */
+/* Writable at once if the mapping is: nothing is to be learnt from the first store. */
+static enum fault_step fault_memory(struct fault *f, int *error)
+{
+	struct pcache_object *obj = f->vma->object;
+	enum fault_step step;
+	struct page *page;
+	int err;
+
+	if (f->index >= pages_in(obj->size))
+		return FAULT_STEP_FAILED; // as beyond the end of a file
+	err = fault_prepare_table(f);
+	if (!err)
+		err = shm_get(obj, f->index, &page);
+	if (err) {
+		*error = -err;
+		return FAULT_STEP_FAILED;
+	}
+	step = install(f, page, true);
+	pcache_put(page);
+	return step;
+}
+
 /* ---- the call ---- */
+static enum fault_step fault_step_of(struct fault *f, int *error)
+{
+	if (!f->vma->object)
+		return fault_anon(f, error);
+	return f->vma->object->memory ? fault_memory(f, error) : fault_file(f, error);
+}
+
 enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 {
 	struct fault f;
@@ -309,7 +341,7 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 		result = fault_find(&f);
 		if (result != FAULT_OK || !f.vma)
 			return result;
-		step = f.vma->object ? fault_file(&f, error) : fault_anon(&f, error);
+		step = fault_step_of(&f, error);
 		vma_put(f.vma);
 	} while (step == FAULT_STEP_AGAIN);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;

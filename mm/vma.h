@@ -71,9 +71,15 @@ static inline pgidx_t vma_index(const struct vma *vma, vaddr_t va)
 }
 
 /* Stores go to the object, not to copies. */
+static inline bool vma_is_shared(const struct vma *vma)
+{
+	return vma->kind == MAP_KIND_SHARED;
+}
+
+/* And from there to the card: a page is writable only while it is dirty (I3). */
 static inline bool vma_is_shared_file(const struct vma *vma)
 {
-	return vma->kind == MAP_KIND_SHARED && vma->object;
+	return vma_is_shared(vma) && !vma->object->memory;
 }
 
 /* Mappings without a place of their own go above; the heap has what is below. */
@@ -111,7 +117,7 @@ void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead);
 void vmas_put(struct list_node *dead); // no lock held
 
 /* ---- entries.c: page-table entries of a range ---- */
-/* What an entry shows: the zero page, a page of the cache, or private memory. */
+/* What an entry shows: the zero page, a page of an object (a file's, or memory's), or private memory. */
 struct page *entry_page(pte_t e);
 bool page_is_cached(const struct page *page);
 extern struct page *zero_page;
