@@ -76,19 +76,21 @@ static enum fault_step show_zeros(const struct fault *f)
 
 enum fault_step fault_anon(const struct fault *f, int *error)
 {
-	struct page *frame;
+	const bool store = f->access == FAULT_WRITE;
+	struct page *frame = store ? frame_get() : NULL;
 
+	if (store && !frame) {
+		*error = ENOMEM;
+		return FAULT_STEP_FAILED;
+	}
 	if (fault_prepare_table(f->va)) {
+		if (frame)
+			frame_free(frame);
 		*error = ENOMEM;
 		return FAULT_STEP_FAILED;
 	}
-	if (f->access != FAULT_WRITE)
+	if (!store)
 		return show_zeros(f);
-	frame = frame_get();
-	if (!frame) {
-		*error = ENOMEM;
-		return FAULT_STEP_FAILED;
-	}
 	memset(page_va(frame), 0, PAGE_SIZE);
 	return anon_install(f, frame);
 }

@@ -215,22 +215,23 @@ static enum fault_step install_file(struct fault *f, struct page *page, bool sto
 static enum fault_step show_or_copy(struct fault *f, struct page *page, int *error)
 {
 	bool shared = vma_is_shared_file(f->vma), store = f->access == FAULT_WRITE;
-	struct page *copy;
-	int err = fault_prepare_table(f->va);
+	struct page *copy = NULL;
+	int err = 0;
 
-	if (!err && store && shared)
+	if (store && shared)
 		err = page_reserve(f->vma->object, page);
+	else if (store && !(copy = frame_get()))
+		err = -ENOMEM;
+	if (!err)
+		err = fault_prepare_table(f->va);
 	if (err) {
+		if (copy)
+			frame_free(copy);
 		*error = -err;
 		return FAULT_STEP_FAILED;
 	}
-	if (!store || shared)
+	if (!copy)
 		return install_file(f, page, store);
-	copy = frame_get();
-	if (!copy) {
-		*error = ENOMEM;
-		return FAULT_STEP_FAILED;
-	}
 	memcpy(page_va(copy), page_va(page), PAGE_SIZE);
 	return anon_install(f, copy);
 }

@@ -143,7 +143,10 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error);
 /* The world is as it was found: the mapping is the same, and the entry's table exists. space.lock held. */
 enum fault_step fault_recheck_locked(const struct fault *f);
 enum fault_step fault_anon(const struct fault *f, int *error);
-/* Makes the leaf table for va. 0 or -ENOMEM. Sleeps for a frame if it must. */
+/*
+ * Makes the leaf table for va, last before the entry: who waits for a frame after it may have the empty table given
+ * back for that, and wait anew. 0 or -ENOMEM. Sleeps for a frame if it must.
+ */
 int fault_prepare_table(vaddr_t va);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
