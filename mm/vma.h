@@ -47,11 +47,12 @@ struct space {
 	struct spinlock lock;
 	struct tree tree;
 	unsigned long generation;
-	size_t committed;   // pages promised to private writable memory
-	size_t locked;	    // pages of locked mappings
-	size_t anon_frames; // frames that private memory has
-	unsigned unflushed; // batches with changed entries that some hart may still use (mm/shootdown.h)
-	vaddr_t heap_end;   // map_sbrk
+	size_t committed;      // pages promised to private writable memory
+	size_t locked;	       // pages of locked mappings
+	size_t anon_frames;    // frames that private memory has
+	unsigned unflushed;    // batches with changed entries that some hart may still use (mm/shootdown.h)
+	unsigned changes[256]; // of entries that were removed or narrowed, by page (mm/shootdown.h)
+	vaddr_t heap_end;      // map_sbrk
 };
 extern struct space space;
 
