@@ -98,6 +98,11 @@ static enum fault_result fault_find(struct fault *f)
 	flags = spin_lock(&space.lock);
 	result = find_locked(f);
 	spin_unlock(&space.lock, flags);
+	if (result == FAULT_MAPERR && (f->grown_to = grow_to(f->va))) {
+		flags = spin_lock(&space.lock);
+		result = find_locked(f);
+		spin_unlock(&space.lock, flags);
+	}
 	mutex_unlock(&space.change);
 	return result;
 }
@@ -303,6 +308,9 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 		step = f.vma->object ? fault_file(&f, error) : fault_anon(&f, error);
 		vma_put(f.vma);
 	} while (step == FAULT_STEP_AGAIN);
+	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
+	if (f.grown_to)
+		(void)populate(f.va + PAGE_SIZE, f.grown_to);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 

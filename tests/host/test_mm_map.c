@@ -761,7 +761,7 @@ static void requests_body(void *arg)
 	bad.offset = 0;
 	bad.fixed = true;
 	bad.addr = MMAP_MIN - PAGE_SIZE;
-	assert_int_equal(map_create(&bad, &va), -ENOMEM);
+	assert_int_equal(map_create(&bad, &va), -EPERM);
 	bad.addr = MMAP_MAX - PAGE_SIZE;
 	bad.len = 2 * PAGE_SIZE;
 	assert_int_equal(map_create(&bad, &va), -ENOMEM);
