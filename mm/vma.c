@@ -47,11 +47,21 @@ struct vma *vma_following_locked(const struct vma *vma)
 }
 
 /* ---- places ---- */
+/* How far up another mapping may come below this one. */
+static vaddr_t room_end(const struct vma *vma)
+{
+	const size_t grown = min_of(vma->end - vma_start(vma), GROW_MAX);
+	const size_t keep = vma->grows_down ? GROW_MAX - grown + GROW_GUARD : 0;
+
+	return vma_start(vma) - MMAP_MIN > keep ? vma_start(vma) - keep : MMAP_MIN;
+}
+
 static void room_update_locked(struct vma *vma)
 {
 	const struct vma *below = vma_of(tree_prev(&vma->node));
+	const vaddr_t begin = below ? below->end : MMAP_MIN;
 
-	tree_value_set(&vma->node, vma_start(vma) - (below ? below->end : MMAP_MIN));
+	tree_value_set(&vma->node, room_end(vma) > begin ? room_end(vma) - begin : 0);
 }
 
 /* Where it ends, or what is below it, has changed. */
@@ -79,7 +89,7 @@ vaddr_t vma_gap_locked(size_t len, vaddr_t from, vaddr_t to)
 	struct vma *vma = vma_next_locked(from);
 	vaddr_t at = from;
 
-	if (vma && (vma_start(vma) < from || vma_start(vma) - from < len)) {
+	if (vma && (vma_start(vma) < from || room_end(vma) < from || room_end(vma) - from < len)) {
 		vma = vma_of(tree_next_reaching(&vma->node, len));
 		at = vma_of(vma ? tree_prev(&vma->node) : tree_floor(&space.tree, MMAP_MAX))->end;
 	}
@@ -189,6 +199,7 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	upper->object = vma->object;
 	upper->max_prot = vma->max_prot;
 	upper->noreserve = vma->noreserve;
+	upper->grows_down = vma->grows_down;
 	upper->node.key = at;
 	upper->end = vma->end;
 	upper->pgoff = vma_index(vma, at);
@@ -221,8 +232,9 @@ void vma_forget_object(struct vma *vma)
 static bool can_join(const struct vma *low, const struct vma *high)
 {
 	return low->end == vma_start(high) && low->kind == high->kind && low->object == high->object &&
-	       low->max_prot == high->max_prot && low->noreserve == high->noreserve && low->prot == high->prot &&
-	       low->charged == high->charged && low->locked == high->locked && low->ra.random == high->ra.random &&
+	       low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
+	       low->grows_down == high->grows_down && low->prot == high->prot && low->charged == high->charged &&
+	       low->locked == high->locked && low->ra.random == high->ra.random &&
 	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
 }
 

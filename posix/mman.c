@@ -19,9 +19,10 @@
 #include "posix/result.h"
 
 #define FLAGS_KNOWN                                                                                                    \
-	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE |      \
-	 MAP_STACK)
-#define FLAGS_REFUSED (MAP_GROWSDOWN | MAP_HUGETLB) // known, and not to be had: an honest error
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_NONBLOCK | MAP_LOCKED |       \
+	 MAP_NORESERVE | MAP_32BIT | MAP_GROWSDOWN | MAP_STACK | MAP_DENYWRITE |                                       \
+	 MAP_EXECUTABLE)		       // the last 3: no effect
+#define FLAGS_REFUSED (MAP_HUGETLB | MAP_SYNC) // known, and not to be had: an honest error
 
 _Static_assert((int)MAP_R == PROT_READ && (int)MAP_W == PROT_WRITE && (int)MAP_X == PROT_EXEC, "same bits");
 
@@ -45,17 +46,17 @@ static int request_check(void *addr, size_t len, int prot, int flags, off_t offs
 {
 	int type = flags & MAP_TYPE;
 
-	if (len == 0 || offset < 0 || (offset & PAGE_MASK) || !prot_valid(prot))
+	if (len == 0 || (offset & PAGE_MASK) || !prot_valid(prot))
 		return -EINVAL;
-	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+	if (type != MAP_SHARED && type != MAP_PRIVATE && (type != MAP_SHARED_VALIDATE || (flags & MAP_ANONYMOUS)))
 		return -EINVAL;
-	if ((flags & FLAGS_REFUSED) || (type == MAP_SHARED_VALIDATE && (flags & ~FLAGS_KNOWN)))
+	if (flags & FLAGS_REFUSED)
 		return -EOPNOTSUPP;
-	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr))
+	if (flags & ~FLAGS_KNOWN) // Linux looks the other way unless asked to validate
+		return type == MAP_SHARED_VALIDATE ? -EOPNOTSUPP : -EINVAL;
+	if ((flags & MAP_GROWSDOWN) && (type != MAP_PRIVATE || !(flags & MAP_ANONYMOUS)))
 		return -EINVAL;
-	if (len > MMAP_MAX)
-		return -ENOMEM;
-	return offset > (off_t)(INT64_MAX - MMAP_MAX) ? -EOVERFLOW : 0;
+	return (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr) ? -EINVAL : 0;
 }
 
 static void request_end(struct map_request *req)
@@ -129,6 +130,8 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	    .populate = flags & MAP_POPULATE,
 	    .locked = flags & MAP_LOCKED,
 	    .noreserve = flags & MAP_NORESERVE,
+	    .low = flags & MAP_32BIT,
+	    .grows_down = flags & MAP_GROWSDOWN,
 	};
 	vaddr_t at;
 	int err = request_check(addr, len, prot, flags, offset);
