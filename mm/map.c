@@ -30,20 +30,10 @@ int map_init(void)
 }
 
 /* ---- places ---- */
-static bool is_free(vaddr_t start, size_t len)
+/* From space.cursor on, below which there is no gap of any size. The cursor follows if the very first gap is taken. */
+vaddr_t vma_gap_locked(size_t len, vaddr_t from, vaddr_t to)
 {
-	const struct vma *vma = vma_next_locked(start);
-
-	return !vma || vma_start(vma) >= start + len;
-}
-
-/*
- * Lowest gap of len bytes at or after space.cursor, below which there is none of any size. 0: none. The cursor follows
- * if the very first gap is taken.
- */
-static vaddr_t gap_take(size_t len)
-{
-	vaddr_t at = space.cursor, first_gap = 0;
+	vaddr_t at = max_of(from, space.cursor), first_gap = 0;
 
 	for (const struct vma *vma = vma_next_locked(at); vma; vma = vma_following_locked(vma)) {
 		if (vma_start(vma) > at) {
@@ -53,7 +43,7 @@ static vaddr_t gap_take(size_t len)
 		}
 		at = max_of(at, vma->end);
 	}
-	if (at >= MMAP_MAX || MMAP_MAX - at < len)
+	if (at >= to || to - at < len)
 		return 0;
 	space.cursor = first_gap && first_gap < at ? first_gap : at + len;
 	return at;
@@ -68,11 +58,11 @@ static int place(const struct map_request *req, size_t len, vaddr_t *start)
 	if (req->fixed || req->noreplace) {
 		if (!usable)
 			return req->addr % PAGE_SIZE ? -EINVAL : -ENOMEM;
-		return req->noreplace && !is_free(req->addr, len) ? -EEXIST : 0;
+		return req->noreplace && !range_is_free(req->addr, len) ? -EEXIST : 0;
 	}
-	if (usable && is_free(req->addr, len))
+	if (usable && range_is_free(req->addr, len))
 		return 0;
-	*start = gap_take(len);
+	*start = vma_gap_locked(len, MAP_AREA_BASE, MMAP_MAX);
 	return *start ? 0 : -ENOMEM;
 }
 
@@ -134,7 +124,7 @@ static int insert(const struct map_request *req, struct vma *vma, struct spares 
 	mutex_lock(&space.change);
 	err = place(req, len, &start);
 	if (!err) {
-		if (!is_free(start, len))
+		if (!range_is_free(start, len))
 			range_remove(start, start + len, spares, dead);
 		vma->node.key = start;
 		vma->end = start + len;

@@ -83,10 +83,14 @@ void vmas_put(struct list_node *dead)
 		vma_put(list_entry(node, struct vma, dead_node));
 }
 
-static void link_locked(struct vma *vma)
+static void attach_locked(struct vma *vma)
 {
 	vma->generation = ++space.generation;
 	tree_insert(&space.tree, &vma->node);
+}
+
+static void list_at_object_locked(struct vma *vma)
+{
 	if (vma->object)
 		list_push_back(&vma->object->mappings, &vma->mapping_node);
 }
@@ -95,7 +99,34 @@ void vma_insert(struct vma *vma)
 {
 	unsigned long flags = spin_lock(&space.lock);
 
-	link_locked(vma);
+	attach_locked(vma);
+	list_at_object_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t at)
+{
+	vma->kind = model->kind;
+	vma->object = model->object;
+	vma->max_prot = model->max_prot;
+	vma->noreserve = model->noreserve;
+	vma->pgoff = vma_index(model, at);
+	vma->prot = model->prot;
+	vma->charged = model->charged;
+	vma->locked = model->locked;
+	vma->ra = model->ra;
+}
+
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end)
+{
+	unsigned long flags;
+
+	if (model->object)
+		model->object->ops->ref(model->object, 1);
+	flags = spin_lock(&space.lock);
+	init_like_locked(vma, model, at);
+	vma->node.key = start;
+	vma->end = end;
 	spin_unlock(&space.lock, flags);
 }
 
@@ -107,20 +138,13 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
 	flags = spin_lock(&space.lock);
-	upper->kind = vma->kind;
-	upper->object = vma->object;
-	upper->max_prot = vma->max_prot;
-	upper->noreserve = vma->noreserve;
+	init_like_locked(upper, vma, at);
 	upper->node.key = at;
 	upper->end = vma->end;
-	upper->pgoff = vma_index(vma, at);
-	upper->prot = vma->prot;
-	upper->charged = vma->charged;
-	upper->locked = vma->locked;
-	upper->ra = vma->ra;
 	vma->end = at;
 	vma->generation = ++space.generation;
-	link_locked(upper);
+	attach_locked(upper);
+	list_at_object_locked(upper);
 	spin_unlock(&space.lock, flags);
 }
 
@@ -129,6 +153,22 @@ void vma_detach(struct vma *vma)
 	unsigned long flags = spin_lock(&space.lock);
 
 	tree_remove(&space.tree, &vma->node);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_attach(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	attach_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_list_at_object(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	list_at_object_locked(vma);
 	spin_unlock(&space.lock, flags);
 }
 
