@@ -150,16 +150,13 @@ void vmas_put(struct list_node *dead)
 		vma_put(list_entry(node, struct vma, dead_node));
 }
 
-static void link_locked(struct vma *vma)
+static void attach_locked(struct vma *vma)
 {
 	vma->generation = ++space.generation;
 	tree_insert(&space.tree, &vma->node);
-	if (vma->object) {
-		vma->mapping_node.key = vma->pgoff;
-		tree_insert(&vma->object->mappings, &vma->mapping_node);
-		vma->shows_object = true;
-	}
-	extent_changed_locked(vma);
+	room_update_locked(vma);
+	if (vma_following_locked(vma))
+		room_update_locked(vma_following_locked(vma));
 }
 
 static void unlink_locked(struct vma *vma)
@@ -179,11 +176,49 @@ static void forget_object_locked(struct vma *vma)
 	vma->shows_object = false;
 }
 
+static void list_at_object_locked(struct vma *vma)
+{
+	if (!vma->object)
+		return;
+	vma->mapping_node.key = vma->pgoff;
+	tree_insert(&vma->object->mappings, &vma->mapping_node);
+	tree_value_set(&vma->mapping_node, vma_index(vma, vma->end - 1));
+	vma->shows_object = true;
+}
+
 void vma_insert(struct vma *vma)
 {
 	unsigned long flags = spin_lock(&space.lock);
 
-	link_locked(vma);
+	attach_locked(vma);
+	list_at_object_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t at)
+{
+	vma->kind = model->kind;
+	vma->object = model->object;
+	vma->max_prot = model->max_prot;
+	vma->noreserve = model->noreserve;
+	vma->grows_down = model->grows_down;
+	vma->pgoff = vma_index(model, at);
+	vma->prot = model->prot;
+	vma->charged = model->charged;
+	vma->locked = model->locked;
+	vma->ra = model->ra;
+}
+
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end)
+{
+	unsigned long flags;
+
+	if (model->object)
+		model->object->ops->ref(model->object, 1);
+	flags = spin_lock(&space.lock);
+	init_like_locked(vma, model, at);
+	vma->node.key = start;
+	vma->end = end;
 	spin_unlock(&space.lock, flags);
 }
 
@@ -195,21 +230,13 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
 	flags = spin_lock(&space.lock);
-	upper->kind = vma->kind;
-	upper->object = vma->object;
-	upper->max_prot = vma->max_prot;
-	upper->noreserve = vma->noreserve;
-	upper->grows_down = vma->grows_down;
+	init_like_locked(upper, vma, at);
 	upper->node.key = at;
 	upper->end = vma->end;
-	upper->pgoff = vma_index(vma, at);
-	upper->prot = vma->prot;
-	upper->charged = vma->charged;
-	upper->locked = vma->locked;
-	upper->ra = vma->ra;
 	vma_resize_locked(vma, vma_start(vma), at);
 	vma->generation = ++space.generation;
-	link_locked(upper);
+	attach_locked(upper);
+	list_at_object_locked(upper);
 	spin_unlock(&space.lock, flags);
 }
 
@@ -218,6 +245,22 @@ void vma_detach(struct vma *vma)
 	unsigned long flags = spin_lock(&space.lock);
 
 	unlink_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_attach(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	attach_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_list_at_object(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	list_at_object_locked(vma);
 	spin_unlock(&space.lock, flags);
 }
 
