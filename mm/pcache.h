@@ -168,8 +168,8 @@ int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
 
 /*
  * Zeroes [from, to) inside one page, filled if need be, for a caller that takes blocks of this part of it away;
- * reserves none. Stores into the page wait for map_lock from here on, and reserve anew. It is dirty: blocks that it
- * keeps are written. map_lock owned, from is inside the file. 0 or the error of fill.
+ * reserves none. Nothing shows the page: who uses it waits for map_lock, and stores reserve anew. It is dirty: blocks
+ * that it keeps are written. map_lock owned, from is inside the file. 0 or the error of fill.
  */
 int pcache_clear(struct pcache_object *obj, uint64_t from, uint64_t to);
 

@@ -97,7 +97,7 @@ int pcache_clear(struct pcache_object *obj, uint64_t from, uint64_t to)
 	flags = spin_lock(&obj->lock);
 	page_state_change(obj, page, PAGE_SPARSE | PAGE_STORING, PAGE_BACKED);
 	page_make_dirty_locked(obj, page);
-	rmap_narrow(obj, page, &batch);
+	rmap_unmap(obj, page, &batch);
 	spin_unlock(&obj->lock, flags);
 	shootdown(&batch);
 	memset((char *)page_va(page) + from % PAGE_SIZE, 0, to - from);

@@ -4,10 +4,10 @@
 /*
  * fallocate: blocks for a range, holes, zeros.
  *
- * A hole is punched with map_lock owned from beginning to end. The pages that it begins and ends in become zeros there
- * and lose the right to be stored into; then the blocks go, leaf by leaf; and last the pages that lie in the hole. So a
- * step that fails leaves what it did not reach as it was, dirty pages included. Who stores into one of these pages
- * meanwhile has stored before the call, until the page is gone: then the store waits, and allocates anew.
+ * A hole is punched with map_lock owned from beginning to end. The pages that it begins and ends in become zeros there,
+ * and no mapping shows them; then the blocks go, leaf by leaf; and last the pages that lie in the hole. So a step that
+ * fails leaves what it did not reach as it was, dirty pages included. Who stores into such a page meanwhile has stored
+ * before the call, until the page is gone: then the store waits, and allocates anew.
  *
  * Locks: the operation lock held; object.map_lock taken inside. Sleeps.
  */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fs/buffer.h"
+#include "kernel/thread.h"
 #include "tests/host/stack.h"
 
 #define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
@@ -350,6 +351,84 @@ static void test_pages(void **state)
 	matrix(pages_body);
 }
 
+/* ---- one step ---- */
+
+#define STEP_AT ((uint64_t)block * 16) // behind the first indirect block
+#define STEP_LEN (4 * PAGE_SIZE)
+
+static uint8_t *step_map;
+static bool step_released;
+
+static void *step_punch(void *arg)
+{
+	/* From the middle of a page to the middle of another. */
+	assert_int_equal(fs_fallocate_mode(*(int *)arg, PUNCH, (int64_t)STEP_AT + 100, STEP_LEN - 200), 0);
+	assert_true(step_released);
+	return NULL;
+}
+
+/* Whoever sees zeros sees all of them. */
+static void *step_look(void *arg)
+{
+	const uint8_t last = step_map[STEP_AT + STEP_LEN - 300], first = step_map[STEP_AT + 300];
+	const uint8_t middle = step_map[STEP_AT + 2 * PAGE_SIZE];
+
+	assert_int_equal(last == 0, step_released);
+	assert_true(last != 0 || (first == 0 && middle == 0));
+	return arg;
+}
+
+/* The hole's metadata cannot be read before the disk is let go; what is done by then is not to be seen. */
+static void step_body(void *arg)
+{
+	struct thread *punch, *look;
+	int fd, other;
+
+	(void)arg;
+	harness_start();
+	fd = stack_open("/data", O_RDWR);
+	other = stack_open("/other", O_RDWR | O_CREAT);
+	step_released = false;
+	step_map = stack_map(fd, DATA_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
+	for (uint64_t at = STEP_AT; at < STEP_AT + STEP_LEN; at += 100)
+		step_map[at] = 7;
+	/* As many other indirect blocks as there are buffers. */
+	for (uint64_t i = 0; i < 2 * BUFFERS_MIN; i++)
+		assert_int_equal(fs_fallocate(other, (int64_t)((12 + i * block / 4) * block), 1), 0);
+	assert_int_equal(fs_sync(), 0);
+	simdisk_hold(true);
+	assert_int_equal(thread_create("punch", THREAD_STACK_SIZE, step_punch, &fd, &punch), 0);
+	thread_yield();
+	assert_int_equal(thread_create("look", THREAD_STACK_SIZE, step_look, NULL, &look), 0);
+	for (unsigned i = 0; i < 100; i++)
+		thread_yield();
+	step_released = true;
+	simdisk_hold(false);
+	assert_int_equal(thread_join(punch, NULL), 0);
+	assert_int_equal(thread_join(look, NULL), 0);
+	assert_int_equal(step_map[STEP_AT + 200], 0);
+	stack_unmap(step_map, DATA_LEN);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(fs_close(other), 0);
+	stop();
+}
+
+static void test_one_step(void **state)
+{
+	const char *out = image_path("falloc-out");
+
+	(void)state;
+	for (block = 1024; block <= 4096; block *= 2) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "falloc-%u", block);
+		harness_run(&(struct harness){.fs_buffers = BUFFERS_MIN,
+					      .disk = {.image = stack_image(name, "8M", block, DATA_LEN), .save = out}},
+			    step_body, NULL);
+		assert_int_equal(image_e2fsck(out, "-n"), 0);
+	}
+}
+
 /* ---- a prepared range ---- */
 
 /* Takes every block that the volume has left. */
@@ -493,11 +572,9 @@ static void test_prepared_after_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_arguments),
-	    cmocka_unit_test(test_tree),
-	    cmocka_unit_test(test_pages),
-	    cmocka_unit_test(test_prepared),
-	    cmocka_unit_test(test_prepared_after_cut),
+	    cmocka_unit_test(test_arguments), cmocka_unit_test(test_one_step),
+	    cmocka_unit_test(test_tree),      cmocka_unit_test(test_pages),
+	    cmocka_unit_test(test_prepared),  cmocka_unit_test(test_prepared_after_cut),
 	};
 
 	return cmocka_run_group_tests_name("fs: fallocate", tests, NULL, NULL);
