@@ -132,8 +132,9 @@ struct fault {
 	/* As found, by value: */
 	struct vma *vma; // referenced
 	unsigned long generation;
-	enum pt_rights rights;
-	pgidx_t index; // in the object
+	enum pt_rights rights; // what an entry may allow; to execute, only for a fault that would
+	pte_t shown;	       // FAULT_EXEC: private memory that is there; else none
+	pgidx_t index;	       // in the object
 	struct readahead ra;
 };
 enum fault_step { FAULT_STEP_DONE, FAULT_STEP_AGAIN, FAULT_STEP_FAILED };
@@ -146,6 +147,8 @@ enum fault_step fault_anon(const struct fault *f, int *error);
 int fault_prepare_table(vaddr_t va);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
+/* f->shown, if it is still there, may be executed. */
+enum fault_step anon_make_executable(const struct fault *f);
 /* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
  */
 int populate(vaddr_t start, vaddr_t end);
