@@ -20,6 +20,8 @@
 #include "mm/pcache_internal.h"
 #include "mm/shootdown.h"
 
+#define LOCKED_PAGES 16u // looked at under one hold of the page lock; divides PCACHE_RUN_MAX
+
 /* The first dirty page at or after *index that is not being written; one that is, is waited for or passed over. */
 static struct page *find_dirty(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, unsigned long *flags)
 {
@@ -42,8 +44,8 @@ static struct page *find_dirty(struct pcache_object *obj, pgidx_t *index, pgidx_
 	}
 }
 
-/* Step 1 for the page and the dirty ones that follow it without a gap. */
-static size_t run_begin_locked(struct pcache_object *obj, struct page *page, pgidx_t last, struct page **run,
+/* Step 1 for the page and the dirty ones that follow it without a gap, up to `max`. */
+static size_t run_begin_locked(struct pcache_object *obj, struct page *page, size_t max, struct page **run,
 			       struct pt_batch *batch)
 {
 	const pgidx_t first = page->index;
@@ -54,38 +56,56 @@ static size_t run_begin_locked(struct pcache_object *obj, struct page *page, pgi
 		page_state_change(obj, page, PAGE_WRITING | PAGE_CLEANING, 0);
 		rmap_narrow(obj, page, batch);
 		run[n++] = page;
-		if (n == PCACHE_RUN_MAX || last - first < n)
-			break;
-		page = radix_get(&obj->pages, first + n);
+		page = n < max ? radix_get(&obj->pages, first + n) : NULL;
 	} while (page && (page_flags(page) & (PAGE_DIRTY | PAGE_WRITING)) == PAGE_DIRTY);
 	return n;
+}
+
+/* All of step 1, a bounded number of pages under one hold of the lock: stores wait for it. */
+static size_t run_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, struct page **run,
+			struct pt_batch *batch)
+{
+	size_t n = 0, step;
+
+	do {
+		unsigned long flags = spin_lock(&obj->lock);
+		struct page *page =
+		    n == 0 ? find_dirty(obj, index, last, wait, &flags) : radix_get(&obj->pages, *index + n);
+
+		step = 0;
+		if (page && (n == 0 || (page_flags(page) & (PAGE_DIRTY | PAGE_WRITING)) == PAGE_DIRTY))
+			step = run_begin_locked(obj, page, min_of(last - *index - n, LOCKED_PAGES - 1ul) + 1, run + n,
+						batch);
+		spin_unlock(&obj->lock, flags);
+		n += step;
+	} while (step == LOCKED_PAGES && n < PCACHE_RUN_MAX && last - *index >= n);
+	return n;
+}
+
+static void run_clean(struct pcache_object *obj, struct page **run, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		unsigned long flags = spin_lock(&obj->lock);
+
+		for (const size_t end = min_of(n, i + LOCKED_PAGES); i < end; i++) {
+			if (page_flags(run[i]) & PAGE_CLEANING)
+				page_state_change(obj, run[i], 0, PAGE_DIRTY | PAGE_CLEANING);
+		}
+		spin_unlock(&obj->lock, flags);
+	}
 }
 
 size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait)
 {
 	struct page *run[PCACHE_RUN_MAX];
 	struct pt_batch batch = PT_BATCH_INIT;
-	unsigned long flags = spin_lock(&obj->lock);
-	struct page *page = find_dirty(obj, index, last, wait, &flags);
-	pgidx_t first = *index;
-	size_t n;
+	const size_t n = run_begin(obj, index, last, wait, run, &batch);
+	const pgidx_t first = *index;
 
-	if (!page) {
-		spin_unlock(&obj->lock, flags);
+	if (n == 0)
 		return 0;
-	}
-	n = run_begin_locked(obj, page, last, run, &batch);
-	spin_unlock(&obj->lock, flags);
-
 	shootdown(&batch);
-
-	flags = spin_lock(&obj->lock);
-	for (size_t i = 0; i < n; i++) {
-		if (page_flags(run[i]) & PAGE_CLEANING)
-			page_state_change(obj, run[i], 0, PAGE_DIRTY | PAGE_CLEANING);
-	}
-	spin_unlock(&obj->lock, flags);
-
+	run_clean(obj, run, n);
 	*index = first + n;
 	atomic_fetch_add_explicit(&cache_counts.writes, n, memory_order_relaxed);
 	obj->ops->write(obj, first, run, n);
