@@ -20,95 +20,90 @@
 #include "mm/pcache_internal.h"
 #include "mm/shootdown.h"
 
-#define LOCKED_PAGES 16u // looked at under one hold of the page lock; divides PCACHE_RUN_MAX
+#define LOCKED_PAGES 16u // made ready under one hold of the page lock; divides PCACHE_RUN_MAX
 
-/* The first dirty page at or after *index that is not being written; one that is, is waited for or passed over. */
-static struct page *find_dirty(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, unsigned long *flags)
+/* The first dirty page at or after *index; those that are being written are passed over, or not. */
+static struct page *find_dirty_locked(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool pass)
 {
-	for (;;) {
-		struct page *page = radix_next_tagged(&obj->pages, index, PCACHE_TAG_DIRTY);
+	struct page *page;
 
+	for (;; ++*index) {
+		page = radix_next_tagged(&obj->pages, index, PCACHE_TAG_DIRTY);
 		if (!page || *index > last)
 			return NULL;
-		if (!(page_flags(page) & PAGE_WRITING))
+		if (!pass || !(page_flags(page) & PAGE_WRITING))
 			return page;
-		if (!wait) {
-			++*index;
-			continue;
-		}
-		page_pin(page);
-		spin_unlock(&obj->lock, *flags);
-		page_wait(page, PAGE_WRITING);
-		pcache_put(page);
-		*flags = spin_lock(&obj->lock);
 	}
 }
 
-/* Step 1 for the page and the dirty ones that follow it without a gap, up to `max`. */
-static size_t run_begin_locked(struct pcache_object *obj, struct page *page, size_t max, struct page **run,
-			       struct pt_batch *batch)
+/*
+ * Step 1 for dirty pages from *index on, wherever they lie, so that one shootdown does for all; *index is moved behind
+ * them. With `wait` a page that is being written ends the batch, and is handed out, pinned, if it is the first. Stores
+ * wait for the page lock, so only a few pages are looked at under one hold of it. Returns how many are ready.
+ */
+static size_t batch_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, struct page **pages,
+			  struct pt_batch *batch, struct page **busy)
 {
-	const pgidx_t first = page->index;
-	size_t n = 0;
+	size_t n = 0, end;
 
-	do {
-		page_pin(page);
-		page_state_change(obj, page, PAGE_WRITING | PAGE_CLEANING, 0);
-		rmap_narrow(obj, page, batch);
-		run[n++] = page;
-		page = n < max ? radix_get(&obj->pages, first + n) : NULL;
-	} while (page && (page_flags(page) & (PAGE_DIRTY | PAGE_WRITING)) == PAGE_DIRTY);
-	return n;
-}
-
-/* All of step 1, a bounded number of pages under one hold of the lock: stores wait for it. */
-static size_t run_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, struct page **run,
-			struct pt_batch *batch)
-{
-	size_t n = 0, step;
-
+	*busy = NULL;
 	do {
 		unsigned long flags = spin_lock(&obj->lock);
-		struct page *page =
-		    n == 0 ? find_dirty(obj, index, last, wait, &flags) : radix_get(&obj->pages, *index + n);
+		struct page *page;
 
-		step = 0;
-		if (page && (n == 0 || (page_flags(page) & (PAGE_DIRTY | PAGE_WRITING)) == PAGE_DIRTY))
-			step = run_begin_locked(obj, page, min_of(last - *index - n, LOCKED_PAGES - 1ul) + 1, run + n,
-						batch);
+		end = n + LOCKED_PAGES;
+		while (n < end && (page = find_dirty_locked(obj, index, last, !wait))) {
+			if (page_flags(page) & PAGE_WRITING) {
+				*busy = n ? NULL : page;
+				break;
+			}
+			page_pin(page);
+			page_state_change(obj, page, PAGE_WRITING | PAGE_CLEANING, 0);
+			rmap_narrow(obj, page, batch);
+			pages[n++] = page;
+			++*index;
+		}
+		if (*busy)
+			page_pin(*busy);
 		spin_unlock(&obj->lock, flags);
-		n += step;
-	} while (step == LOCKED_PAGES && n < PCACHE_RUN_MAX && last - *index >= n);
+	} while (n == end && n < PCACHE_RUN_MAX);
 	return n;
 }
 
-static void run_clean(struct pcache_object *obj, struct page **run, size_t n)
+/* Step 3. */
+static void batch_clean(struct pcache_object *obj, struct page **pages, size_t n)
 {
 	for (size_t i = 0; i < n;) {
 		unsigned long flags = spin_lock(&obj->lock);
 
 		for (const size_t end = min_of(n, i + LOCKED_PAGES); i < end; i++) {
-			if (page_flags(run[i]) & PAGE_CLEANING)
-				page_state_change(obj, run[i], 0, PAGE_DIRTY | PAGE_CLEANING);
+			if (page_flags(pages[i]) & PAGE_CLEANING)
+				page_state_change(obj, pages[i], 0, PAGE_DIRTY | PAGE_CLEANING);
 		}
 		spin_unlock(&obj->lock, flags);
 	}
 }
 
-size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait)
+size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait)
 {
-	struct page *run[PCACHE_RUN_MAX];
+	struct page *pages[PCACHE_RUN_MAX], *busy;
 	struct pt_batch batch = PT_BATCH_INIT;
-	const size_t n = run_begin(obj, index, last, wait, run, &batch);
-	const pgidx_t first = *index;
+	size_t n, run;
 
-	if (n == 0)
-		return 0;
+	while ((n = batch_begin(obj, index, last, wait, pages, &batch, &busy)) == 0 && busy) {
+		page_wait(busy, PAGE_WRITING);
+		pcache_put(busy);
+	}
 	shootdown(&batch);
-	run_clean(obj, run, n);
-	*index = first + n;
+	batch_clean(obj, pages, n);
 	atomic_fetch_add_explicit(&cache_counts.writes, n, memory_order_relaxed);
-	obj->ops->write(obj, first, run, n);
+	for (size_t i = 0; i < n; i += run) {
+		const pgidx_t first = pages[i]->index;
+
+		for (run = 1; i + run < n && pages[i + run]->index == first + run; run++)
+			;
+		obj->ops->write(obj, first, pages + i, run);
+	}
 	return n;
 }
 
@@ -165,7 +160,7 @@ int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 	struct page *page;
 	int err = 0;
 
-	while (write_run(obj, &index, last, true) > 0)
+	while (write_batch(obj, &index, last, true) > 0)
 		;
 	/*
 	 * Each page of these writes is now in one of four states: written well, and possibly dirty anew; being written;
@@ -183,7 +178,7 @@ int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 
 void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 {
-	while (write_run(obj, &first, last, false) > 0)
+	while (write_batch(obj, &first, last, false) > 0)
 		;
 }
 
