@@ -8,7 +8,7 @@
  */
 #include "arch/riscv/asm.h"
 
-	.section .text.start, "ax"
+	.section .entry, "ax"
 	.option norvc
 	.globl _start
 _start:
