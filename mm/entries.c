@@ -17,6 +17,7 @@
 #include "mm/vma.h"
 
 #define STEP_ENTRIES 64					   // looked at under one hold of the lock
+#define STEP_TABLES 16ul				   // the same
 #define REMOVED_MAX 1024u				   // frames that may wait for the shootdown
 #define TABLE_SPAN (PAGE_SIZE / sizeof(pte_t) * PAGE_SIZE) // what one leaf table maps
 
@@ -133,11 +134,6 @@ void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep)
 	removed_free(&removed); // of frames there are none
 }
 
-static void *prune_locked(vaddr_t from, vaddr_t to, void *chain)
-{
-	return pt_prune(align_down(from, TABLE_SPAN), align_up(to, TABLE_SPAN), chain);
-}
-
 static size_t tables_free(void *chain)
 {
 	size_t freed = 0;
@@ -153,22 +149,46 @@ static size_t tables_free(void *chain)
 	return freed;
 }
 
+/* Looks at the tables of [from, to), whole ones, as many as go in one hold of the lock. Returns where it stopped. */
+static vaddr_t prune_step_locked(vaddr_t from, vaddr_t to, void **chain)
+{
+	const vaddr_t end = to - from > STEP_TABLES * TABLE_SPAN ? from + STEP_TABLES * TABLE_SPAN : to;
+
+	*chain = pt_prune(from, end, *chain);
+	return end;
+}
+
 void tables_prune(vaddr_t from, vaddr_t to)
 {
-	unsigned long flags = spin_lock(&space.lock);
-	void *chain = prune_locked(from, to, NULL);
+	void *chain = NULL;
 
-	spin_unlock(&space.lock, flags);
+	from = align_down(from, TABLE_SPAN);
+	to = align_up(to, TABLE_SPAN);
+	while (from < to) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		from = prune_step_locked(from, to, &chain);
+		spin_unlock(&space.lock, flags);
+	}
 	tables_free(chain);
 }
 
+/* Where there are mappings: munmap has pruned the rest. Each table is looked at once, however many have a part of it.
+ */
 size_t tables_prune_all(void)
 {
-	unsigned long flags = spin_lock(&space.lock);
+	vaddr_t at = 0;
 	void *chain = NULL;
 
-	for (struct vma *vma = vma_next_locked(0); vma; vma = vma_following_locked(vma))
-		chain = prune_locked(vma_start(vma), vma->end, chain);
-	spin_unlock(&space.lock, flags);
+	for (bool more = true; more;) {
+		unsigned long flags = spin_lock(&space.lock);
+		const struct vma *vma = vma_next_locked(at);
+
+		more = vma;
+		if (vma)
+			at = prune_step_locked(align_down(max_of(at, vma_start(vma)), TABLE_SPAN),
+					       align_up(vma->end, TABLE_SPAN), &chain);
+		spin_unlock(&space.lock, flags);
+	}
 	return tables_free(chain);
 }

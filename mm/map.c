@@ -24,7 +24,6 @@ static struct mutex heap_mutex = MUTEX_INIT(heap_mutex, "heap"); // before space
 
 int map_init(void)
 {
-	space.cursor = MAP_AREA_BASE;
 	space.heap_end = HEAP_BASE;
 	return zero_page_init();
 }
@@ -35,28 +34,6 @@ static bool is_free(vaddr_t start, size_t len)
 	const struct vma *vma = vma_next_locked(start);
 
 	return !vma || vma_start(vma) >= start + len;
-}
-
-/*
- * Lowest gap of len bytes at or after space.cursor, below which there is none of any size. 0: none. The cursor follows
- * if the very first gap is taken.
- */
-static vaddr_t gap_take(size_t len)
-{
-	vaddr_t at = space.cursor, first_gap = 0;
-
-	for (const struct vma *vma = vma_next_locked(at); vma; vma = vma_following_locked(vma)) {
-		if (vma_start(vma) > at) {
-			first_gap = first_gap ? first_gap : at;
-			if (vma_start(vma) - at >= len)
-				break;
-		}
-		at = max_of(at, vma->end);
-	}
-	if (at >= MMAP_MAX || MMAP_MAX - at < len)
-		return 0;
-	space.cursor = first_gap && first_gap < at ? first_gap : at + len;
-	return at;
 }
 
 static int place(const struct map_request *req, size_t len, vaddr_t *start)
@@ -72,14 +49,14 @@ static int place(const struct map_request *req, size_t len, vaddr_t *start)
 	}
 	if (usable && is_free(req->addr, len))
 		return 0;
-	*start = gap_take(len);
+	*start = vma_gap_locked(len, MAP_AREA_BASE, MMAP_MAX);
 	return *start ? 0 : -ENOMEM;
 }
 
 /* ---- map_create ---- */
 static int check(const struct map_request *req, size_t len)
 {
-	if (req->len == 0 || req->offset % PAGE_SIZE || (req->kind == MAP_KIND_PRIVATE && !req->object))
+	if (req->len == 0 || req->offset % PAGE_SIZE || (req->kind != MAP_KIND_ANON) != (req->object != NULL))
 		return -EINVAL;
 	if (len < req->len || len > MMAP_MAX - MMAP_MIN)
 		return -ENOMEM;

@@ -88,8 +88,6 @@ void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list
 		list_push_back(dead, node);
 	}
 	tables_prune(start, end);
-	if (start < space.cursor)
-		space.cursor = max_of(start, (vaddr_t)MAP_AREA_BASE);
 }
 
 /* ---- one mapping after another, with no lock held in between ---- */

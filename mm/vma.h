@@ -8,7 +8,7 @@
  * Two locks. `change`, a mutex, is held by a mapping call from its first look to its last: only its holder adds,
  * removes or alters mappings, so it may read the tree without more. `lock`, a spinlock, is taken beside it for each
  * step that others must see whole, and by everyone else: it guards the tree, every field marked so, every page-table
- * entry and table of the low half, page.mapped and the objects' lists of mappings. Order: page lock -> lock. A fault
+ * entry and table of the low half, page.mapped and the objects' trees of mappings. Order: page lock -> lock. A fault
  * that finds no mapping looks again under `change`, so a call that replaces mappings is never seen half done.
  */
 #pragma once
@@ -26,7 +26,7 @@ struct vma {
 	bool noreserve;
 
 	/* Guarded by space.lock. */
-	struct tree_node node; // key: first address
+	struct tree_node node; // key: first address; value: free bytes below it
 	vaddr_t end;
 	pgidx_t pgoff; // page of the object at the first address
 	enum map_prot prot;
@@ -34,7 +34,8 @@ struct vma {
 	bool locked;  // its pages are not evicted
 	struct readahead ra;
 	unsigned long generation; // never the same for two states of a mapping, the last of which is out of the tree
-	struct list_node mapping_node; // in object->mappings
+	struct tree_node mapping_node; // in object->mappings; key: pgoff, value: page of its last address
+	bool shows_object;	       // it is there
 
 	struct list_node dead_node; // of the mapping call that removed it
 	atomic_uint refs;	    // one is the tree's
@@ -50,7 +51,6 @@ struct space {
 	size_t locked;	    // pages of locked mappings
 	size_t anon_frames; // frames that private memory has
 	unsigned unflushed; // batches with changed entries that some hart may still use (mm/shootdown.h)
-	vaddr_t cursor;	    // where the search for a gap begins
 	vaddr_t heap_end;   // map_sbrk
 };
 extern struct space space;
@@ -71,9 +71,15 @@ static inline pgidx_t vma_index(const struct vma *vma, vaddr_t va)
 }
 
 /* Stores go to the object, not to copies. */
+static inline bool vma_is_shared(const struct vma *vma)
+{
+	return vma->kind == MAP_KIND_SHARED;
+}
+
+/* And from there to the card: a page is writable only while it is dirty (I3). */
 static inline bool vma_is_shared_file(const struct vma *vma)
 {
-	return vma->kind == MAP_KIND_SHARED && vma->object;
+	return vma_is_shared(vma) && !vma->object->memory;
 }
 
 /* Mappings without a place of their own go above; the heap has what is below. */
@@ -89,14 +95,21 @@ static inline enum pt_rights prot_rights(enum map_prot prot)
 struct vma *vma_find_locked(vaddr_t va);		 // the one that covers va
 struct vma *vma_next_locked(vaddr_t va);		 // the first that ends behind va
 struct vma *vma_following_locked(const struct vma *vma); // by address
-struct vma *vma_alloc(void);				 // zeroed, one reference; makes memory free if it must
+/* Lowest place in [from, to) where nothing is mapped for len bytes, or 0. */
+vaddr_t vma_gap_locked(size_t len, vaddr_t from, vaddr_t to);
+/* Those of the object's mappings that cover one of its pages first .. last; the rest costs nothing. NULL: no more. */
+struct vma *vma_first_showing_locked(const struct pcache_object *obj, pgidx_t first, pgidx_t last);
+struct vma *vma_next_showing_locked(const struct vma *vma, pgidx_t first, pgidx_t last);
+struct vma *vma_alloc(void); // zeroed, one reference; makes memory free if it must
 void vma_ref(struct vma *vma);
 void vma_put(struct vma *vma); // may sleep
 /* With the mutex held; these take the spinlock. */
 void vma_insert(struct vma *vma);
+/* Other ends, in the same order among the mappings; pgoff is the caller's. The spinlock is held. */
+void vma_resize_locked(struct vma *vma, vaddr_t start, vaddr_t end);
 /* The part from `at` on goes into upper, and both get new generations. */
 void vma_split(struct vma *vma, vaddr_t at, struct vma *upper);
-/* Out of the tree: no fault serves it any more. It stays in its object's list. */
+/* Out of the tree: no fault serves it any more. It stays among its object's mappings. */
 void vma_detach(struct vma *vma);
 void vma_forget_object(struct vma *vma);
 /* Joins the mappings in and beside [start, end) that are alike; those no longer needed go to the list. */
@@ -104,7 +117,7 @@ void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead);
 void vmas_put(struct list_node *dead); // no lock held
 
 /* ---- entries.c: page-table entries of a range ---- */
-/* What an entry shows: the zero page, a page of the cache, or private memory. */
+/* What an entry shows: the zero page, a page of an object (a file's, or memory's), or private memory. */
 struct page *entry_page(pte_t e);
 bool page_is_cached(const struct page *page);
 extern struct page *zero_page;

@@ -38,7 +38,10 @@ static void case_run(const struct bench_case *c)
 {
 	uint64_t milli[REPETITIONS];
 
-	(void)c->measure(c->rounds);
+	if (c->measure(c->rounds) == BENCH_IMPOSSIBLE) {
+		fprintf(stderr, "bench: %s: not possible here\n", c->name);
+		return;
+	}
 	for (unsigned i = 0; i < REPETITIONS; i++)
 		milli[i] = c->measure(c->rounds);
 	for (unsigned i = 0; i < REPETITIONS; i++)
@@ -48,7 +51,7 @@ static void case_run(const struct bench_case *c)
 
 int main(void)
 {
-	static const struct bench_case *const groups[] = {thread_cases, memory_cases};
+	static const struct bench_case *const groups[] = {thread_cases, memory_cases, map_cases};
 
 	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		for (const struct bench_case *c = groups[i]; c->name; c++)

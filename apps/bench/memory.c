@@ -234,15 +234,6 @@ static uint64_t unmap_each_file(unsigned rounds)
 	return each;
 }
 
-static uint64_t map_unmap(unsigned rounds)
-{
-	uint64_t begin = bench_now();
-
-	for (unsigned i = 0; i < rounds; i++)
-		unmap(map_anonymous(1), 1);
-	return milli_each(begin, rounds);
-}
-
 const struct bench_case memory_cases[] = {
     {"fault_anon", fault_anon, 512},
     {"fault_anon_read", fault_anon_read, 512},
@@ -255,6 +246,5 @@ const struct bench_case memory_cases[] = {
     {"protect_each", protect_each, 512},
     {"unmap_each", unmap_each, 512},
     {"unmap_each_file", unmap_each_file, FILE_PAGES},
-    {"map_unmap", map_unmap, 256},
     {0},
 };
