@@ -21,7 +21,7 @@ from tools import apps, build, image
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = [app.name for app in apps.oracle()]
 SMALL_BLOCKS = ("fallocate", "holes", "last_page", "shared_file", "truncate_map")  # where the block size of the card may matter
-MANY_HARTS = ("threads_map", "signals_mmap")
+TWO_HARTS = ("threads_map", "signals_mmap")
 SECONDS = 120
 MEMORY = "64M"
 LINE = re.compile(r"(.*?) = (.*)")
@@ -44,8 +44,8 @@ def machines():
         yield pytest.param(name, Machine(), id=name)
         if name in SMALL_BLOCKS:
             yield pytest.param(name, Machine(block_size=1024), id=f"{name}-1024", marks=pytest.mark.default)
-        if name in MANY_HARTS:
-            yield pytest.param(name, Machine(harts=4), id=f"{name}-4-harts", marks=pytest.mark.default)
+        if name in TWO_HARTS:
+            yield pytest.param(name, Machine(harts=2), id=f"{name}-2-harts", marks=pytest.mark.default)
 
 
 def run(words, where):
