@@ -70,13 +70,13 @@ static void paths(const struct bad *bad)
 		check(text("unlink of %s", bad->name), "%s", ret(unlink(path)));
 		check(text("mkdir of %s", bad->name), "%s", ret(mkdir(path, 0755)));
 		check(text("rmdir of %s", bad->name), "%s", ret(rmdir(path)));
-		check(text("rename of %s", bad->name), "%s", ret(rename(path, "efault.new")));
-		check(text("rename to %s", bad->name), "%s", ret(rename("efault.data", path)));
+		check(text("rename of %s", bad->name), "%s", ret(rename(path, "pointers.new")));
+		check(text("rename to %s", bad->name), "%s", ret(rename("pointers.data", path)));
 		check(text("truncate of %s", bad->name), "%s", ret(truncate(path, 0)));
 		check(text("access of %s", bad->name), "%s", ret(access(path, F_OK)));
 		check(text("fstat into %s", bad->name), "%s", ret(fstat(0, bad->p)));
 	}
-	check("the file that should not be renamed", "%s", ret(access("efault.data", F_OK)));
+	check("the file that should not be renamed", "%s", ret(access("pointers.data", F_OK)));
 }
 
 static void times(const struct bad *bad)
@@ -153,7 +153,7 @@ static void others(void)
 int main(void)
 {
 	const struct bad *bad = bad_pointers();
-	int fd = open("efault.data", O_RDWR | O_CREAT, 0644);
+	int fd = open("pointers.data", O_RDWR | O_CREAT, 0644);
 
 	catch_faults();
 	MUST(fd >= 0 && close(fd) == 0);
@@ -162,6 +162,6 @@ int main(void)
 	times(bad);
 	short_counts();
 	others();
-	MUST(unlink("efault.data") == 0);
+	MUST(unlink("pointers.data") == 0);
 	return done();
 }
