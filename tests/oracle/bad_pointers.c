@@ -7,6 +7,7 @@
  */
 
 #include <dirent.h>
+#include <sched.h>
 #include <time.h>
 
 #include "oracle.h"
@@ -83,9 +84,29 @@ static void times(const struct bad *bad)
 {
 	struct timespec short_time = {.tv_nsec = 1};
 
-	for (; bad->name; bad++)
+	for (; bad->name; bad++) {
 		check(text("nanosleep of %s", bad->name), "%s", ret(nanosleep(bad->p, NULL)));
+		check(text("clock_nanosleep of %s", bad->name), "%s",
+		      error_name(clock_nanosleep(CLOCK_MONOTONIC, 0, bad->p, NULL)));
+	}
 	check("nanosleep with a rest that is not wanted", "%s", ret(nanosleep(&short_time, kernel)));
+}
+
+/* What is NULL in these means that nothing is asked for. */
+static void signals_and_scheduling(const struct bad *bad)
+{
+	stack_t stack;
+
+	for (; bad->name; bad++) {
+		check(text("sigprocmask into %s", bad->name), "%s", ret(sigprocmask(SIG_BLOCK, NULL, bad->p)));
+		check(text("sigpending into %s", bad->name), "%s", ret(sigpending(bad->p)));
+		check(text("sigaltstack of %s", bad->name), "%s", ret(sigaltstack(bad->p, NULL)));
+		check(text("sigaltstack into %s", bad->name), "%s", ret(sigaltstack(NULL, bad->p)));
+		check(text("sched_getparam into %s", bad->name), "%s", ret(sched_getparam(0, bad->p)));
+		check(text("sched_rr_get_interval into %s", bad->name), "%s", ret(sched_rr_get_interval(0, bad->p)));
+	}
+	check("sigaltstack after all", "%s", ret(sigaltstack(NULL, &stack)));
+	check("sigaltstack after all: flags", "%s", stack.ss_flags == SS_DISABLE ? "none" : "some");
 }
 
 /* The buffer is good to some point. */
@@ -160,6 +181,7 @@ int main(void)
 	transfers(bad);
 	paths(bad);
 	times(bad);
+	signals_and_scheduling(bad);
 	short_counts();
 	others();
 	MUST(unlink("pointers.data") == 0);
