@@ -39,9 +39,7 @@ int fs_ftruncate(int fd, int64_t size)
 	err = file_get(fd, &file);
 	if (err)
 		return err;
-	if (!file_writable(file))
-		err = -EBADF;
-	else if (!file->node.inode)
+	if (!file_writable(file) || !file->node.inode)
 		err = -EINVAL;
 	else
 		err = change_begin(file);
