@@ -63,7 +63,7 @@ static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t lim
 /* What grows down gets room to do so. */
 static vaddr_t place_anywhere(const struct map_request *req, size_t len, vaddr_t from, vaddr_t to)
 {
-	const size_t room = req->grows_down ? GROW_MAX - min_of(len, GROW_MAX) + GROW_GUARD : 0;
+	const size_t room = req->grows_down ? MAP_GROW_MAX - min_of(len, MAP_GROW_MAX) + GROW_GUARD : 0;
 	const vaddr_t at = vma_gap_locked(len + room, from, to);
 
 	return at ? at + room : vma_gap_locked(len, from, to);
@@ -262,6 +262,7 @@ bool map_lookup(vaddr_t addr, struct map_info *out)
 		    .end = vma->end,
 		    .prot = vma->prot,
 		    .kind = vma->kind,
+		    .grows_down = vma->grows_down,
 		    .offset = vma->pgoff * PAGE_SIZE,
 		    .object = vma->object,
 		};

@@ -29,6 +29,8 @@ struct map_request {
 	uint64_t offset;	      // bytes, page aligned
 };
 
+#define MAP_GROW_MAX (8ul << 20) // bytes that a mapping that grows down may have
+
 int map_init(void);
 /*
  * -EINVAL, -EACCES; -EOVERFLOW: offset + len; -EEXIST: noreplace; -EPERM: fixed, below all mappings; -EAGAIN: more is
@@ -59,6 +61,7 @@ struct map_info {
 	vaddr_t start, end;
 	enum map_prot prot;
 	enum map_kind kind;
+	bool grows_down;
 	uint64_t offset; // of start in the object
 	struct pcache_object *object;
 };

@@ -50,8 +50,8 @@ struct vma *vma_following_locked(const struct vma *vma)
 /* How far up another mapping may come below this one. */
 static vaddr_t room_end(const struct vma *vma)
 {
-	const size_t grown = min_of(vma->end - vma_start(vma), GROW_MAX);
-	const size_t keep = vma->grows_down ? GROW_MAX - grown + GROW_GUARD : 0;
+	const size_t grown = min_of(vma->end - vma_start(vma), MAP_GROW_MAX);
+	const size_t keep = vma->grows_down ? MAP_GROW_MAX - grown + GROW_GUARD : 0;
 
 	return vma_start(vma) - MMAP_MIN > keep ? vma_start(vma) - keep : MMAP_MIN;
 }

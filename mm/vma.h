@@ -82,11 +82,10 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
 /*
- * A mapping that grows down keeps this distance to what is below, and grows to this size. What it may grow into is left
- * to it unless somebody asks for an address there.
+ * A mapping that grows down keeps this distance to what is below, and grows to MAP_GROW_MAX. What it may grow into is
+ * left to it unless somebody asks for an address there.
  */
 #define GROW_GUARD (256 * PAGE_SIZE)
-#define GROW_MAX (8ul << 20)
 
 /* What an entry may allow under prot. RISC-V has no page that is writable and not readable. */
 static inline enum pt_rights prot_rights(enum map_prot prot)
