@@ -68,8 +68,10 @@ static enum fault_step show_zeros(const struct fault *f)
 {
 	unsigned long flags = spin_lock(&space.lock);
 	enum fault_step step = fault_recheck_locked(f);
+	pte_t old = pt_get(f->va);
 
-	if (step == FAULT_STEP_DONE && pte_is_none(pt_get(f->va))) { // else another thread was first
+	/* Zeros may be shown with fewer rights than the mapping gives by now. Else another thread was first. */
+	if (step == FAULT_STEP_DONE && (pte_is_none(old) || entry_page(old) == zero_page)) {
 		pt_exchange(f->va, pte_make(page_pa(zero_page), f->rights & ~PT_W));
 		pt_fence(f->va);
 	}
@@ -86,7 +88,7 @@ enum fault_step fault_anon(const struct fault *f, int *error)
 		*error = ENOMEM;
 		return FAULT_STEP_FAILED;
 	}
-	if (fault_prepare_table(f->va)) {
+	if (fault_prepare_table(f)) {
 		if (frame)
 			frame_free(frame);
 		*error = ENOMEM;
@@ -94,6 +96,6 @@ enum fault_step fault_anon(const struct fault *f, int *error)
 	}
 	if (!store)
 		return show_zeros(f);
-	memset(page_va(frame), 0, PAGE_SIZE);
+	frame_clear(frame);
 	return anon_install(f, frame);
 }

@@ -28,7 +28,7 @@ int zero_page_init(void)
 	zero_page = frame_alloc();
 	if (!zero_page)
 		return -ENOMEM;
-	memset(page_va(zero_page), 0, PAGE_SIZE);
+	frame_clear(zero_page);
 	return 0;
 }
 

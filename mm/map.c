@@ -87,7 +87,7 @@ static int place(const struct map_request *req, size_t len, vaddr_t *start)
 /* ---- map_create ---- */
 static int check(const struct map_request *req, size_t len)
 {
-	if (req->len == 0 || req->offset % PAGE_SIZE || (req->kind == MAP_KIND_PRIVATE && !req->object))
+	if (req->len == 0 || req->offset % PAGE_SIZE || (req->kind != MAP_KIND_ANON) != (req->object != NULL))
 		return -EINVAL;
 	if (req->grows_down && req->kind != MAP_KIND_ANON)
 		return -EINVAL;

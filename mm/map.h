@@ -25,7 +25,7 @@ struct map_request {
 	bool populate, locked, noreserve;
 	bool low;		      // without fixed: below 4 GiB
 	bool grows_down;	      // MAP_KIND_ANON only: a touch below makes it longer
-	struct pcache_object *object; // NULL: anonymous (MAP_KIND_ANON or _SHARED); the mapping takes its own reference
+	struct pcache_object *object; // NULL for MAP_KIND_ANON alone; the mapping takes its own reference
 	uint64_t offset;	      // bytes, page aligned
 };
 
@@ -44,9 +44,9 @@ int map_sync(vaddr_t addr, size_t len, bool sync);
 /* mlock, munlock. */
 int map_lock(vaddr_t addr, size_t len, bool lock);
 /*
- * Faults in all of [addr, addr + len), which must be readable, writable and private, so that accesses to it never fault
- * until it is unmapped, protected or given up by madvise: nothing takes private pages away. -EINVAL: it is not all
- * mapped so; -ENOMEM; an I/O error.
+ * Faults in all of [addr, addr + len), which must be readable, writable and not shared with a file, so that accesses to
+ * it never fault until it is unmapped, protected or given up by madvise: nothing takes such pages away. -EINVAL: it is
+ * not all mapped so; -ENOMEM; an I/O error.
  */
 int map_wire(vaddr_t addr, size_t len);
 /* madvise for what is built: enum map_advice. */

@@ -72,7 +72,7 @@ static int populate_piece(const struct piece *piece, void *arg)
 	(void)arg;
 	if (piece->prot == 0)
 		return 0;
-	if (piece->prot & MAP_W && !vma_is_shared_file(piece->vma))
+	if (piece->prot & MAP_W && !vma_is_shared(piece->vma))
 		access = FAULT_WRITE;
 	else if (!(prot_rights(piece->prot) & PT_R))
 		access = FAULT_EXEC;
@@ -90,7 +90,7 @@ int populate(vaddr_t start, vaddr_t end)
 	return each_piece(start, end, populate_piece, NULL);
 }
 
-/* A shared page is read-only whenever it is clean. */
+/* A file's shared page is read-only whenever it is clean. */
 static int wire_piece(const struct piece *piece, void *arg)
 {
 	int error;

@@ -22,7 +22,7 @@
 
 struct pcache_object;
 
-/* A file system's side. All but ref may sleep. Errors are negative errno. */
+/* A file system's side. All but ref may sleep. Errors are negative errno. A memory object has ref alone (mm/shm.h). */
 struct pcache_ops {
 	/*
 	 * Starts reading pages first .. first+n-1 (filling, pinned by the cache) and returns; each ends with
@@ -58,7 +58,9 @@ struct pcache_ops {
 };
 
 struct pcache_object {
+	/* Constant. */
 	const struct pcache_ops *ops;
+	bool memory; // no file's: its pages are all there is of it, never dirty, never evicted (mm/shm.h)
 
 	struct rwlock map_lock; // fault, read and write share it; truncate, punch and extend own it
 	/* Bytes; changed with map_lock owned. Relaxed without it: what a change under way makes of it is not known. */

@@ -167,6 +167,7 @@ static void unlink_locked(struct vma *vma)
 	struct vma *above = vma_following_locked(vma);
 
 	tree_remove(&space.tree, &vma->node);
+	vma->generation = ++space.generation;
 	if (above)
 		room_update_locked(above);
 }

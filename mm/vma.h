@@ -34,7 +34,7 @@ struct vma {
 	bool charged; // its pages count in space.committed
 	bool locked;  // its pages are not evicted
 	struct readahead ra;
-	unsigned long generation;      // never the same for two states of a mapping
+	unsigned long generation; // never the same for two states of a mapping, the last of which is out of the tree
 	struct tree_node mapping_node; // in object->mappings; key: pgoff, value: page of its last address
 	bool shows_object;	       // it is there
 
@@ -73,9 +73,15 @@ static inline pgidx_t vma_index(const struct vma *vma, vaddr_t va)
 }
 
 /* Stores go to the object, not to copies. */
+static inline bool vma_is_shared(const struct vma *vma)
+{
+	return vma->kind == MAP_KIND_SHARED;
+}
+
+/* And from there to the card: a page is writable only while it is dirty (I3). */
 static inline bool vma_is_shared_file(const struct vma *vma)
 {
-	return vma->kind == MAP_KIND_SHARED && vma->object;
+	return vma_is_shared(vma) && !vma->object->memory;
 }
 
 /* Mappings without a place of their own go above; the heap has what is below. */
@@ -119,7 +125,7 @@ void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead);
 void vmas_put(struct list_node *dead); // no lock held
 
 /* ---- entries.c: page-table entries of a range ---- */
-/* What an entry shows: the zero page, a page of the cache, or private memory. */
+/* What an entry shows: the zero page, a page of an object (a file's, or memory's), or private memory. */
 struct page *entry_page(pte_t e);
 bool page_is_cached(const struct page *page);
 extern struct page *zero_page;
@@ -138,10 +144,11 @@ size_t tables_prune_all(void);
 struct fault {
 	vaddr_t va; // of the page
 	enum fault_access access;
-	/* As found, by value: */
+	/* As found, by value (fault_find sets all of them, or vma alone, to NULL): */
 	struct vma *vma; // referenced
 	unsigned long generation;
 	enum pt_rights rights;
+	bool has_table;
 	pgidx_t index; // in the object
 	struct readahead ra;
 	vaddr_t grown_to; // the mapping began there before the touch; 0: it did not grow
@@ -153,10 +160,10 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error);
 enum fault_step fault_recheck_locked(const struct fault *f);
 enum fault_step fault_anon(const struct fault *f, int *error);
 /*
- * Makes the leaf table for va, last before the entry: who waits for a frame after it may have the empty table given
- * back for that, and wait anew. 0 or -ENOMEM. Sleeps for a frame if it must.
+ * Makes the leaf table for the entry unless it was found, last before the entry: who waits for a frame after it may
+ * have the empty table given back for that, and wait anew. 0 or -ENOMEM. Sleeps for a frame if it must.
  */
-int fault_prepare_table(vaddr_t va);
+int fault_prepare_table(const struct fault *f);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
 /* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.

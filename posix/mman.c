@@ -2,7 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * The mapping calls: flags are checked here, a descriptor becomes a cache object, and mm/map.h does the rest. Error
+ * The mapping calls: flags are checked here, a descriptor, or shared memory, becomes an object, and mm/map.h does the
+ * rest. Error
  * numbers are those of POSIX, and Linux's where POSIX leaves a choice. All may sleep.
  */
 
@@ -12,6 +13,7 @@
 
 #include "fs/fs.h"
 #include "mm/map.h"
+#include "mm/shm.h"
 #include "posix/call.h"
 #include "posix/mman.h"
 #include "posix/result.h"
@@ -57,7 +59,13 @@ static int request_check(void *addr, size_t len, int prot, int flags, off_t offs
 	return (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr) ? -EINVAL : 0;
 }
 
-/* Takes the object behind fd into the request, with a reference, if the file was opened for it. */
+static void request_end(struct map_request *req)
+{
+	if (req->object)
+		req->object->ops->ref(req->object, -1);
+}
+
+/* Takes the object behind fd into the request, with a reference, if the file was opened for it; NULL: /dev/zero's. */
 static int request_file(struct map_request *req, int fd, bool shared)
 {
 	bool readable, writable;
@@ -68,10 +76,31 @@ static int request_file(struct map_request *req, int fd, bool shared)
 	req->kind = shared ? MAP_KIND_SHARED : MAP_KIND_PRIVATE;
 	req->max_prot = MAP_R | MAP_X | (!shared || writable ? MAP_W : 0);
 	if (!readable || (req->prot & ~req->max_prot)) {
-		req->object->ops->ref(req->object, -1);
+		request_end(req);
 		return -EACCES;
 	}
 	return 0;
+}
+
+/* Zeros: private memory, or an object of the mapping's size, in which a device's offset counts. */
+static int request_memory(struct map_request *req, bool shared)
+{
+	req->kind = shared ? MAP_KIND_SHARED : MAP_KIND_ANON;
+	if (shared)
+		return shm_create(align_up(req->len, PAGE_SIZE) / PAGE_SIZE, req->noreserve, &req->object);
+	req->offset = 0;
+	return 0;
+}
+
+static int map_memory(struct map_request *req, bool shared, vaddr_t *at)
+{
+	int err = request_memory(req, shared);
+
+	if (err)
+		return err;
+	err = map_create(req, at);
+	request_end(req);
+	return err;
 }
 
 static int map_file(struct map_request *req, int fd, bool shared, vaddr_t *at)
@@ -80,8 +109,10 @@ static int map_file(struct map_request *req, int fd, bool shared, vaddr_t *at)
 
 	if (err)
 		return err;
+	if (!req->object)
+		return map_memory(req, shared, at);
 	err = map_create(req, at);
-	req->object->ops->ref(req->object, -1);
+	request_end(req);
 	return err;
 }
 
@@ -109,8 +140,7 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 		req.offset = (uint64_t)offset;
 		err = KERNEL_CALL(map_file(&req, fd, shared, &at));
 	} else if (!err) {
-		/* Without fork a shared one would only be a private one that MADV_DONTNEED must not empty. */
-		err = shared ? -EOPNOTSUPP : KERNEL_CALL(map_create(&req, &at));
+		err = KERNEL_CALL(map_memory(&req, shared, &at));
 	}
 	return err ? (void *)result_posix(err) : (void *)at; // MAP_FAILED
 }

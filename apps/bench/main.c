@@ -51,11 +51,12 @@ static void case_run(const struct bench_case *c)
 
 int main(void)
 {
-	static const struct bench_case *const all[] = {thread_cases, map_cases};
+	static const struct bench_case *const groups[] = {thread_cases, memory_cases, map_cases};
 
-	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
-		for (const struct bench_case *c = all[i]; c->name; c++)
+	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		for (const struct bench_case *c = groups[i]; c->name; c++)
 			case_run(c);
+	}
 	bench_must(fflush(stdout) ? errno : 0, "standard output");
 	return EXIT_SUCCESS;
 }

@@ -85,7 +85,6 @@ static uint64_t fault_anon_100k(unsigned rounds)
 
 const struct bench_case map_cases[] = {
     {"mmap_munmap", mmap_munmap, 2000},
-    {"fault_anon", fault_anon, 2000},
     {"mmap_munmap_100k", mmap_munmap_100k, 2000},
     {"fault_anon_100k", fault_anon_100k, 2000},
     {0},

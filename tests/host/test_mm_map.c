@@ -540,13 +540,7 @@ static void anon_body(void *arg)
 	assert_ptr_equal(map_at(p + 60 * PAGE_SIZE, 10 * PAGE_SIZE, RW), p + 60 * PAGE_SIZE);
 	assert_int_equal(p[60 * PAGE_SIZE + 1], 0);
 
-	/* Shared anonymous memory keeps what it has. */
 	unmap(p, 100 * PAGE_SIZE);
-	p = map(NULL, 3 * PAGE_SIZE, RW, MAP_KIND_SHARED);
-	p[1] = 9;
-	assert_int_equal(map_advise((vaddr_t)p, 3 * PAGE_SIZE, MAP_ADV_DONTNEED), 0);
-	assert_int_equal(p[1], 9);
-	unmap(p, 3 * PAGE_SIZE);
 	end();
 }
 

@@ -15,7 +15,10 @@ from tools import bench
 BOUNDS = {  # guest instructions: from what no implementation undercuts to what would be a fault of the benchmark
     "clock_read": (10, 1e3), "mutex_uncontended": (10, 1e3), "mutex_recursive": (10, 1e3), "thread_yield_alone": (20, 5e3),
     "thread_switch_yield": (50, 1e4), "thread_switch_sem": (100, 2e4), "thread_switch_cond": (100, 2e4), "wake_to_run": (100, 2e4),
-    "thread_create_join": (500, 5e5), "mmap_munmap": (500, 3e4), "fault_anon": (500, 2e4), "mmap_munmap_100k": (500, 3e4),
+    "thread_create_join": (500, 5e5),
+    "fault_anon": (600, 2e4), "fault_anon_read": (100, 1e4), "fault_file": (100, 2e4), "fault_file_around": (10, 5e3),
+    "fault_file_store": (100, 2e4), "fault_file_restore": (100, 2e4), "fault_copy": (600, 2e4), "protect_page": (100, 2e4),
+    "protect_each": (10, 5e3), "unmap_each": (10, 5e3), "unmap_each_file": (10, 5e3), "mmap_munmap": (500, 3e4), "mmap_munmap_100k": (500, 3e4),
     "fault_anon_100k": (500, 2e4),
 }
 CROWDED = {"mmap_munmap_100k", "fault_anon_100k"}
@@ -47,6 +50,7 @@ def test_counts_are_plausible_and_repeat():
         value, unit = first[name]
         assert unit == "insn/op" and least < value < most, f"{name}: {value} {unit}"
         assert abs(second[name][0] - value) <= SAME * value, f"{name}: {value} and {second[name][0]}"
+    assert first["fault_file_around"] < first["fault_file"] < first["fault_copy"]
     for name in CROWDED:  # the logarithm of the number of mappings at most
         assert first[name][0] < 2 * first[name.removesuffix("_100k")][0], f"{name}: {first[name][0]}"
     assert first["thread_yield_alone"] < first["thread_switch_yield"] < first["thread_create_join"]
