@@ -131,6 +131,9 @@ static struct vma *vma_make(const struct map_request *req, size_t len)
 	vma->object = req->object;
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
+	vma->errors = req->errors;
+	if (vma->errors)
+		pcache_errors_ref(vma->errors);
 	return vma;
 }
 

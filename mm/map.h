@@ -26,6 +26,7 @@ struct map_request {
 	bool low;		      // without fixed: below 4 GiB
 	bool grows_down;	      // MAP_KIND_ANON only: a touch below makes it longer
 	struct pcache_object *object; // NULL for MAP_KIND_ANON alone; the mapping takes its own reference
+	struct pcache_errors *errors; // of the open file behind it, or NULL; the same
 	uint64_t offset;	      // bytes, page aligned
 };
 
@@ -39,8 +40,13 @@ int map_init(void);
 int map_create(const struct map_request *req, vaddr_t *out);
 int map_remove(vaddr_t addr, size_t len);		       // -EINVAL
 int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole), -EACCES, -EINVAL
-/* sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). */
+/*
+ * sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). MS_SYNC tells of its own
+ * failures every time, and of earlier ones that nobody waited for once an open file.
+ */
 int map_sync(vaddr_t addr, size_t len, bool sync);
+/* MS_INVALIDATE, of which there is nothing to do: -EBUSY if some of it is locked, -ENOMEM. */
+int map_invalidate(vaddr_t addr, size_t len);
 /* mlock, munlock. */
 int map_lock(vaddr_t addr, size_t len, bool lock);
 /*

@@ -139,6 +139,7 @@ void vma_put(struct vma *vma)
 	assert(!vma->shows_object);
 	if (vma->object)
 		vma->object->ops->ref(vma->object, -1);
+	pcache_errors_put(vma->errors);
 	kfree(vma);
 }
 
@@ -194,9 +195,12 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	assert(mutex_owned(&space.change) && vma_start(vma) < at && at < vma->end);
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
+	if (vma->errors)
+		pcache_errors_ref(vma->errors);
 	flags = spin_lock(&space.lock);
 	upper->kind = vma->kind;
 	upper->object = vma->object;
+	upper->errors = vma->errors;
 	upper->max_prot = vma->max_prot;
 	upper->noreserve = vma->noreserve;
 	upper->grows_down = vma->grows_down;
@@ -232,7 +236,7 @@ void vma_forget_object(struct vma *vma)
 static bool can_join(const struct vma *low, const struct vma *high)
 {
 	return low->end == vma_start(high) && low->kind == high->kind && low->object == high->object &&
-	       low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
+	       low->errors == high->errors && low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
 	       low->grows_down == high->grows_down && low->prot == high->prot && low->charged == high->charged &&
 	       low->locked == high->locked && low->ra.random == high->ra.random &&
 	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);

@@ -22,6 +22,7 @@ struct vma {
 	/* Constant. */
 	enum map_kind kind;
 	struct pcache_object *object; // NULL: anonymous; referenced for as long as the structure lives
+	struct pcache_errors *errors; // of the open file that it was made from, or NULL; the same
 	enum map_prot max_prot;
 	bool noreserve;
 	bool grows_down; // private anonymous memory: a touch below makes it longer
