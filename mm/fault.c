@@ -21,8 +21,6 @@
 #include "mm/reclaim.h"
 #include "mm/vma.h"
 
-#define AROUND_PAGES 16 // mapped together if they are cached
-
 static enum pt_rights rights_for(enum fault_access access)
 {
 	switch (access) {
@@ -171,6 +169,29 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 		while (f->va + (f->ra.next - f->index) * PAGE_SIZE < to &&
 		       !pte_is_none(pt_get(f->va + (f->ra.next - f->index) * PAGE_SIZE)))
 			f->ra.next++;
+}
+
+int fault_show_cached(struct vma *vma, vaddr_t va)
+{
+	struct pcache_object *obj = vma->object;
+	struct fault f = {.va = va, .access = FAULT_READ, .vma = vma};
+	unsigned long flags, inner;
+
+	if (!obj)
+		return 0;
+	if (fault_prepare_table(va))
+		return -ENOMEM;
+	flags = spin_lock(&obj->lock);
+	inner = spin_lock(&space.lock);
+	f.generation = vma->generation;
+	f.rights = prot_rights(vma->prot);
+	if (f.rights & PT_R && fault_recheck_locked(&f) == FAULT_STEP_DONE) {
+		f.index = vma_index(vma, va);
+		map_around_locked(&f, obj);
+	}
+	spin_unlock(&space.lock, inner);
+	spin_unlock(&obj->lock, flags);
+	return 0;
 }
 
 /*

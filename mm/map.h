@@ -23,12 +23,13 @@ struct map_request {
 	enum map_kind kind;
 	bool fixed, noreplace; // MAP_FIXED; MAP_FIXED_NOREPLACE
 	bool populate, locked, noreserve;
+	bool cached_only;	      // populate: what is cached, without waiting for the card (MAP_NONBLOCK)
 	struct pcache_object *object; // NULL: anonymous (MAP_KIND_ANON or _SHARED); the mapping takes its own reference
 	uint64_t offset;	      // bytes, page aligned
 };
 
 int map_init(void);
-int map_create(const struct map_request *req, vaddr_t *out); // -ENOMEM, -EINVAL, -EEXIST, -EOVERFLOW
+int map_create(const struct map_request *req, vaddr_t *out); // -ENOMEM, -EINVAL, -EEXIST, -EOVERFLOW, -EAGAIN
 int map_remove(vaddr_t addr, size_t len);		     // -EINVAL
 /*
  * mremap. fixed: to addr, unmapping what is there; keep_old: the old place stays mapped, and empty (MREMAP_DONTUNMAP).
@@ -44,8 +45,19 @@ int map_remap(const struct map_remap *req, vaddr_t *out);
 int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole), -EACCES, -EINVAL
 /* sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). */
 int map_sync(vaddr_t addr, size_t len, bool sync);
-/* mlock, munlock. */
+/*
+ * mlock, munlock; whole pages. -ENOMEM: a hole (nothing has changed then), or more than may be locked, or a page cannot
+ * be had; -EAGAIN: there is no memory for it. What has been locked stays so when a page cannot be had.
+ */
 int map_lock(vaddr_t addr, size_t len, bool lock);
+/* mlockall; 0: munlockall. -ENOMEM: more than may be locked. The values are POSIX's. */
+enum map_lock_all { MAP_LOCK_CURRENT = 1, MAP_LOCK_FUTURE = 2, MAP_LOCK_ON_FAULT = 4 };
+int map_lock_all(enum map_lock_all what);
+/*
+ * mincore: whether each of the pages from addr on is in memory, 0 or 1, in kernel memory. Returns how many are mapped
+ * without a hole, at most `pages`.
+ */
+size_t map_in_core(vaddr_t addr, size_t pages, unsigned char *out);
 /*
  * Faults in all of [addr, addr + len), which must be readable, writable and private, so that accesses to it never fault
  * until it is unmapped, protected or given up by madvise: nothing takes private pages away. -EINVAL: it is not all

@@ -16,10 +16,15 @@
 
 #define COPIES_MAX 32 // removed in one step
 
+static bool covers(const struct vma *vma, const struct page *page)
+{
+	return page->index >= vma->pgoff && page->index - vma->pgoff < vma_pages(vma);
+}
+
 /* Address at which the mapping shows the page, if it does: its entry is *e. */
 static bool shown_by(const struct vma *vma, const struct page *page, vaddr_t *va, pte_t *e)
 {
-	if (page->index < vma->pgoff || page->index - vma->pgoff >= vma_pages(vma))
+	if (!covers(vma, page))
 		return false;
 	*va = vma_start(vma) + (page->index - vma->pgoff) * PAGE_SIZE;
 	*e = pt_get(*va);
@@ -89,12 +94,14 @@ bool rmap_locked(struct pcache_object *obj, struct page *page)
 	unsigned long flags = spin_lock(&space.lock);
 	bool locked = false;
 
-	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
+	for (struct list_node *it = obj->mappings.next; space.locked && !locked && it != &obj->mappings;
+	     it = it->next) {
 		const struct vma *vma = list_entry(it, struct vma, mapping_node);
 		vaddr_t va;
 		pte_t e;
 
-		locked |= vma->locked && shown_by(vma, page, &va, &e);
+		if (vma->locked && covers(vma, page))
+			locked |= shown_by(vma, page, &va, &e) || pte_is_none(e);
 	}
 	spin_unlock(&space.lock, flags);
 	return locked;

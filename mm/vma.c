@@ -114,6 +114,7 @@ static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t a
 	vma->prot = model->prot;
 	vma->charged = model->charged;
 	vma->locked = model->locked;
+	vma->on_fault = model->on_fault;
 	vma->ra = model->ra;
 }
 
@@ -184,8 +185,8 @@ static bool can_join(const struct vma *low, const struct vma *high)
 {
 	return low->end == vma_start(high) && low->kind == high->kind && low->object == high->object &&
 	       low->max_prot == high->max_prot && low->noreserve == high->noreserve && low->prot == high->prot &&
-	       low->charged == high->charged && low->locked == high->locked && low->ra.random == high->ra.random &&
-	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
+	       low->charged == high->charged && low->locked == high->locked && low->on_fault == high->on_fault &&
+	       low->ra.random == high->ra.random && (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
 }
 
 void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead)

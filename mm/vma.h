@@ -30,8 +30,9 @@ struct vma {
 	vaddr_t end;
 	pgidx_t pgoff; // page of the object at the first address
 	enum map_prot prot;
-	bool charged; // its pages count in space.committed
-	bool locked;  // its pages are not evicted
+	bool charged;  // its pages count in space.committed
+	bool locked;   // its pages are not evicted,
+	bool on_fault; // and come by faults alone
 	struct readahead ra;
 	unsigned long generation;      // never the same for two states of a mapping
 	struct list_node mapping_node; // in object->mappings
@@ -46,9 +47,10 @@ struct space {
 	struct spinlock lock;
 	struct tree tree;
 	unsigned long generation;
-	size_t committed;   // pages promised to private writable memory
-	size_t locked;	    // pages of locked mappings
-	size_t anon_frames; // frames that private memory has
+	size_t committed;			// pages promised to private writable memory
+	size_t locked;				// pages of locked mappings
+	bool lock_future, lock_future_on_fault; // new mappings are locked
+	size_t anon_frames;			// frames that private memory has
 	unsigned unflushed; // batches with changed entries that some hart may still use (mm/shootdown.h)
 	vaddr_t cursor;	    // where the search for a gap begins
 	vaddr_t heap_end;   // map_sbrk
@@ -156,9 +158,25 @@ enum fault_step fault_anon(const struct fault *f, int *error);
 int fault_prepare_table(vaddr_t va);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
-/* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
+/*
+ * Shows for reading what is cached of the AROUND_PAGES around va, of a referenced mapping: waits for memory at most.
+ * 0, also if the mapping has changed, or -ENOMEM.
  */
-int populate(vaddr_t start, vaddr_t end);
+int fault_show_cached(struct vma *vma, vaddr_t va);
+#define AROUND_PAGES 16 // mapped together if they are cached
+
+/* ---- populate.c ---- */
+/*
+ * Faults pages in, up to the first that cannot be had: for reading, for writing, or so that what is locked is there:
+ * private memory is its own, shared files are only read, mappings locked on_fault are left alone. 0; -EINVAL: no such
+ * right; -EFAULT: it would be a SIGBUS; -ENOMEM: no memory, or a hole.
+ */
+enum populate { POPULATE_LOCK, POPULATE_READ, POPULATE_WRITE };
+int populate(vaddr_t start, vaddr_t end, enum populate how);
+/* What is in the cache already, and nothing else. 0 or -ENOMEM. */
+int populate_cached(vaddr_t start, vaddr_t end);
+/* Those mappings that are locked; failures are left to later faults. */
+void populate_locked(vaddr_t start, vaddr_t end);
 
 /* ---- commit.c ---- */
 /* Promises pages of private memory: 0, or -ENOMEM and a line in the log. `what` is the call. */

@@ -18,8 +18,8 @@
 #include "posix/result.h"
 
 #define FLAGS_KNOWN                                                                                                    \
-	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE |      \
-	 MAP_STACK)
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_NONBLOCK | MAP_LOCKED |       \
+	 MAP_NORESERVE | MAP_STACK)
 #define FLAGS_REFUSED (MAP_GROWSDOWN | MAP_HUGETLB) // known, and not to be had: an honest error
 
 _Static_assert((int)MAP_R == PROT_READ && (int)MAP_W == PROT_WRITE && (int)MAP_X == PROT_EXEC, "same bits");
@@ -97,6 +97,7 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	    .fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
 	    .noreplace = flags & MAP_FIXED_NOREPLACE,
 	    .populate = flags & MAP_POPULATE,
+	    .cached_only = flags & MAP_NONBLOCK,
 	    .locked = flags & MAP_LOCKED,
 	    .noreserve = flags & MAP_NORESERVE,
 	};
