@@ -86,6 +86,11 @@ struct chardev *dev_find(const char *name)
 	return NULL;
 }
 
+bool dev_is_zero(const struct chardev *dev)
+{
+	return dev == &zero_device;
+}
+
 uint64_t dev_ino(const struct chardev *dev)
 {
 	unsigned i = 0;

@@ -11,6 +11,8 @@
 /* NULL: none of that name, or with that number. They stay for ever. */
 struct chardev *dev_find(const char *name);
 struct chardev *dev_nth(unsigned n);
+/* It is /dev/zero. */
+bool dev_is_zero(const struct chardev *dev);
 /* An inode number for stat: beyond those of any card. */
 uint64_t dev_ino(const struct chardev *dev);
 #define DEV_DIRECTORY_INO 0x100000000ull

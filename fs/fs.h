@@ -74,6 +74,7 @@ int fs_space(struct fs_space *out);
 
 /*
  * For mmap: the cache object behind a descriptor, with a reference the caller drops with object->ops->ref(object, -1);
- * *readable, *writable as the file was opened. -EBADF, -ENODEV (no regular file), -EACCES.
+ * *readable, *writable as the file was opened. NULL: /dev/zero, which maps as zeros. -EBADF, -ENODEV (another device, a
+ * directory), -EACCES.
  */
 int fs_object(int fd, struct pcache_object **object, bool *readable, bool *writable);

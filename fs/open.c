@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arch/page.h"
+#include "fs/dev.h"
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
@@ -213,13 +214,13 @@ int fs_object(int fd, struct pcache_object **object, bool *readable, bool *writa
 		return err;
 	inode = file->node.inode;
 	*readable = file_readable(file);
-	*writable = file_writable(file);
-	if (!inode || !S_ISREG(inode->mode))
+	*writable = file_writable(file) && !(inode && (inode->flags & EXT2_FLAG_APPEND));
+	if (inode ? !S_ISREG(inode->mode) : !dev_is_zero(file->node.device))
 		err = -ENODEV;
 	else if (!*readable)
 		err = -EACCES; // POSIX: also for a mapping that only writes
 	if (!err)
-		*object = &inode_ref(inode)->object;
+		*object = inode ? &inode_ref(inode)->object : NULL;
 	(void)file_put(file); // as in fs_fstat
 	return err;
 }

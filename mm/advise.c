@@ -16,7 +16,7 @@ static int will_need_piece(const struct piece *piece, void *arg)
 	struct pcache_object *obj = piece->vma->object;
 
 	(void)arg;
-	if (!obj)
+	if (!obj || obj->memory)
 		return 0;
 	rwlock_lock_read(&obj->map_lock);
 	pcache_readahead(obj, piece->first, piece->last - piece->first + 1);
@@ -24,7 +24,7 @@ static int will_need_piece(const struct piece *piece, void *arg)
 	return 0;
 }
 
-/* What is shared keeps its contents: a file's are in the cache, shared anonymous memory has only its entries. */
+/* What is shared keeps its contents, which are the object's. */
 static int dont_need(vaddr_t start, vaddr_t end)
 {
 	int err;
@@ -35,7 +35,7 @@ static int dont_need(vaddr_t start, vaddr_t end)
 	     vma = vma_following_locked(vma)) {
 		if (vma->locked)
 			err = err ? err : -EINVAL;
-		else if (vma->object || vma->kind == MAP_KIND_ANON)
+		else
 			entries_remove(max_of(start, vma_start(vma)), min_of(end, vma->end));
 	}
 	mutex_unlock(&space.change);

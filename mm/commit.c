@@ -2,9 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Promises of memory. There is no swap, so private writable memory is promised when it is mapped, and a fault later
- * does not fail for want of a frame: mmap does, now, with a line that says why. What can be promised is RAM less the
- * kernel's own, the reserve and a smallest page cache. Takes space.lock; does not sleep.
+ * Promises of memory. There is no swap, so private writable memory is promised when it is mapped, a memory object when
+ * it is made, and a fault later does not fail for want of a frame: mmap does, now, with a line that says why. What can
+ * be promised is RAM less the kernel's own, the reserve and a smallest page cache. Takes space.lock; does not sleep.
  */
 
 #include <errno.h>
@@ -19,7 +19,8 @@
 /* Frames that could be private memory. Those that are neither free nor cached nor private are the kernel's. */
 static size_t limit_locked(void)
 {
-	size_t usable = frame_free_count() + atomic_load(&cache_counts.pages) + space.anon_frames;
+	size_t usable = frame_free_count() + atomic_load(&cache_counts.pages) + atomic_load(&cache_counts.memory) +
+			space.anon_frames;
 	size_t keep = frame_reserve() + min_of(max_of(frame_total() / 16, (size_t)CACHE_MIN), (size_t)CACHE_MAX);
 
 	return usable > keep ? usable - keep : 0;
@@ -74,10 +75,11 @@ void commit_unlock(size_t pages)
 	spin_unlock(&space.lock, flags);
 }
 
-/* Private memory that can be written is promised; what is shared with a file has the file behind it. */
+/* Private memory that can be written is promised; what is shared has a file behind it, or is promised with its object.
+ */
 bool vma_needs_charge(const struct vma *vma, enum map_prot prot)
 {
-	return prot & MAP_W && !vma->noreserve && !vma_is_shared_file(vma);
+	return prot & MAP_W && !vma->noreserve && !vma_is_shared(vma);
 }
 
 void vma_uncharge(struct vma *vma)

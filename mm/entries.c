@@ -18,6 +18,7 @@
 #include "mm/vma.h"
 
 #define STEP_ENTRIES 64	  // looked at under one hold of the lock
+#define STEP_TABLES 16ul  // the same
 #define REMOVED_MAX 1024u // frames that may wait for the shootdown
 #define TABLE_ENTRIES (PAGE_SIZE / sizeof(pte_t))
 #define TABLE_SPAN (TABLE_ENTRIES * PAGE_SIZE)	 // what one leaf table maps
@@ -30,7 +31,7 @@ int zero_page_init(void)
 	zero_page = frame_alloc();
 	if (!zero_page)
 		return -ENOMEM;
-	memset(page_va(zero_page), 0, PAGE_SIZE);
+	frame_clear(zero_page);
 	return 0;
 }
 
@@ -260,11 +261,6 @@ void entries_move(vaddr_t from, vaddr_t to, vaddr_t dest, enum pt_rights rights)
 }
 
 /* ---- tables ---- */
-static void *prune_locked(vaddr_t from, vaddr_t to, void *chain)
-{
-	return pt_prune(align_down(from, TABLE_SPAN), align_up(to, TABLE_SPAN), chain);
-}
-
 static size_t tables_free(void *chain)
 {
 	size_t freed = 0;
@@ -280,22 +276,46 @@ static size_t tables_free(void *chain)
 	return freed;
 }
 
+/* Looks at the tables of [from, to), whole ones, as many as go in one hold of the lock. Returns where it stopped. */
+static vaddr_t prune_step_locked(vaddr_t from, vaddr_t to, void **chain)
+{
+	const vaddr_t end = to - from > STEP_TABLES * TABLE_SPAN ? from + STEP_TABLES * TABLE_SPAN : to;
+
+	*chain = pt_prune(from, end, *chain);
+	return end;
+}
+
 void tables_prune(vaddr_t from, vaddr_t to)
 {
-	unsigned long flags = spin_lock(&space.lock);
-	void *chain = prune_locked(from, to, NULL);
+	void *chain = NULL;
 
-	spin_unlock(&space.lock, flags);
+	from = align_down(from, TABLE_SPAN);
+	to = align_up(to, TABLE_SPAN);
+	while (from < to) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		from = prune_step_locked(from, to, &chain);
+		spin_unlock(&space.lock, flags);
+	}
 	tables_free(chain);
 }
 
+/* Where there are mappings: munmap has pruned the rest. Each table is looked at once, however many have a part of it.
+ */
 size_t tables_prune_all(void)
 {
-	unsigned long flags = spin_lock(&space.lock);
+	vaddr_t at = 0;
 	void *chain = NULL;
 
-	for (struct vma *vma = vma_next_locked(0); vma; vma = vma_following_locked(vma))
-		chain = prune_locked(vma_start(vma), vma->end, chain);
-	spin_unlock(&space.lock, flags);
+	for (bool more = true; more;) {
+		unsigned long flags = spin_lock(&space.lock);
+		const struct vma *vma = vma_next_locked(at);
+
+		more = vma;
+		if (vma)
+			at = prune_step_locked(align_down(max_of(at, vma_start(vma)), TABLE_SPAN),
+					       align_up(vma->end, TABLE_SPAN), &chain);
+		spin_unlock(&space.lock, flags);
+	}
 	return tables_free(chain);
 }

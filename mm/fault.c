@@ -3,22 +3,23 @@
 
 /*
  * The page fault, docs/design.md section 4: find the mapping and decide (fault_find), fetch the page (fault_file,
- * fault_anon), look whether the world is still as it was found, install the entry (install_file, anon_install).
+ * fault_memory, fault_anon), look whether the world is still as it was found, install the entry (install,
+ * anon_install).
  *
  * While it waits for a frame or for the card it holds no lock of the address space: the mapping is pinned, which keeps
  * its object, and told again by its generation. It holds the object's map_lock shared from before the page is got until
- * the entry stands, so that no truncate comes between (I2); only a store into a resident page does without. Runs as a
- * call of the faulting thread, may sleep, does not nest.
+ * the entry stands, so that no truncate comes between (I2); only what finds its page in the cache does without. Runs as
+ * a call of the faulting thread, may sleep, does not nest.
  */
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "arch/hart.h"
 #include "kernel/thread.h"
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
+#include "mm/shm.h"
 #include "mm/vma.h"
 
 static enum pt_rights rights_for(enum fault_access access)
@@ -77,6 +78,7 @@ static enum fault_result find_locked(struct fault *f)
 	vma_ref(vma);
 	f->vma = vma;
 	f->generation = vma->generation;
+	f->has_table = pt_has_table(f->va);
 	f->index = vma_index(vma, f->va);
 	f->ra = vma->ra;
 	return FAULT_OK;
@@ -96,6 +98,11 @@ static enum fault_result fault_find(struct fault *f)
 	flags = spin_lock(&space.lock);
 	result = find_locked(f);
 	spin_unlock(&space.lock, flags);
+	if (result == FAULT_MAPERR && (f->grown_to = grow_to(f->va))) {
+		flags = spin_lock(&space.lock);
+		result = find_locked(f);
+		spin_unlock(&space.lock, flags);
+	}
 	mutex_unlock(&space.change);
 	return result;
 }
@@ -107,16 +114,13 @@ static void *table_take(void)
 	return page ? page_va(page) : NULL;
 }
 
-static void *table_none(void)
+int fault_prepare_table(const struct fault *f)
 {
-	return NULL;
-}
-
-int fault_prepare_table(vaddr_t va)
-{
+	if (f->has_table)
+		return 0;
 	for (;;) {
 		unsigned long flags = spin_lock(&space.lock);
-		int err = pt_prepare(va, table_take);
+		int err = pt_prepare(f->va, table_take);
 		struct page *page;
 
 		spin_unlock(&space.lock, flags);
@@ -131,9 +135,9 @@ int fault_prepare_table(vaddr_t va)
 
 enum fault_step fault_recheck_locked(const struct fault *f)
 {
-	if (vma_find_locked(f->va) != f->vma || f->vma->generation != f->generation)
+	if (f->vma->generation != f->generation)
 		return FAULT_STEP_AGAIN; // unmapped, replaced or protected meanwhile
-	if (pt_prepare(f->va, table_none))
+	if (!pt_has_table(f->va))
 		return FAULT_STEP_AGAIN; // an unmapping beside it freed the empty table
 	return FAULT_STEP_DONE;
 }
@@ -179,13 +183,12 @@ int fault_show_cached(struct vma *vma, vaddr_t va)
 
 	if (!obj)
 		return 0;
-	if (fault_prepare_table(va))
+	if (fault_prepare_table(&f))
 		return -ENOMEM;
 	flags = spin_lock(&obj->lock);
 	inner = spin_lock(&space.lock);
-	f.generation = vma->generation;
 	f.rights = prot_rights(vma->prot);
-	if (f.rights & PT_R && fault_recheck_locked(&f) == FAULT_STEP_DONE) {
+	if (vma_find_locked(va) == vma && f.rights & PT_R && pt_has_table(va)) {
 		f.index = vma_index(vma, va);
 		map_around_locked(&f, obj);
 	}
@@ -195,10 +198,10 @@ int fault_show_cached(struct vma *vma, vaddr_t va)
 }
 
 /*
- * Shows a pinned page of the mapping's object: writable, then dirty from here on (I3), or for reading. The page lock
- * keeps writeback from cleaning it in between.
+ * Shows a pinned page of the mapping's object: writable, then a file's is dirty from here on (I3), or for reading. The
+ * page lock keeps writeback from cleaning it in between.
  */
-static enum fault_step install_file(struct fault *f, struct page *page, bool store)
+static enum fault_step install(struct fault *f, struct page *page, bool store)
 {
 	struct pcache_object *obj = f->vma->object;
 	unsigned long flags = spin_lock(&obj->lock), inner;
@@ -220,8 +223,8 @@ static enum fault_step install_file(struct fault *f, struct page *page, bool sto
 			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
 			show_locked(f->va, page, f->rights);
 		} else {
-			if (pte_is_none(old)) // else another thread was first, perhaps with more rights
-				show_locked(f->va, page, f->rights & ~PT_W);
+			/* It may be shown with fewer rights than the mapping gives by now; writable it stays. */
+			show_locked(f->va, page, f->rights & (~PT_W | pte_rights(old)));
 			map_around_locked(f, obj);
 		}
 		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
@@ -236,31 +239,33 @@ static enum fault_step install_file(struct fault *f, struct page *page, bool sto
 static enum fault_step show_or_copy(struct fault *f, struct page *page, int *error)
 {
 	bool shared = vma_is_shared_file(f->vma), store = f->access == FAULT_WRITE;
-	struct page *copy;
-	int err = fault_prepare_table(f->va);
+	struct page *copy = NULL;
+	int err = 0;
 
-	if (!err && store && shared)
+	if (store && shared)
 		err = page_reserve(f->vma->object, page);
+	else if (store && !(copy = frame_get()))
+		err = -ENOMEM;
+	if (!err)
+		err = fault_prepare_table(f);
 	if (err) {
+		if (copy)
+			frame_free(copy);
 		*error = -err;
 		return FAULT_STEP_FAILED;
 	}
-	if (!store || shared)
-		return install_file(f, page, store);
-	copy = frame_get();
-	if (!copy) {
-		*error = ENOMEM;
-		return FAULT_STEP_FAILED;
-	}
-	memcpy(page_va(copy), page_va(page), PAGE_SIZE);
+	if (!copy)
+		return install(f, page, store);
+	frame_copy(copy, page);
 	return anon_install(f, copy);
 }
 
 /*
- * A store into a page that is cached and backed takes no lock that anybody holds across I/O, map_lock included (P4):
- * the page lock is enough, since truncate takes pages out under it. *resident: the page was there.
+ * A load of a page that is cached, and a store into one that is backed too, takes no lock that anybody holds across
+ * I/O, map_lock included (P4): the page lock is enough, since truncate takes pages out under it. *resident: the page
+ * was there.
  */
-static enum fault_step store_resident(struct fault *f, bool *resident)
+static enum fault_step show_resident(struct fault *f, bool store, bool *resident)
 {
 	struct page *page = pcache_find(f->vma->object, f->index);
 	enum fault_step step = FAULT_STEP_AGAIN;
@@ -270,30 +275,40 @@ static enum fault_step store_resident(struct fault *f, bool *resident)
 		return step;
 	if (f->ra.next == f->index)
 		f->ra.next++; // the next miss is still part of a sequence
-	if (page_flags(page) & PAGE_BACKED)
-		step = install_file(f, page, true);
+	if (!store || page_flags(page) & PAGE_BACKED)
+		step = install(f, page, store);
 	pcache_put(page);
 	return step;
+}
+
+/* FAULT_STEP_AGAIN: more is to be done than showing a page. */
+static enum fault_step fault_resident(struct fault *f, int *error)
+{
+	const bool store = f->access == FAULT_WRITE, shared = vma_is_shared_file(f->vma);
+	bool resident;
+	int err = 0;
+
+	if (store ? !shared : !f->has_table || readahead_is_due(&f->ra, f->index))
+		return FAULT_STEP_AGAIN;
+	if (show_resident(f, store, &resident) == FAULT_STEP_DONE)
+		return FAULT_STEP_DONE;
+	/* Only a store that needs a new frame keeps pace with the card (P4). */
+	if (store && !resident)
+		err = writeback_throttle();
+	*error = -err;
+	return err ? FAULT_STEP_FAILED : FAULT_STEP_AGAIN;
 }
 
 static enum fault_step fault_file(struct fault *f, int *error)
 {
 	struct pcache_object *obj = f->vma->object;
-	enum fault_step step = FAULT_STEP_FAILED;
+	enum fault_step step = fault_resident(f, error);
 	struct page *page;
-	bool resident;
 	int err = 0;
 
-	if (f->access == FAULT_WRITE && vma_is_shared_file(f->vma)) {
-		if (store_resident(f, &resident) == FAULT_STEP_DONE)
-			return FAULT_STEP_DONE;
-		/* Only a store that needs a new frame keeps pace with the card (P4). */
-		err = resident ? 0 : writeback_throttle();
-	}
-	if (err) {
-		*error = -err;
-		return FAULT_STEP_FAILED;
-	}
+	if (step != FAULT_STEP_AGAIN)
+		return step;
+	step = FAULT_STEP_FAILED;
 	rwlock_lock_read(&obj->map_lock);
 	if (f->index < pages_in(obj->size)) {
 		err = pcache_get(obj, f->index, &f->ra, &page);
@@ -308,21 +323,55 @@ static enum fault_step fault_file(struct fault *f, int *error)
 	return step;
 }
 
+/* ---- memory objects ---- */
+/* Writable at once if the mapping is: nothing is to be learnt from the first store. */
+static enum fault_step fault_memory(struct fault *f, int *error)
+{
+	struct pcache_object *obj = f->vma->object;
+	enum fault_step step = FAULT_STEP_FAILED;
+	struct page *page;
+	int err;
+
+	if (f->index >= pages_in(obj->size))
+		return FAULT_STEP_FAILED; // as beyond the end of a file
+	err = shm_get(obj, f->index, &page);
+	if (!err) {
+		err = fault_prepare_table(f);
+		step = err ? FAULT_STEP_FAILED : install(f, page, true);
+		pcache_put(page);
+	}
+	*error = -err;
+	return step;
+}
+
 /* ---- the call ---- */
+static enum fault_step fault_step_of(struct fault *f, int *error)
+{
+	if (!f->vma->object)
+		return fault_anon(f, error);
+	return f->vma->object->memory ? fault_memory(f, error) : fault_file(f, error);
+}
+
 enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 {
-	struct fault f = {.va = align_down(va, PAGE_SIZE), .access = access};
+	struct fault f;
 	enum fault_result result;
 	enum fault_step step;
 
 	*error = 0;
+	f.va = align_down(va, PAGE_SIZE);
+	f.access = access;
+	f.grown_to = 0;
 	do {
 		result = fault_find(&f);
 		if (result != FAULT_OK || !f.vma)
 			return result;
-		step = f.vma->object ? fault_file(&f, error) : fault_anon(&f, error);
+		step = fault_step_of(&f, error);
 		vma_put(f.vma);
 	} while (step == FAULT_STEP_AGAIN);
+	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
+	if (f.grown_to)
+		(void)populate(f.va + PAGE_SIZE, f.grown_to, POPULATE_WRITE);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 

@@ -78,6 +78,10 @@ struct page *frame_alloc_contig(size_t count, size_t align);
 /* Invariant I4: pins is 1 (the caller's), unmapped, not under I/O, no object. Any context. */
 void frame_free(struct page *page);
 
+/* Contents: zeros; those of another frame. */
+void frame_clear(struct page *page);
+void frame_copy(struct page *to_page, const struct page *from_page);
+
 static inline unsigned page_mapped(const struct page *page)
 {
 	return atomic_load_explicit(&page->mapped, memory_order_relaxed);

@@ -24,13 +24,19 @@ struct map_request {
 	bool fixed, noreplace; // MAP_FIXED; MAP_FIXED_NOREPLACE
 	bool populate, locked, noreserve;
 	bool cached_only;	      // populate: what is cached, without waiting for the card (MAP_NONBLOCK)
-	struct pcache_object *object; // NULL: anonymous (MAP_KIND_ANON or _SHARED); the mapping takes its own reference
+	bool low;		      // without fixed: below 4 GiB
+	bool grows_down;	      // MAP_KIND_ANON only: a touch below makes it longer
+	struct pcache_object *object; // NULL for MAP_KIND_ANON alone; the mapping takes its own reference
 	uint64_t offset;	      // bytes, page aligned
 };
 
 int map_init(void);
-int map_create(const struct map_request *req, vaddr_t *out); // -ENOMEM, -EINVAL, -EEXIST, -EOVERFLOW, -EAGAIN
-int map_remove(vaddr_t addr, size_t len);		     // -EINVAL
+/*
+ * -EINVAL, -EACCES; -EOVERFLOW: offset + len; -EEXIST: noreplace; -EPERM: fixed, below all mappings; -EAGAIN: more is
+ * locked than may be; -ENOMEM: no place, or no memory to promise.
+ */
+int map_create(const struct map_request *req, vaddr_t *out);
+int map_remove(vaddr_t addr, size_t len); // -EINVAL
 /*
  * mremap. fixed: to addr, unmapping what is there; keep_old: the old place stays mapped, and empty (MREMAP_DONTUNMAP).
  * -EINVAL; -EFAULT: it is not all one mapping; -EAGAIN: more than may be locked; -ENOMEM. Nothing has changed then.
@@ -59,9 +65,9 @@ int map_lock_all(enum map_lock_all what);
  */
 size_t map_in_core(vaddr_t addr, size_t pages, unsigned char *out);
 /*
- * Faults in all of [addr, addr + len), which must be readable, writable and private, so that accesses to it never fault
- * until it is unmapped, protected or given up by madvise: nothing takes private pages away. -EINVAL: it is not all
- * mapped so; -ENOMEM; an I/O error.
+ * Faults in all of [addr, addr + len), which must be readable, writable and not shared with a file, so that accesses to
+ * it never fault until it is unmapped, protected or given up by madvise: nothing takes such pages away. -EINVAL: it is
+ * not all mapped so; -ENOMEM; an I/O error.
  */
 int map_wire(vaddr_t addr, size_t len);
 /* madvise for what is built: enum map_advice. */

@@ -100,7 +100,7 @@ static void leave_old(struct remap *r, struct vma *vma)
 		vma_merge(r->from, r->from + r->len, &r->dead);
 	} else {
 		range_vma_dead(vma, &r->dead);
-		range_freed(r->from, r->from + r->len);
+		tables_prune(r->from, r->from + r->len);
 	}
 }
 
@@ -135,11 +135,8 @@ static int move(struct remap *r, struct vma *vma)
 
 	vma_init_like(added, vma, r->from, r->at, r->at + r->new_len);
 	err = take_out(r, &vma);
-	if (err) {
-		if (!r->fixed)
-			range_freed(r->at, r->at + r->new_len);
+	if (err)
 		return err;
-	}
 	if (r->len < r->old_len)
 		cut_tail(r);
 	if (r->fixed)

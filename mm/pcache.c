@@ -49,7 +49,6 @@ void pcache_object_init(struct pcache_object *obj, const struct pcache_ops *ops,
 	rwlock_init(&obj->map_lock, "map");
 	spin_init(&obj->lock, "page");
 	radix_init(&obj->pages);
-	list_init(&obj->mappings);
 	list_init(&obj->dirty_node);
 }
 
@@ -109,6 +108,7 @@ void page_state_change(struct pcache_object *obj, struct page *page, unsigned se
 
 	assert(spin_held(&obj->lock) && page->object == obj);
 	assert(state_is_legal(now) && step_is_legal(old, now));
+	assert(!obj->memory || !(now & (busy | PAGE_FILLING | PAGE_EVICTING)));
 	assert(!(old & ~now & PAGE_DIRTY) || page_mapped(page) == 0 || !rmap_writable(obj, page)); // I3
 	tag_step(obj, page->index, old, now, PAGE_DIRTY, PCACHE_TAG_DIRTY);
 	tag_step(obj, page->index, old, now, PAGE_WRITING, PCACHE_TAG_WRITING);
@@ -131,7 +131,13 @@ void page_state_change(struct pcache_object *obj, struct page *page, unsigned se
 /* The page is backed. A write that is about to take it does not make it clean then. */
 void page_make_dirty_locked(struct pcache_object *obj, struct page *page)
 {
-	page_state_change(obj, page, PAGE_DIRTY | PAGE_REFERENCED, PAGE_CLEANING);
+	if (!obj->memory)
+		page_state_change(obj, page, PAGE_DIRTY | PAGE_REFERENCED, PAGE_CLEANING);
+}
+
+static atomic_size_t *count_of(const struct pcache_object *obj)
+{
+	return obj->memory ? &cache_counts.memory : &cache_counts.pages;
 }
 
 int page_insert_locked(struct pcache_object *obj, pgidx_t index, struct page *page, unsigned state)
@@ -144,9 +150,10 @@ int page_insert_locked(struct pcache_object *obj, pgidx_t index, struct page *pa
 	page->index = index;
 	page->io_error = 0;
 	obj->page_count++;
-	atomic_fetch_add_explicit(&cache_counts.pages, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(count_of(obj), 1, memory_order_relaxed);
 	page_state_change(obj, page, state, 0);
-	lru_add(page);
+	if (!obj->memory)
+		lru_add(page);
 	return 0;
 }
 
@@ -155,13 +162,14 @@ void page_detach_locked(struct pcache_object *obj, struct page *page)
 	struct page *removed;
 
 	assert(page_mapped(page) == 0 && !(page_flags(page) & PAGE_WRITING) && atomic_load(&page->pins) > 0); // I4
-	lru_remove(page);
+	if (!obj->memory)
+		lru_remove(page);
 	page_state_change(obj, page, 0, ~0u);
 	removed = radix_remove(&obj->pages, page->index);
 	assert(removed == page);
 	(void)removed;
 	obj->page_count--;
-	atomic_fetch_sub_explicit(&cache_counts.pages, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(count_of(obj), 1, memory_order_relaxed);
 	page->object = NULL;
 }
 
@@ -347,11 +355,11 @@ void pcache_check(struct pcache_object *obj)
 		state = page_flags(page);
 		count++;
 		busy += (state & (PAGE_DIRTY | PAGE_WRITING)) != 0;
-		assert(page->object == obj && page->index == index && !list_empty(&page->lru));
+		assert(page->object == obj && page->index == index && list_empty(&page->lru) == obj->memory);
 		assert(state & ~PAGE_REFERENCED && state_is_legal(state));
 		assert(radix_tag_get(&obj->pages, index, PCACHE_TAG_DIRTY) == ((state & PAGE_DIRTY) != 0));
 		assert(radix_tag_get(&obj->pages, index, PCACHE_TAG_WRITING) == ((state & PAGE_WRITING) != 0));
-		assert(state & PAGE_DIRTY || !rmap_writable(obj, page)); // I3
+		assert(state & PAGE_DIRTY || obj->memory || !rmap_writable(obj, page)); // I3
 		assert(rmap_count_is_right(obj, page));
 	}
 	assert(count == obj->page_count && count == obj->pages.count && busy == obj->dirty_count);

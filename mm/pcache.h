@@ -17,11 +17,12 @@
 
 #include "kernel/mutex.h"
 #include "lib/radix.h"
+#include "lib/tree.h"
 #include "mm/frame.h"
 
 struct pcache_object;
 
-/* A file system's side. All but ref may sleep. Errors are negative errno. */
+/* A file system's side. All but ref may sleep. Errors are negative errno. A memory object has ref alone (mm/shm.h). */
 struct pcache_ops {
 	/*
 	 * Starts reading pages first .. first+n-1 (filling, pinned by the cache) and returns; each ends with
@@ -57,7 +58,9 @@ struct pcache_ops {
 };
 
 struct pcache_object {
+	/* Constant. */
 	const struct pcache_ops *ops;
+	bool memory; // no file's: its pages are all there is of it, never dirty, never evicted (mm/shm.h)
 
 	struct rwlock map_lock; // fault, read and write share it; truncate, punch and extend own it
 	/* Bytes; changed with map_lock owned. Relaxed without it: what a change under way makes of it is not known. */
@@ -69,7 +72,7 @@ struct pcache_object {
 	size_t page_count;
 	atomic_size_t dirty_count; // pages dirty or writing; relaxed: without the lock it is a hint
 
-	struct list_node mappings; // struct vma.mapping_node; guarded by the address space's lock
+	struct tree mappings; // struct vma.mapping_node, by page; guarded by the address space's lock
 
 	/* Guarded by the writeback thread's lock, mm/writeback.c. */
 	struct list_node dirty_node; // list of objects with pages dirty or writing

@@ -15,7 +15,8 @@
 
 /* ---- pcache.c. _locked: the page lock is held ---- */
 struct cache_counts {
-	atomic_size_t pages, filling, dirty, writing; // states, of all objects; mm/pcache.c
+	atomic_size_t pages, filling, dirty, writing; // states, of all objects but memory; mm/pcache.c
+	atomic_size_t memory;			      // pages of memory objects: as private memory, no cache
 	atomic_size_t limit;			      // pcache_limit
 	atomic_uint_least64_t hits, fills, writes, evicted;
 };
@@ -29,6 +30,7 @@ static inline unsigned page_flags(const struct page *page)
 
 /* The one function that changes states; asserts that the step is legal. Tags, counts and lists follow. */
 void page_state_change(struct pcache_object *obj, struct page *page, unsigned set, unsigned clear);
+/* A page of a memory object stays as it is. */
 void page_make_dirty_locked(struct pcache_object *obj, struct page *page);
 
 /* Fresh frame into the cache, pinned once by the caller of frame_get. 0, -EEXIST, -ENOMEM. */
@@ -55,6 +57,8 @@ static inline pgidx_t pages_in(uint64_t bytes)
 /* ---- pcache_read.c ---- */
 /* A frame for the cache, within the limit. NULL: nothing can be evicted. */
 struct page *cache_frame_get(void);
+/* Whoever reads the page, which is cached, is near enough to what has not been asked for yet: pcache_get would ask. */
+bool readahead_is_due(const struct readahead *ra, pgidx_t index);
 
 /* ---- pcache_write.c ---- */
 /*

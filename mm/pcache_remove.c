@@ -79,7 +79,7 @@ int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to)
 
 void pcache_object_destroy(struct pcache_object *obj)
 {
-	assert(list_empty(&obj->mappings) && obj->dirty_count == 0);
+	assert(!obj->mappings.root && obj->dirty_count == 0);
 	remove_pages(obj, 0, PGIDX_MAX);
 	assert(obj->page_count == 0);
 	writeback_object_wait(obj);

@@ -21,7 +21,7 @@ static int access_for(const struct piece *piece, enum populate how, enum fault_a
 	*access = how == POPULATE_WRITE ? FAULT_WRITE : FAULT_READ;
 	if (how != POPULATE_LOCK)
 		return piece->prot & (how == POPULATE_WRITE ? MAP_W : MAP_R) ? 0 : -EINVAL;
-	if (piece->prot & MAP_W && !vma_is_shared_file(piece->vma))
+	if (piece->prot & MAP_W && !vma_is_shared(piece->vma))
 		*access = FAULT_WRITE; // its own copy; what is shared would be dirty for nothing
 	else if (!(prot_rights(piece->prot) & PT_R))
 		*access = FAULT_EXEC;
@@ -34,7 +34,7 @@ static void read_ahead(const struct piece *piece, size_t page)
 	struct pcache_object *obj = piece->vma->object;
 	const size_t left = piece->last - piece->first + 1 - page;
 
-	if (!obj || page % AHEAD)
+	if (!obj || obj->memory || page % AHEAD)
 		return;
 	rwlock_lock_read(&obj->map_lock);
 	pcache_readahead(obj, piece->first + page, min_of(left, (size_t)2 * AHEAD));
@@ -103,7 +103,7 @@ int populate_cached(vaddr_t start, vaddr_t end)
 	return each_piece_in_order(start, end, populate_cached_piece, NULL);
 }
 
-/* A shared page is read-only whenever it is clean. */
+/* A file's shared page is read-only whenever it is clean. */
 static int wire_piece(const struct piece *piece, void *arg)
 {
 	int error;

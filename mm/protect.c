@@ -24,7 +24,7 @@ static int protect_check(vaddr_t start, vaddr_t end, enum map_prot prot, size_t 
 	     vma = vma_following_locked(vma)) {
 		if (prot & ~vma->max_prot)
 			return -EACCES;
-		*copies |= vma->locked && prot & MAP_W && !(vma->prot & MAP_W) && !vma_is_shared_file(vma);
+		*copies |= vma->locked && prot & MAP_W && !(vma->prot & MAP_W) && !vma_is_shared(vma);
 		if (!vma->charged && vma_needs_charge(vma, prot))
 			*charge += (min_of(end, vma->end) - max_of(start, vma_start(vma))) / PAGE_SIZE;
 	}
@@ -53,7 +53,7 @@ int map_protect(vaddr_t addr, size_t len, enum map_prot prot)
 	int err;
 
 	if (!range_is_good(addr, &len))
-		return -EINVAL;
+		return addr % PAGE_SIZE ? -EINVAL : -ENOMEM;
 	if (len == 0)
 		return 0;
 	err = spares_take(&spares);

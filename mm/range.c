@@ -82,13 +82,6 @@ void range_vma_dead(struct vma *vma, struct list_node *dead)
 	list_push_back(dead, &vma->dead_node);
 }
 
-void range_freed(vaddr_t start, vaddr_t end)
-{
-	tables_prune(start, end);
-	if (start < space.cursor)
-		space.cursor = max_of(start, (vaddr_t)MAP_AREA_BASE);
-}
-
 void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list_node *dead)
 {
 	struct list_node removed = LIST_INIT(removed);
@@ -106,7 +99,7 @@ void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list
 		entries_remove(vma_start(vma), vma->end);
 		range_vma_dead(vma, dead);
 	}
-	range_freed(start, end);
+	tables_prune(start, end);
 }
 
 /* ---- one mapping after another, with no lock held in between ---- */

@@ -23,8 +23,6 @@ void range_isolate(vaddr_t start, vaddr_t end, struct spares *spares);
 void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list_node *dead);
 /* The end of a mapping that is out of the tree and has no entries: it goes to the list. */
 void range_vma_dead(struct vma *vma, struct list_node *dead);
-/* Nothing is mapped there any more: its tables go, and it may be handed out. */
-void range_freed(vaddr_t start, vaddr_t end);
 bool range_is_mapped(vaddr_t start, vaddr_t end);
 bool range_is_free(vaddr_t start, size_t len);
 

@@ -43,8 +43,8 @@ static void report_mapping(vaddr_t va)
 	}
 	log_error("  mapping 0x%lx-0x%lx %c%c%c %s", (unsigned long)map.start, (unsigned long)map.end,
 		  map.prot & MAP_R ? 'r' : '-', map.prot & MAP_W ? 'w' : '-', map.prot & MAP_X ? 'x' : '-',
-		  kinds[map.kind]);
-	if (map.kind != MAP_KIND_ANON)
+		  map.kind == MAP_KIND_SHARED && map.object->memory ? "shared memory" : kinds[map.kind]);
+	if (map.kind != MAP_KIND_ANON && !map.object->memory)
 		log_error("  file offset 0x%llx, file size 0x%llx", (unsigned long long)(map.offset + (va - map.start)),
 			  (unsigned long long)map.object->size);
 }

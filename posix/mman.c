@@ -2,7 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * The mapping calls: flags are checked here, a descriptor becomes a cache object, and mm/map.h does the rest. Error
+ * The mapping calls: flags are checked here, a descriptor, or shared memory, becomes an object, and mm/map.h does the
+ * rest. Error
  * numbers are those of POSIX, and Linux's where POSIX leaves a choice. All may sleep.
  */
 
@@ -13,14 +14,16 @@
 
 #include "fs/fs.h"
 #include "mm/map.h"
+#include "mm/shm.h"
 #include "posix/call.h"
 #include "posix/mman.h"
 #include "posix/result.h"
 
 #define FLAGS_KNOWN                                                                                                    \
 	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_NONBLOCK | MAP_LOCKED |       \
-	 MAP_NORESERVE | MAP_STACK)
-#define FLAGS_REFUSED (MAP_GROWSDOWN | MAP_HUGETLB) // known, and not to be had: an honest error
+	 MAP_NORESERVE | MAP_32BIT | MAP_GROWSDOWN | MAP_STACK | MAP_DENYWRITE |                                       \
+	 MAP_EXECUTABLE)		       // the last 3: no effect
+#define FLAGS_REFUSED (MAP_HUGETLB | MAP_SYNC) // known, and not to be had: an honest error
 
 _Static_assert((int)MAP_R == PROT_READ && (int)MAP_W == PROT_WRITE && (int)MAP_X == PROT_EXEC, "same bits");
 
@@ -44,20 +47,26 @@ static int request_check(void *addr, size_t len, int prot, int flags, off_t offs
 {
 	int type = flags & MAP_TYPE;
 
-	if (len == 0 || offset < 0 || (offset & PAGE_MASK) || !prot_valid(prot))
+	if (len == 0 || (offset & PAGE_MASK) || !prot_valid(prot))
 		return -EINVAL;
-	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+	if (type != MAP_SHARED && type != MAP_PRIVATE && (type != MAP_SHARED_VALIDATE || (flags & MAP_ANONYMOUS)))
 		return -EINVAL;
-	if ((flags & FLAGS_REFUSED) || (type == MAP_SHARED_VALIDATE && (flags & ~FLAGS_KNOWN)))
+	if (flags & FLAGS_REFUSED)
 		return -EOPNOTSUPP;
-	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr))
+	if (flags & ~FLAGS_KNOWN) // Linux looks the other way unless asked to validate
+		return type == MAP_SHARED_VALIDATE ? -EOPNOTSUPP : -EINVAL;
+	if ((flags & MAP_GROWSDOWN) && (type != MAP_PRIVATE || !(flags & MAP_ANONYMOUS)))
 		return -EINVAL;
-	if (len > MMAP_MAX)
-		return -ENOMEM;
-	return offset > (off_t)(INT64_MAX - MMAP_MAX) ? -EOVERFLOW : 0;
+	return (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr) ? -EINVAL : 0;
 }
 
-/* Takes the object behind fd into the request, with a reference, if the file was opened for it. */
+static void request_end(struct map_request *req)
+{
+	if (req->object)
+		req->object->ops->ref(req->object, -1);
+}
+
+/* Takes the object behind fd into the request, with a reference, if the file was opened for it; NULL: /dev/zero's. */
 static int request_file(struct map_request *req, int fd, bool shared)
 {
 	bool readable, writable;
@@ -68,10 +77,31 @@ static int request_file(struct map_request *req, int fd, bool shared)
 	req->kind = shared ? MAP_KIND_SHARED : MAP_KIND_PRIVATE;
 	req->max_prot = MAP_R | MAP_X | (!shared || writable ? MAP_W : 0);
 	if (!readable || (req->prot & ~req->max_prot)) {
-		req->object->ops->ref(req->object, -1);
+		request_end(req);
 		return -EACCES;
 	}
 	return 0;
+}
+
+/* Zeros: private memory, or an object of the mapping's size, in which a device's offset counts. */
+static int request_memory(struct map_request *req, bool shared)
+{
+	req->kind = shared ? MAP_KIND_SHARED : MAP_KIND_ANON;
+	if (shared)
+		return shm_create(align_up(req->len, PAGE_SIZE) / PAGE_SIZE, req->noreserve, &req->object);
+	req->offset = 0;
+	return 0;
+}
+
+static int map_memory(struct map_request *req, bool shared, vaddr_t *at)
+{
+	int err = request_memory(req, shared);
+
+	if (err)
+		return err;
+	err = map_create(req, at);
+	request_end(req);
+	return err;
 }
 
 static int map_file(struct map_request *req, int fd, bool shared, vaddr_t *at)
@@ -80,8 +110,10 @@ static int map_file(struct map_request *req, int fd, bool shared, vaddr_t *at)
 
 	if (err)
 		return err;
+	if (!req->object)
+		return map_memory(req, shared, at);
 	err = map_create(req, at);
-	req->object->ops->ref(req->object, -1);
+	request_end(req);
 	return err;
 }
 
@@ -100,6 +132,8 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	    .cached_only = flags & MAP_NONBLOCK,
 	    .locked = flags & MAP_LOCKED,
 	    .noreserve = flags & MAP_NORESERVE,
+	    .low = flags & MAP_32BIT,
+	    .grows_down = flags & MAP_GROWSDOWN,
 	};
 	vaddr_t at;
 	int err = request_check(addr, len, prot, flags, offset);
@@ -108,8 +142,7 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 		req.offset = (uint64_t)offset;
 		err = KERNEL_CALL(map_file(&req, fd, shared, &at));
 	} else if (!err) {
-		/* Without fork a shared one would only be a private one that MADV_DONTNEED must not empty. */
-		err = shared ? -EOPNOTSUPP : KERNEL_CALL(map_create(&req, &at));
+		err = KERNEL_CALL(map_memory(&req, shared, &at));
 	}
 	return err ? (void *)result_posix(err) : (void *)at; // MAP_FAILED
 }
