@@ -39,6 +39,8 @@ pte_t pte_narrow(pte_t e, enum pt_rights keep); // same frame, rights & keep; no
  */
 int pt_prepare(vaddr_t va, void *(*take)(void));
 
+bool pt_has_table(vaddr_t va); // the leaf table is there
+
 /*
  * Takes out the leaf tables inside [from, to) that are wholly empty: their frames, each with a pointer to the next at
  * its start, before those of `chain`. pt_pruned_flush then, with no spinlock held, makes sure that no hart uses them.

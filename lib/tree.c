@@ -5,8 +5,6 @@
 
 #include "lib/tree.h"
 
-#include <assert.h>
-
 static uint64_t priority(const struct tree_node *node)
 {
 	uint64_t x = (uintptr_t)node;
@@ -29,6 +27,24 @@ static void set_child(struct tree_node *node, unsigned side, struct tree_node *c
 		child->parent = node;
 }
 
+static uint64_t greatest(const struct tree_node *node)
+{
+	return node ? node->greatest : 0;
+}
+
+static void sum_up(struct tree_node *node)
+{
+	node->greatest = max_of(node->value, greatest(node->child[0]));
+	node->greatest = max_of(node->greatest, greatest(node->child[1]));
+}
+
+/* Something changed below. */
+static void sum_up_from(struct tree_node *node)
+{
+	for (; node; node = node->parent)
+		sum_up(node);
+}
+
 /* The node changes places with its parent. */
 static void rotate_up(struct tree *tree, struct tree_node *node)
 {
@@ -39,6 +55,8 @@ static void rotate_up(struct tree *tree, struct tree_node *node)
 	node->parent = parent->parent;
 	set_child(parent, side, node->child[!side]);
 	set_child(node, !side, parent);
+	sum_up(parent);
+	sum_up(node);
 }
 
 void tree_insert(struct tree *tree, struct tree_node *node)
@@ -47,11 +65,11 @@ void tree_insert(struct tree *tree, struct tree_node *node)
 
 	node->parent = node->child[0] = node->child[1] = NULL;
 	while (*link) {
-		assert((*link)->key != node->key);
 		node->parent = *link;
 		link = &node->parent->child[node->parent->key < node->key];
 	}
 	*link = node;
+	sum_up_from(node);
 	while (node->parent && priority(node) > priority(node->parent))
 		rotate_up(tree, node);
 }
@@ -66,6 +84,15 @@ void tree_remove(struct tree *tree, struct tree_node *node)
 	*link_of(tree, node) = child;
 	if (child)
 		child->parent = node->parent;
+	sum_up_from(node->parent);
+}
+
+void tree_value_set(struct tree_node *node, uint64_t value)
+{
+	if (node->value == value)
+		return;
+	node->value = value;
+	sum_up_from(node);
 }
 
 struct tree_node *tree_floor(const struct tree *tree, uint64_t key)
@@ -112,4 +139,39 @@ struct tree_node *tree_next(const struct tree_node *node)
 struct tree_node *tree_prev(const struct tree_node *node)
 {
 	return step(node, 0);
+}
+
+/* The first in the subtree, which has one. */
+static struct tree_node *first_below(struct tree_node *node, uint64_t value)
+{
+	for (;;) {
+		if (node->child[0] && node->child[0]->greatest >= value)
+			node = node->child[0];
+		else if (node->value >= value)
+			return node;
+		else
+			node = node->child[1];
+	}
+}
+
+struct tree_node *tree_first_reaching(const struct tree *tree, uint64_t value)
+{
+	return tree->root && tree->root->greatest >= value ? first_below(tree->root, value) : NULL;
+}
+
+struct tree_node *tree_next_reaching(const struct tree_node *node, uint64_t value)
+{
+	struct tree_node *parent;
+
+	if (node->child[1] && node->child[1]->greatest >= value)
+		return first_below(node->child[1], value);
+	for (; (parent = node->parent); node = parent) {
+		if (parent->child[1] == node)
+			continue;
+		if (parent->value >= value)
+			return parent;
+		if (parent->child[1] && parent->child[1]->greatest >= value)
+			return first_below(parent->child[1], value);
+	}
+	return NULL;
 }

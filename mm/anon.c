@@ -38,14 +38,17 @@ static enum fault_step make_way_locked(const struct fault *f, struct pt_batch *b
 enum fault_step anon_install(const struct fault *f, struct page *frame)
 {
 	struct pt_batch batch = PT_BATCH_INIT;
+	unsigned changes = 0; // at the last look
 	enum fault_step step;
 
-	for (bool joined = false;; joined = true) {
+	for (bool first = true;; first = false) {
 		unsigned long flags = spin_lock(&space.lock);
 
 		step = make_way_locked(f, &batch);
-		if (!joined)
-			shootdown_join_locked(&batch); // it may have been taken away by somebody else
+		/* Others may have taken it away: before the first look, or have shown it and taken it away since. */
+		if (first || changes != shootdown_changes_locked(f->va))
+			shootdown_join_locked(&batch);
+		changes = shootdown_changes_locked(f->va);
 		if (step == FAULT_STEP_DONE && batch.count == 0) {
 			pt_exchange(f->va, pte_make(page_pa(frame), f->rights));
 			pt_fence(f->va);
@@ -73,10 +76,11 @@ static enum fault_step show_zeros(const struct fault *f)
 	flags = spin_lock(&space.lock);
 	step = fault_recheck_locked(f);
 	old = pt_get(f->va);
+	/* Zeros may be shown with fewer rights than the mapping gives by now. Else another thread was first. */
 	if (step == FAULT_STEP_DONE && (pte_is_none(old) || entry_page(old) == zero_page)) {
 		pt_exchange(f->va, pte_make(page_pa(zero_page), (f->rights & ~PT_W) | pte_rights(old)));
 		pt_fence(f->va);
-	} // else another thread was first
+	}
 	spin_unlock(&space.lock, flags);
 	return step;
 }
@@ -99,19 +103,21 @@ enum fault_step anon_make_executable(const struct fault *f)
 
 enum fault_step fault_anon(const struct fault *f, int *error)
 {
-	struct page *frame;
+	const bool store = f->access == FAULT_WRITE;
+	struct page *frame = store ? frame_get() : NULL;
 
-	if (fault_prepare_table(f->va)) {
+	if (store && !frame) {
 		*error = ENOMEM;
 		return FAULT_STEP_FAILED;
 	}
-	if (f->access != FAULT_WRITE)
+	if (fault_prepare_table(f)) {
+		if (frame)
+			frame_free(frame);
+		*error = ENOMEM;
+		return FAULT_STEP_FAILED;
+	}
+	if (!store)
 		return show_zeros(f);
-	frame = frame_get();
-	if (!frame) {
-		*error = ENOMEM;
-		return FAULT_STEP_FAILED;
-	}
-	memset(page_va(frame), 0, PAGE_SIZE);
+	frame_clear(frame);
 	return anon_install(f, frame);
 }

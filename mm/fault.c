@@ -8,8 +8,8 @@
  *
  * While it waits for a frame or for the card it holds no lock of the address space: the mapping is pinned, which keeps
  * its object, and told again by its generation. It holds the object's map_lock shared from before the page is got until
- * the entry stands, so that no truncate comes between (I2); only a store into a resident page does without. Runs as a
- * call of the faulting thread, may sleep, does not nest.
+ * the entry stands, so that no truncate comes between (I2); only what finds its page in the cache does without. Runs as
+ * a call of the faulting thread, may sleep, does not nest.
  *
  * The right to execute is in an entry only once somebody has executed there, and all harts fetch the page as it was
  * then (icache_sync); so other faults need not care. What is stored later is fetched after the application's own fence.
@@ -17,7 +17,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "arch/cache.h"
 #include "arch/hart.h"
@@ -92,6 +91,7 @@ static enum fault_result find_locked(struct fault *f)
 	vma_ref(vma);
 	f->vma = vma;
 	f->generation = vma->generation;
+	f->has_table = pt_has_table(f->va);
 	f->index = vma_index(vma, f->va);
 	f->ra = vma->ra;
 	return FAULT_OK;
@@ -111,6 +111,11 @@ static enum fault_result fault_find(struct fault *f)
 	flags = spin_lock(&space.lock);
 	result = find_locked(f);
 	spin_unlock(&space.lock, flags);
+	if (result == FAULT_MAPERR && (f->grown_to = grow_to(f->va))) {
+		flags = spin_lock(&space.lock);
+		result = find_locked(f);
+		spin_unlock(&space.lock, flags);
+	}
 	mutex_unlock(&space.change);
 	return result;
 }
@@ -122,16 +127,13 @@ static void *table_take(void)
 	return page ? page_va(page) : NULL;
 }
 
-static void *table_none(void)
+int fault_prepare_table(const struct fault *f)
 {
-	return NULL;
-}
-
-int fault_prepare_table(vaddr_t va)
-{
+	if (f->has_table)
+		return 0;
 	for (;;) {
 		unsigned long flags = spin_lock(&space.lock);
-		int err = pt_prepare(va, table_take);
+		int err = pt_prepare(f->va, table_take);
 		struct page *page;
 
 		spin_unlock(&space.lock, flags);
@@ -146,9 +148,9 @@ int fault_prepare_table(vaddr_t va)
 
 enum fault_step fault_recheck_locked(const struct fault *f)
 {
-	if (vma_find_locked(f->va) != f->vma || f->vma->generation != f->generation)
+	if (f->vma->generation != f->generation)
 		return FAULT_STEP_AGAIN; // unmapped, replaced or protected meanwhile
-	if (pt_prepare(f->va, table_none))
+	if (!pt_has_table(f->va))
 		return FAULT_STEP_AGAIN; // an unmapping beside it freed the empty table
 	return FAULT_STEP_DONE;
 }
@@ -216,7 +218,8 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
 			show_locked(f->va, page, rights | pte_rights(old));
 		} else {
-			if (rights & ~pte_rights(old)) // else another thread was first, perhaps with more rights
+			/* It may be shown with fewer rights than the mapping gives by now. */
+			if (rights & ~pte_rights(old))
 				show_locked(f->va, page, rights | pte_rights(old));
 			map_around_locked(f, obj);
 		}
@@ -232,31 +235,33 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 static enum fault_step show_or_copy(struct fault *f, struct page *page, int *error)
 {
 	bool shared = vma_is_shared_file(f->vma), store = f->access == FAULT_WRITE;
-	struct page *copy;
-	int err = fault_prepare_table(f->va);
+	struct page *copy = NULL;
+	int err = 0;
 
-	if (!err && store && shared)
+	if (store && shared)
 		err = page_reserve(f->vma->object, page);
+	else if (store && !(copy = frame_get()))
+		err = -ENOMEM;
+	if (!err)
+		err = fault_prepare_table(f);
 	if (err) {
+		if (copy)
+			frame_free(copy);
 		*error = -err;
 		return FAULT_STEP_FAILED;
 	}
-	if (!store || shared)
+	if (!copy)
 		return install(f, page, store);
-	copy = frame_get();
-	if (!copy) {
-		*error = ENOMEM;
-		return FAULT_STEP_FAILED;
-	}
-	memcpy(page_va(copy), page_va(page), PAGE_SIZE);
+	frame_copy(copy, page);
 	return anon_install(f, copy);
 }
 
 /*
- * A store into a page that is cached and backed takes no lock that anybody holds across I/O, map_lock included (P4):
- * the page lock is enough, since truncate takes pages out under it. *resident: the page was there.
+ * A load of a page that is cached, and a store into one that is backed too, takes no lock that anybody holds across
+ * I/O, map_lock included (P4): the page lock is enough, since truncate takes pages out under it. *resident: the page
+ * was there.
  */
-static enum fault_step store_resident(struct fault *f, bool *resident)
+static enum fault_step show_resident(struct fault *f, bool store, bool *resident)
 {
 	struct page *page = pcache_find(f->vma->object, f->index);
 	enum fault_step step = FAULT_STEP_AGAIN;
@@ -266,30 +271,40 @@ static enum fault_step store_resident(struct fault *f, bool *resident)
 		return step;
 	if (f->ra.next == f->index)
 		f->ra.next++; // the next miss is still part of a sequence
-	if (page_flags(page) & PAGE_BACKED)
-		step = install(f, page, true);
+	if (!store || page_flags(page) & PAGE_BACKED)
+		step = install(f, page, store);
 	pcache_put(page);
 	return step;
+}
+
+/* FAULT_STEP_AGAIN: more is to be done than showing a page. */
+static enum fault_step fault_resident(struct fault *f, int *error)
+{
+	const bool store = f->access == FAULT_WRITE, shared = vma_is_shared_file(f->vma);
+	bool resident;
+	int err = 0;
+
+	if (store ? !shared : !f->has_table || readahead_is_due(&f->ra, f->index))
+		return FAULT_STEP_AGAIN;
+	if (show_resident(f, store, &resident) == FAULT_STEP_DONE)
+		return FAULT_STEP_DONE;
+	/* Only a store that needs a new frame keeps pace with the card (P4). */
+	if (store && !resident)
+		err = writeback_throttle();
+	*error = -err;
+	return err ? FAULT_STEP_FAILED : FAULT_STEP_AGAIN;
 }
 
 static enum fault_step fault_file(struct fault *f, int *error)
 {
 	struct pcache_object *obj = f->vma->object;
-	enum fault_step step = FAULT_STEP_FAILED;
+	enum fault_step step = fault_resident(f, error);
 	struct page *page;
-	bool resident;
 	int err = 0;
 
-	if (f->access == FAULT_WRITE && vma_is_shared_file(f->vma)) {
-		if (store_resident(f, &resident) == FAULT_STEP_DONE)
-			return FAULT_STEP_DONE;
-		/* Only a store that needs a new frame keeps pace with the card (P4). */
-		err = resident ? 0 : writeback_throttle();
-	}
-	if (err) {
-		*error = -err;
-		return FAULT_STEP_FAILED;
-	}
+	if (step != FAULT_STEP_AGAIN)
+		return step;
+	step = FAULT_STEP_FAILED;
 	rwlock_lock_read(&obj->map_lock);
 	if (f->index < pages_in(obj->size)) {
 		err = pcache_get(obj, f->index, &f->ra, &page);
@@ -309,21 +324,19 @@ static enum fault_step fault_file(struct fault *f, int *error)
 static enum fault_step fault_memory(struct fault *f, int *error)
 {
 	struct pcache_object *obj = f->vma->object;
-	enum fault_step step;
+	enum fault_step step = FAULT_STEP_FAILED;
 	struct page *page;
 	int err;
 
 	if (f->index >= pages_in(obj->size))
 		return FAULT_STEP_FAILED; // as beyond the end of a file
-	err = fault_prepare_table(f->va);
-	if (!err)
-		err = shm_get(obj, f->index, &page);
-	if (err) {
-		*error = -err;
-		return FAULT_STEP_FAILED;
+	err = shm_get(obj, f->index, &page);
+	if (!err) {
+		err = fault_prepare_table(f);
+		step = err ? FAULT_STEP_FAILED : install(f, page, true);
+		pcache_put(page);
 	}
-	step = install(f, page, true);
-	pcache_put(page);
+	*error = -err;
 	return step;
 }
 
@@ -339,11 +352,14 @@ static enum fault_step fault_step_of(struct fault *f, int *error)
 
 enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 {
-	struct fault f = {.va = align_down(va, PAGE_SIZE), .access = access};
+	struct fault f;
 	enum fault_result result;
 	enum fault_step step;
 
 	*error = 0;
+	f.va = align_down(va, PAGE_SIZE);
+	f.access = access;
+	f.grown_to = 0;
 	do {
 		result = fault_find(&f);
 		if (result != FAULT_OK || !f.vma)
@@ -351,6 +367,9 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 		step = fault_step_of(&f, error);
 		vma_put(f.vma);
 	} while (step == FAULT_STEP_AGAIN);
+	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
+	if (f.grown_to)
+		(void)populate(f.va + PAGE_SIZE, f.grown_to);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 

@@ -82,6 +82,37 @@ void frame_init(const struct mem_range *ranges, size_t count)
 	atomic_store(&frames.free_count, total);
 }
 
+enum { LINE = 16 }; // words cleared or copied in a row
+
+/*
+ * Without a loop's overhead for each word or two, which the C library's functions have. The barriers keep the compiler
+ * from calling those.
+ */
+void frame_clear(struct page *page)
+{
+	uint64_t *word = page_va(page);
+
+	for (const uint64_t *end = word + PAGE_SIZE / sizeof(*word); word < end; word += LINE) {
+#pragma GCC unroll LINE
+		for (size_t i = 0; i < LINE; i++)
+			word[i] = 0;
+		__asm__ volatile("" ::: "memory");
+	}
+}
+
+void frame_copy(struct page *to_page, const struct page *from_page)
+{
+	const uint64_t *from = page_va(from_page);
+	uint64_t *to = page_va(to_page);
+
+	for (const uint64_t *end = from + PAGE_SIZE / sizeof(*from); from < end; from += LINE, to += LINE) {
+#pragma GCC unroll LINE
+		for (size_t i = 0; i < LINE; i++)
+			to[i] = from[i];
+		__asm__ volatile("" ::: "memory");
+	}
+}
+
 paddr_t page_pa(const struct page *page)
 {
 	return frames.base + (paddr_t)(page - frames.pages) * PAGE_SIZE;

@@ -30,6 +30,7 @@ enum page_flags {
 	PAGE_REFERENCED = 1 << 10, // used since the evictor last looked
 	PAGE_FREE = 1 << 11,	   // in the allocator's list
 	PAGE_EVICTING = 1 << 12,   // the evictor took its entries away, and none was made since
+	PAGE_SPARSE = 1 << 13,	   // not backed, and may be dirty: where it has no block it is zeros, which need none
 };
 
 /* Descriptor of one frame. Which fields mean something depends on who owns the frame. */
@@ -77,6 +78,10 @@ struct page *frame_alloc_normal(void);
 struct page *frame_alloc_contig(size_t count, size_t align);
 /* Invariant I4: pins is 1 (the caller's), unmapped, not under I/O, no object. Any context. */
 void frame_free(struct page *page);
+
+/* Contents: zeros; those of another frame. */
+void frame_clear(struct page *page);
+void frame_copy(struct page *to_page, const struct page *from_page);
 
 static inline unsigned page_mapped(const struct page *page)
 {

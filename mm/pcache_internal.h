@@ -57,6 +57,8 @@ static inline pgidx_t pages_in(uint64_t bytes)
 /* ---- pcache_read.c ---- */
 /* A frame for the cache, within the limit. NULL: nothing can be evicted. */
 struct page *cache_frame_get(void);
+/* Whoever reads the page, which is cached, is near enough to what has not been asked for yet: pcache_get would ask. */
+bool readahead_is_due(const struct readahead *ra, pgidx_t index);
 
 /* ---- pcache_write.c ---- */
 /*

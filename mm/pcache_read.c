@@ -174,12 +174,17 @@ static size_t window_on_miss(struct readahead *ra, const struct pcache_object *o
 	return min_of((pgidx_t)max_of(ra->window, 1u), pages_in(obj->size) - index);
 }
 
+bool readahead_is_due(const struct readahead *ra, pgidx_t index)
+{
+	return ra->window && !ra->random && index == ra->next && index + ra->window / 2 >= ra->ahead;
+}
+
 /* Keeps a sequential reader's next window under way once it is half through the present one. */
 static void read_on(struct readahead *ra, struct pcache_object *obj, pgidx_t index)
 {
 	if (!ra)
 		return;
-	if (ra->window && !ra->random && index == ra->next && index + ra->window / 2 >= ra->ahead) {
+	if (readahead_is_due(ra, index)) {
 		ra->window = min_of(ra->window * 2, (uint32_t)WINDOW_MAX);
 		ra->ahead = max_of(ra->ahead, index + 1);
 		pcache_readahead(obj, ra->ahead, ra->window);

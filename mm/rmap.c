@@ -2,7 +2,7 @@
 // Copyright the cairn authors
 
 /*
- * From a page of the cache to the page-table entries that show it: each mapping of its object is asked for the one
+ * From a page of the cache to the page-table entries that show it: each mapping that covers it is asked for the one
  * address where it would be. Called with the page lock held, which keeps new entries for the page out; takes the
  * address space's lock inside. Entries that are removed or narrowed go into the caller's batch, which is shot down once
  * no spinlock is held; so do those that others removed or narrowed and have not shot down yet. Never sleeps.
@@ -14,16 +14,25 @@
 #include "mm/shootdown.h"
 #include "mm/vma.h"
 
-#define COPIES_MAX 32 // removed in one step
+#define COPIES_MAX 1024 // removed in one step
 
-/* Address at which the mapping shows the page, if it does: its entry is *e. */
+/* Address at which a mapping that covers the page shows it, if it does: its entry is *e. */
 static bool shown_by(const struct vma *vma, const struct page *page, vaddr_t *va, pte_t *e)
 {
-	if (page->index < vma->pgoff || page->index - vma->pgoff >= vma_pages(vma))
-		return false;
+	assert(page->index >= vma->pgoff && page->index - vma->pgoff < vma_pages(vma));
 	*va = vma_start(vma) + (page->index - vma->pgoff) * PAGE_SIZE;
 	*e = pt_get(*va);
 	return pte_is_present(*e) && pte_pa(*e) == page_pa(page);
+}
+
+static struct vma *first_covering(const struct pcache_object *obj, const struct page *page)
+{
+	return vma_first_showing_locked(obj, page->index, page->index);
+}
+
+static struct vma *next_covering(const struct vma *vma, const struct page *page)
+{
+	return vma_next_showing_locked(vma, page->index, page->index);
 }
 
 void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *batch)
@@ -31,11 +40,11 @@ void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *
 	unsigned long flags = spin_lock(&space.lock);
 
 	assert(spin_held(&obj->lock));
-	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
+	for (struct vma *vma = first_covering(obj, page); vma && page_mapped(page); vma = next_covering(vma, page)) {
 		vaddr_t va;
 		pte_t e;
 
-		if (!shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e) || !(pte_rights(e) & PT_W))
+		if (!shown_by(vma, page, &va, &e) || !(pte_rights(e) & PT_W))
 			continue;
 		/* Fails only if A or D changed in between, which the comparison leaves out: so it does not fail. */
 		if (!pt_replace(va, e, pte_narrow(e, PT_R | PT_X)))
@@ -51,11 +60,11 @@ void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *b
 	unsigned long flags = spin_lock(&space.lock);
 
 	assert(spin_held(&obj->lock));
-	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
+	for (struct vma *vma = first_covering(obj, page); vma && page_mapped(page); vma = next_covering(vma, page)) {
 		vaddr_t va;
 		pte_t e;
 
-		if (!shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e))
+		if (!shown_by(vma, page, &va, &e))
 			continue;
 		pt_exchange(va, pte_none());
 		page_mapped_add_locked(page, -1);
@@ -71,11 +80,11 @@ bool rmap_take_use(struct pcache_object *obj, struct page *page)
 	unsigned long flags = spin_lock(&space.lock);
 	bool used = false;
 
-	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
+	for (struct vma *vma = first_covering(obj, page); vma && page_mapped(page); vma = next_covering(vma, page)) {
 		vaddr_t va;
 		pte_t e;
 
-		if (!shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e) || !pte_young(e))
+		if (!shown_by(vma, page, &va, &e) || !pte_young(e))
 			continue;
 		used = true;
 		pt_make_old(va);
@@ -89,8 +98,7 @@ bool rmap_locked(struct pcache_object *obj, struct page *page)
 	unsigned long flags = spin_lock(&space.lock);
 	bool locked = false;
 
-	for (struct list_node *it = obj->mappings.next; page_mapped(page) && it != &obj->mappings; it = it->next) {
-		const struct vma *vma = list_entry(it, struct vma, mapping_node);
+	for (struct vma *vma = first_covering(obj, page); vma && page_mapped(page); vma = next_covering(vma, page)) {
 		vaddr_t va;
 		pte_t e;
 
@@ -105,11 +113,11 @@ bool rmap_writable(struct pcache_object *obj, struct page *page)
 	unsigned long flags = spin_lock(&space.lock);
 	bool writable = false;
 
-	list_for_each (&obj->mappings, it) {
+	for (struct vma *vma = first_covering(obj, page); vma; vma = next_covering(vma, page)) {
 		vaddr_t va;
 		pte_t e;
 
-		if (shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e))
+		if (shown_by(vma, page, &va, &e))
 			writable |= (pte_rights(e) & PT_W) != 0;
 	}
 	spin_unlock(&space.lock, flags);
@@ -122,56 +130,60 @@ bool rmap_count_is_right(struct pcache_object *obj, struct page *page)
 	uint32_t count = 0;
 	bool right;
 
-	list_for_each (&obj->mappings, it) {
+	for (struct vma *vma = first_covering(obj, page); vma; vma = next_covering(vma, page)) {
 		vaddr_t va;
 		pte_t e;
 
-		count += shown_by(list_entry(it, struct vma, mapping_node), page, &va, &e);
+		count += shown_by(vma, page, &va, &e);
 	}
 	right = count == page_mapped(page);
 	spin_unlock(&space.lock, flags);
 	return right;
 }
 
-/* Takes private entries out of one mapping's [from, to), until freed[] is full. Returns how many it has then. */
-static size_t copies_take_locked(vaddr_t from, vaddr_t to, struct page **freed, size_t n, struct pt_batch *batch)
+/* Takes private entries of [from, to) into the list, up to `max`. Returns how many. */
+static size_t copies_take_locked(vaddr_t from, vaddr_t to, size_t max, struct list_node *taken, struct pt_batch *batch)
 {
-	for (vaddr_t va = pt_next(from, to); va < to && n < COPIES_MAX; va = pt_next(va + PAGE_SIZE, to)) {
+	size_t n = 0;
+
+	for (vaddr_t va = pt_next(from, to); va < to && n < max; va = pt_next(va + PAGE_SIZE, to)) {
 		struct page *page = entry_page(pt_get(va));
 
 		if (page_is_cached(page))
 			continue;
 		pt_exchange(va, pte_none());
 		shootdown_add_locked(batch, va);
-		freed[n++] = page;
+		list_push_back(taken, &page->lru);
 		space.anon_frames--;
+		n++;
 	}
 	return n;
 }
 
 bool rmap_remove_copies(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 {
-	struct page *freed[COPIES_MAX];
+	struct list_node taken = LIST_INIT(taken), *node;
 	struct pt_batch batch = PT_BATCH_INIT;
 	unsigned long flags = spin_lock(&space.lock);
 	size_t n = 0;
 
-	list_for_each (&obj->mappings, it) {
-		const struct vma *vma = list_entry(it, struct vma, mapping_node);
-		const pgidx_t end = vma->pgoff + vma_pages(vma);
+	for (struct vma *vma = vma_first_showing_locked(obj, first, last); vma && n < COPIES_MAX;
+	     vma = vma_next_showing_locked(vma, first, last)) {
+		const pgidx_t from = max_of(first, vma->pgoff), to = min_of(last, vma_index(vma, vma->end - 1));
 
-		if (vma->kind != MAP_KIND_PRIVATE || last < vma->pgoff || first >= end)
-			continue;
-		n = copies_take_locked(vma_start(vma) + (max_of(first, vma->pgoff) - vma->pgoff) * PAGE_SIZE,
-				       vma_start(vma) + (min_of(last, end - 1) - vma->pgoff + 1) * PAGE_SIZE, freed, n,
-				       &batch);
+		if (vma->kind == MAP_KIND_PRIVATE)
+			n += copies_take_locked(vma_start(vma) + (from - vma->pgoff) * PAGE_SIZE,
+						vma_start(vma) + (to - vma->pgoff + 1) * PAGE_SIZE, COPIES_MAX - n,
+						&taken, &batch);
 	}
 	shootdown_join_locked(&batch);
 	spin_unlock(&space.lock, flags);
 	shootdown(&batch);
-	for (size_t i = 0; i < n; i++) {
-		if (page_unpin_locked(freed[i]))
-			frame_free(freed[i]);
+	while ((node = list_pop_front(&taken))) {
+		struct page *page = list_entry(node, struct page, lru);
+
+		if (page_unpin_locked(page))
+			frame_free(page);
 	}
 	return n == COPIES_MAX;
 }

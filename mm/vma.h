@@ -8,7 +8,7 @@
  * Two locks. `change`, a mutex, is held by a mapping call from its first look to its last: only its holder adds,
  * removes or alters mappings, so it may read the tree without more. `lock`, a spinlock, is taken beside it for each
  * step that others must see whole, and by everyone else: it guards the tree, every field marked so, every page-table
- * entry and table of the low half, page.mapped and the objects' lists of mappings. Order: page lock -> lock. A fault
+ * entry and table of the low half, page.mapped and the objects' trees of mappings. Order: page lock -> lock. A fault
  * that finds no mapping looks again under `change`, so a call that replaces mappings is never seen half done.
  */
 #pragma once
@@ -24,17 +24,19 @@ struct vma {
 	struct pcache_object *object; // NULL: anonymous; referenced for as long as the structure lives
 	enum map_prot max_prot;
 	bool noreserve;
+	bool grows_down; // private anonymous memory: a touch below makes it longer
 
 	/* Guarded by space.lock. */
-	struct tree_node node; // key: first address
+	struct tree_node node; // key: first address; value: bytes below it that another mapping may take
 	vaddr_t end;
 	pgidx_t pgoff; // page of the object at the first address
 	enum map_prot prot;
 	bool charged; // its pages count in space.committed
 	bool locked;  // its pages are not evicted
 	struct readahead ra;
-	unsigned long generation;      // never the same for two states of a mapping
-	struct list_node mapping_node; // in object->mappings
+	unsigned long generation; // never the same for two states of a mapping, the last of which is out of the tree
+	struct tree_node mapping_node; // in object->mappings; key: pgoff, value: page of its last address
+	bool shows_object;	       // it is there
 
 	struct list_node dead_node; // of the mapping call that removed it
 	atomic_uint refs;	    // one is the tree's
@@ -46,12 +48,12 @@ struct space {
 	struct spinlock lock;
 	struct tree tree;
 	unsigned long generation;
-	size_t committed;   // pages promised to private writable memory
-	size_t locked;	    // pages of locked mappings
-	size_t anon_frames; // frames that private memory has
-	unsigned unflushed; // batches with changed entries that some hart may still use (mm/shootdown.h)
-	vaddr_t cursor;	    // where the search for a gap begins
-	vaddr_t heap_end;   // map_sbrk
+	size_t committed;      // pages promised to private writable memory
+	size_t locked;	       // pages of locked mappings
+	size_t anon_frames;    // frames that private memory has
+	unsigned unflushed;    // batches with changed entries that some hart may still use (mm/shootdown.h)
+	unsigned changes[256]; // of entries that were removed or narrowed, by page (mm/shootdown.h)
+	vaddr_t heap_end;      // map_sbrk
 };
 extern struct space space;
 
@@ -85,6 +87,13 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 /* Mappings without a place of their own go above; the heap has what is below. */
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
+/*
+ * A mapping that grows down keeps this distance to what is below, and grows to this size. What it may grow into is left
+ * to it unless somebody asks for an address there.
+ */
+#define GROW_GUARD (256 * PAGE_SIZE)
+#define GROW_MAX (8ul << 20)
+
 /* What an entry may allow under prot. RISC-V has no page that is writable and not readable. */
 static inline enum pt_rights prot_rights(enum map_prot prot)
 {
@@ -95,15 +104,28 @@ static inline enum pt_rights prot_rights(enum map_prot prot)
 struct vma *vma_find_locked(vaddr_t va);		 // the one that covers va
 struct vma *vma_next_locked(vaddr_t va);		 // the first that ends behind va
 struct vma *vma_following_locked(const struct vma *vma); // by address
-struct vma *vma_alloc(void);				 // zeroed, one reference; makes memory free if it must
+/* Lowest place in [from, to) where a mapping of len bytes can be, or 0. */
+vaddr_t vma_gap_locked(size_t len, vaddr_t from, vaddr_t to);
+/* Those of the object's mappings that cover one of its pages first .. last; the rest costs nothing. NULL: no more. */
+struct vma *vma_first_showing_locked(const struct pcache_object *obj, pgidx_t first, pgidx_t last);
+struct vma *vma_next_showing_locked(const struct vma *vma, pgidx_t first, pgidx_t last);
+struct vma *vma_alloc(void); // zeroed, one reference; makes memory free if it must
 void vma_ref(struct vma *vma);
 void vma_put(struct vma *vma); // may sleep
 /* With the mutex held; these take the spinlock. */
 void vma_insert(struct vma *vma);
+/* Other ends, in the same order among the mappings; pgoff is the caller's. The spinlock is held. */
+void vma_resize_locked(struct vma *vma, vaddr_t start, vaddr_t end);
+/* Makes it one like the model from `at` on (which may be the model's end), but for its place. In no tree, no list. */
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end);
 /* The part from `at` on goes into upper, and both get new generations. */
 void vma_split(struct vma *vma, vaddr_t at, struct vma *upper);
-/* Out of the tree: no fault serves it any more. It stays in its object's list. */
+/* Out of the tree: no fault serves it any more. It stays among its object's mappings. */
 void vma_detach(struct vma *vma);
+/* Into the tree (again): the other half of vma_insert. */
+void vma_attach(struct vma *vma);
+/* Among its object's mappings, if it has one: from here on its entries are found, whether it is in the tree or not. */
+void vma_list_at_object(struct vma *vma);
 void vma_forget_object(struct vma *vma);
 /* Joins the mappings in and beside [start, end) that are alike; those no longer needed go to the list. */
 void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead);
@@ -120,6 +142,14 @@ int zero_page_init(void);
 void entries_remove(vaddr_t from, vaddr_t to);
 /* Takes rights away: what is not in `keep`. */
 void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep);
+/*
+ * Moving private memory to dest, where nothing is mapped; what else [from, to) shows is removed. Neither place may be
+ * in the tree, so that faults wait; both mappings must be among their object's, so that truncation finds the copies at
+ * whichever place they are. `prepare` makes sure that the move cannot fail: 0, or -ENOMEM and nothing has changed; it
+ * may sleep. A move must follow. space.change held.
+ */
+int entries_move_prepare(vaddr_t from, vaddr_t to, vaddr_t dest);
+void entries_move(vaddr_t from, vaddr_t to, vaddr_t dest, enum pt_rights rights);
 /* Frees the tables of [from, to) that are empty. */
 void tables_prune(vaddr_t from, vaddr_t to);
 /* The same for all mappings: how many frames came free. */
@@ -129,13 +159,15 @@ size_t tables_prune_all(void);
 struct fault {
 	vaddr_t va; // of the page
 	enum fault_access access;
-	/* As found, by value: */
+	/* As found, by value (fault_find sets all of them, or vma alone, to NULL): */
 	struct vma *vma; // referenced
 	unsigned long generation;
 	enum pt_rights rights; // what an entry may allow; to execute, only for a fault that would
 	pte_t shown;	       // FAULT_EXEC: private memory that is there; else none
-	pgidx_t index;	       // in the object
+	bool has_table;
+	pgidx_t index; // in the object
 	struct readahead ra;
+	vaddr_t grown_to; // the mapping began there before the touch; 0: it did not grow
 };
 enum fault_step { FAULT_STEP_DONE, FAULT_STEP_AGAIN, FAULT_STEP_FAILED };
 
@@ -143,8 +175,11 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error);
 /* The world is as it was found: the mapping is the same, and the entry's table exists. space.lock held. */
 enum fault_step fault_recheck_locked(const struct fault *f);
 enum fault_step fault_anon(const struct fault *f, int *error);
-/* Makes the leaf table for va. 0 or -ENOMEM. Sleeps for a frame if it must. */
-int fault_prepare_table(vaddr_t va);
+/*
+ * Makes the leaf table for the entry unless it was found, last before the entry: who waits for a frame after it may
+ * have the empty table given back for that, and wait anew. 0 or -ENOMEM. Sleeps for a frame if it must.
+ */
+int fault_prepare_table(const struct fault *f);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
 /* f->shown, if it is still there, may be executed. */
@@ -152,6 +187,10 @@ enum fault_step anon_make_executable(const struct fault *f);
 /* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
  */
 int populate(vaddr_t start, vaddr_t end);
+
+/* ---- grow.c ---- */
+/* Makes a mapping that grows down cover va, just below it: where it ended before, or 0: none may. space.change held. */
+vaddr_t grow_to(vaddr_t va);
 
 /* ---- commit.c ---- */
 /* Promises pages of private memory: 0, or -ENOMEM and a line in the log. `what` is the call. */

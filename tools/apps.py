@@ -24,6 +24,7 @@ LIBRARIES = ("maplog",)
 # Test programs: each folder, or each test_*.c, is an application.
 TEST_FOLDERS = ("tests/system/apps/*", "tests/crash/apps/*")
 TEST_FILES = ("tests/guest/test_*.c",)
+ORACLE_FILES = "tests/oracle/*.c"  # run on the board and on this machine
 TOML_LISTS = ("sources", "includes", "defines", "libraries", "files")
 
 
@@ -130,8 +131,12 @@ def load(what):
     raise AppError(f"no application {what}: neither under apps/ ({', '.join(names()) or 'none'}) nor a folder")
 
 
+def oracle():
+    return [load_file(f) for f in sorted(glob.glob(os.path.join(glob.escape(ROOT), ORACLE_FILES)))]
+
+
 def tests():
-    """The test programs that run on the board."""
+    """The test programs that run on the board only."""
     root = glob.escape(ROOT)
     folders = [f for pattern in TEST_FOLDERS for f in sorted(glob.glob(os.path.join(root, pattern))) if os.path.isdir(f)]
     files = [f for pattern in TEST_FILES for f in sorted(glob.glob(os.path.join(root, pattern)))]

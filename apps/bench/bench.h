@@ -6,8 +6,11 @@
 
 #include <stdint.h>
 
-/* Measures `rounds` rounds of one operation. Returns thousandths of a nanosecond for one; does not return on failure.
+/*
+ * Measures `rounds` rounds of one operation. Returns thousandths of a nanosecond for one, or that this system cannot do
+ * it; does not return on failure.
  */
+#define BENCH_IMPOSSIBLE UINT64_MAX
 typedef uint64_t bench_measure(unsigned rounds);
 
 struct bench_case {
@@ -16,7 +19,7 @@ struct bench_case {
 	unsigned rounds;
 };
 
-extern const struct bench_case thread_cases[]; // the last has no name
+extern const struct bench_case thread_cases[], memory_cases[], map_cases[]; // the last of each has no name
 
 /* CLOCK_MONOTONIC in nanoseconds. It may tick coarsely: time many rounds. */
 uint64_t bench_now(void);

@@ -38,7 +38,10 @@ static void case_run(const struct bench_case *c)
 {
 	uint64_t milli[REPETITIONS];
 
-	(void)c->measure(c->rounds);
+	if (c->measure(c->rounds) == BENCH_IMPOSSIBLE) {
+		fprintf(stderr, "bench: %s: not possible here\n", c->name);
+		return;
+	}
 	for (unsigned i = 0; i < REPETITIONS; i++)
 		milli[i] = c->measure(c->rounds);
 	for (unsigned i = 0; i < REPETITIONS; i++)
@@ -48,8 +51,12 @@ static void case_run(const struct bench_case *c)
 
 int main(void)
 {
-	for (const struct bench_case *c = thread_cases; c->name; c++)
-		case_run(c);
+	static const struct bench_case *const groups[] = {thread_cases, memory_cases, map_cases};
+
+	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		for (const struct bench_case *c = groups[i]; c->name; c++)
+			case_run(c);
+	}
 	bench_must(fflush(stdout) ? errno : 0, "standard output");
 	return EXIT_SUCCESS;
 }

@@ -187,14 +187,21 @@ static pte_t entry_change_locked(vaddr_t va, uint64_t *e, pte_t new)
 	return old;
 }
 
+bool pt_has_table(vaddr_t va)
+{
+	bool has;
+
+	host_lock(&tables);
+	has = *leaf_slot(va);
+	host_unlock(&tables);
+	return has;
+}
+
 int pt_prepare(vaddr_t va, void *(*take)(void))
 {
 	uint64_t **slot = leaf_slot(va), *leaf;
 
-	host_lock(&tables);
-	leaf = *slot;
-	host_unlock(&tables);
-	if (leaf)
+	if (pt_has_table(va))
 		return 0;
 	leaf = take(); // the caller's lock keeps others from making it too
 	if (!leaf)

@@ -140,6 +140,11 @@ int pt_prepare(vaddr_t va, void *(*take)(void))
 	return middle && table_make(middle, va, 1, take) ? 0 : -ENOMEM;
 }
 
+bool pt_has_table(vaddr_t va)
+{
+	return leaf_table(va);
+}
+
 static bool table_is_empty(const entry_t *table)
 {
 	for (size_t i = 0; i < PTE_COUNT; i++) {

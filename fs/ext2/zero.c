@@ -31,7 +31,7 @@ int ext2_zero_init(void)
 	zero_frame = frame_alloc();
 	if (!zero_frame)
 		return -ENOMEM;
-	memset(page_va(zero_frame), 0, PAGE_SIZE);
+	frame_clear(zero_frame);
 	return 0;
 }
 

@@ -243,11 +243,63 @@ static void test_tree(void **state)
 	}
 }
 
+/* What reaches a value is found in order, whatever the keys' order and equality, while nodes come, go and change. */
+static void check_reaching(const struct tree *tree, uint64_t value, size_t expected)
+{
+	const struct tree_node *found = tree_first_reaching(tree, value);
+
+	for (const struct tree_node *at = tree_first(tree); at; at = tree_next(at)) {
+		const struct tree_node *next = tree_next(at);
+
+		assert_true(!next || at->key <= next->key);
+		if (at->value >= value) {
+			assert_ptr_equal(found, at);
+			found = tree_next_reaching(found, value);
+			expected--;
+		} else if (found) {
+			assert_ptr_equal(tree_next_reaching(at, value), found);
+		}
+	}
+	assert_null(found);
+	assert_int_equal(expected, 0);
+}
+
+static void test_tree_values(void **state)
+{
+	static struct tree_node nodes[NODES];
+	static bool in[NODES];
+	struct tree tree = {0};
+
+	(void)state;
+	check_reaching(&tree, 0, 0);
+	srand(2);
+	for (int round = 0; round < 20000; round++) {
+		size_t i = (size_t)rand() % NODES, count = 0;
+		const uint64_t value = (uint64_t)rand() % 100;
+
+		if (!in[i]) {
+			nodes[i].key = (uint64_t)rand() % 50;
+			nodes[i].value = value;
+			tree_insert(&tree, &nodes[i]);
+		} else if (rand() % 2) {
+			tree_value_set(&nodes[i], value);
+			continue;
+		} else {
+			tree_remove(&tree, &nodes[i]);
+		}
+		in[i] = !in[i];
+		for (size_t k = 0; k < NODES; k++)
+			count += in[k] && nodes[k].value >= value;
+		if (round % 10 == 0)
+			check_reaching(&tree, value, count);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_frames),    cmocka_unit_test(test_skipped_frames), cmocka_unit_test(test_heap),
-	    cmocka_unit_test(test_shrinkers), cmocka_unit_test(test_tree),
+	    cmocka_unit_test(test_shrinkers), cmocka_unit_test(test_tree),	     cmocka_unit_test(test_tree_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
