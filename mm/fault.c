@@ -238,8 +238,9 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
 			show_locked(f->va, page, rights | pte_rights(old));
 		} else {
-			/* It may be shown with fewer rights than the mapping gives by now; writable it stays. */
-			show_locked(f->va, page, rights | pte_rights(old));
+			/* It may be shown with fewer rights than the mapping gives by now. */
+			if (rights & ~pte_rights(old))
+				show_locked(f->va, page, rights | pte_rights(old));
 			map_around_locked(f, obj);
 		}
 		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
