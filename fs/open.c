@@ -214,7 +214,7 @@ int fs_object(int fd, struct pcache_object **object, bool *readable, bool *writa
 		return err;
 	inode = file->node.inode;
 	*readable = file_readable(file);
-	*writable = file_writable(file);
+	*writable = file_writable(file) && !(inode && (inode->flags & EXT2_FLAG_APPEND));
 	if (inode ? !S_ISREG(inode->mode) : !dev_is_zero(file->node.device))
 		err = -ENODEV;
 	else if (!*readable)

@@ -37,14 +37,17 @@ static enum fault_step make_way_locked(const struct fault *f, struct pt_batch *b
 enum fault_step anon_install(const struct fault *f, struct page *frame)
 {
 	struct pt_batch batch = PT_BATCH_INIT;
+	unsigned changes = 0; // at the last look
 	enum fault_step step;
 
-	for (bool joined = false;; joined = true) {
+	for (bool first = true;; first = false) {
 		unsigned long flags = spin_lock(&space.lock);
 
 		step = make_way_locked(f, &batch);
-		if (!joined)
-			shootdown_join_locked(&batch); // it may have been taken away by somebody else
+		/* Others may have taken it away: before the first look, or have shown it and taken it away since. */
+		if (first || changes != shootdown_changes_locked(f->va))
+			shootdown_join_locked(&batch);
+		changes = shootdown_changes_locked(f->va);
 		if (step == FAULT_STEP_DONE && batch.count == 0) {
 			pt_exchange(f->va, pte_make(page_pa(frame), f->rights));
 			pt_fence(f->va);
@@ -78,19 +81,21 @@ static enum fault_step show_zeros(const struct fault *f)
 
 enum fault_step fault_anon(const struct fault *f, int *error)
 {
-	struct page *frame;
+	const bool store = f->access == FAULT_WRITE;
+	struct page *frame = store ? frame_get() : NULL;
 
+	if (store && !frame) {
+		*error = ENOMEM;
+		return FAULT_STEP_FAILED;
+	}
 	if (fault_prepare_table(f)) {
+		if (frame)
+			frame_free(frame);
 		*error = ENOMEM;
 		return FAULT_STEP_FAILED;
 	}
-	if (f->access != FAULT_WRITE)
+	if (!store)
 		return show_zeros(f);
-	frame = frame_get();
-	if (!frame) {
-		*error = ENOMEM;
-		return FAULT_STEP_FAILED;
-	}
 	frame_clear(frame);
 	return anon_install(f, frame);
 }

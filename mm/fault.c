@@ -100,6 +100,11 @@ static enum fault_result fault_find(struct fault *f)
 	flags = spin_lock(&space.lock);
 	result = find_locked(f);
 	spin_unlock(&space.lock, flags);
+	if (result == FAULT_MAPERR && (f->grown_to = grow_to(f->va))) {
+		flags = spin_lock(&space.lock);
+		result = find_locked(f);
+		spin_unlock(&space.lock, flags);
+	}
 	mutex_unlock(&space.change);
 	return result;
 }
@@ -215,22 +220,23 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 static enum fault_step show_or_copy(struct fault *f, struct page *page, int *error)
 {
 	bool shared = vma_is_shared_file(f->vma), store = f->access == FAULT_WRITE;
-	struct page *copy;
-	int err = fault_prepare_table(f);
+	struct page *copy = NULL;
+	int err = 0;
 
-	if (!err && store && shared)
+	if (store && shared)
 		err = page_reserve(f->vma->object, page);
+	else if (store && !(copy = frame_get()))
+		err = -ENOMEM;
+	if (!err)
+		err = fault_prepare_table(f);
 	if (err) {
+		if (copy)
+			frame_free(copy);
 		*error = -err;
 		return FAULT_STEP_FAILED;
 	}
-	if (!store || shared)
+	if (!copy)
 		return install(f, page, store);
-	copy = frame_get();
-	if (!copy) {
-		*error = ENOMEM;
-		return FAULT_STEP_FAILED;
-	}
 	frame_copy(copy, page);
 	return anon_install(f, copy);
 }
@@ -303,21 +309,19 @@ static enum fault_step fault_file(struct fault *f, int *error)
 static enum fault_step fault_memory(struct fault *f, int *error)
 {
 	struct pcache_object *obj = f->vma->object;
-	enum fault_step step;
+	enum fault_step step = FAULT_STEP_FAILED;
 	struct page *page;
 	int err;
 
 	if (f->index >= pages_in(obj->size))
 		return FAULT_STEP_FAILED; // as beyond the end of a file
-	err = fault_prepare_table(f);
-	if (!err)
-		err = shm_get(obj, f->index, &page);
-	if (err) {
-		*error = -err;
-		return FAULT_STEP_FAILED;
+	err = shm_get(obj, f->index, &page);
+	if (!err) {
+		err = fault_prepare_table(f);
+		step = err ? FAULT_STEP_FAILED : install(f, page, true);
+		pcache_put(page);
 	}
-	step = install(f, page, true);
-	pcache_put(page);
+	*error = -err;
 	return step;
 }
 
@@ -338,6 +342,7 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 	*error = 0;
 	f.va = align_down(va, PAGE_SIZE);
 	f.access = access;
+	f.grown_to = 0;
 	do {
 		result = fault_find(&f);
 		if (result != FAULT_OK || !f.vma)
@@ -345,6 +350,9 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 		step = fault_step_of(&f, error);
 		vma_put(f.vma);
 	} while (step == FAULT_STEP_AGAIN);
+	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
+	if (f.grown_to)
+		(void)populate(f.va + PAGE_SIZE, f.grown_to);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 

@@ -19,6 +19,7 @@
 
 /* The heap has the lower part to itself, so that it can grow. */
 #define HEAP_BASE (MMAP_MIN + (1ul << 30))
+#define LOW_END (4ul << 30) // MAP_32BIT
 
 static struct mutex heap_mutex = MUTEX_INIT(heap_mutex, "heap"); // before space.change
 
@@ -29,27 +30,50 @@ int map_init(void)
 }
 
 /* ---- places ---- */
-static bool is_free(vaddr_t start, size_t len)
+static int place_fixed(const struct map_request *req, size_t len)
 {
-	const struct vma *vma = vma_next_locked(start);
+	if (req->addr % PAGE_SIZE)
+		return -EINVAL;
+	if (req->addr < MMAP_MIN)
+		return -EPERM;
+	if (req->addr >= MMAP_MAX || len > MMAP_MAX - req->addr)
+		return -ENOMEM;
+	return req->noreplace && !range_is_free(req->addr, len) ? -EEXIST : 0;
+}
 
-	return !vma || vma_start(vma) >= start + len;
+/* The hint is taken if nothing is there, nor in the guard of a mapping above that grows. 0: it is not. */
+static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t limit)
+{
+	const vaddr_t hint = align_down(req->addr, PAGE_SIZE), start = max_of(hint, MMAP_MIN);
+	const struct vma *above = vma_next_locked(start);
+	const size_t guard = above && above->grows_down ? GROW_GUARD : 0;
+
+	if (!hint || start >= limit || len > limit - start || !range_is_free(start, len))
+		return 0;
+	return above && vma_start(above) - (start + len) < guard ? 0 : start;
+}
+
+/* What grows down gets room to do so. */
+static vaddr_t place_anywhere(const struct map_request *req, size_t len, vaddr_t from, vaddr_t to)
+{
+	const size_t room = req->grows_down ? GROW_MAX - min_of(len, GROW_MAX) + GROW_GUARD : 0;
+	const vaddr_t at = vma_gap_locked(len + room, from, to);
+
+	return at ? at + room : vma_gap_locked(len, from, to);
 }
 
 static int place(const struct map_request *req, size_t len, vaddr_t *start)
 {
-	bool usable =
-	    req->addr % PAGE_SIZE == 0 && req->addr >= MMAP_MIN && req->addr < MMAP_MAX && len <= MMAP_MAX - req->addr;
+	const vaddr_t limit = req->low ? min_of(LOW_END, MMAP_MAX) : MMAP_MAX;
 
 	*start = req->addr;
-	if (req->fixed || req->noreplace) {
-		if (!usable)
-			return req->addr % PAGE_SIZE ? -EINVAL : -ENOMEM;
-		return req->noreplace && !is_free(req->addr, len) ? -EEXIST : 0;
-	}
-	if (usable && is_free(req->addr, len))
-		return 0;
-	*start = vma_gap_locked(len, MAP_AREA_BASE, MMAP_MAX);
+	if (req->fixed || req->noreplace)
+		return place_fixed(req, len);
+	*start = place_hint(req, len, limit);
+	if (!*start && req->low)
+		*start = place_anywhere(req, len, MMAP_MIN, min_of(HEAP_BASE, limit));
+	if (!*start) // also low: what is mapped last is the heap
+		*start = place_anywhere(req, len, req->low ? HEAP_BASE : MAP_AREA_BASE, limit);
 	return *start ? 0 : -ENOMEM;
 }
 
@@ -57,6 +81,8 @@ static int place(const struct map_request *req, size_t len, vaddr_t *start)
 static int check(const struct map_request *req, size_t len)
 {
 	if (req->len == 0 || req->offset % PAGE_SIZE || (req->kind != MAP_KIND_ANON) != (req->object != NULL))
+		return -EINVAL;
+	if (req->grows_down && req->kind != MAP_KIND_ANON)
 		return -EINVAL;
 	if (len < req->len || len > MMAP_MAX - MMAP_MIN)
 		return -ENOMEM;
@@ -70,10 +96,8 @@ static int vma_charge(struct vma *vma, bool locked)
 	const size_t pages = vma_pages(vma);
 	int err = 0;
 
-	if (locked)
-		err = commit_lock(pages, "mmap");
-	if (err)
-		return err;
+	if (locked && commit_lock(pages, "mmap"))
+		return -EAGAIN;
 	vma->locked = locked;
 	if (vma_needs_charge(vma, vma->prot))
 		err = commit_charge(pages, "mmap");
@@ -93,6 +117,7 @@ static struct vma *vma_make(const struct map_request *req, size_t len)
 	vma->kind = req->kind;
 	vma->max_prot = req->max_prot;
 	vma->noreserve = req->noreserve;
+	vma->grows_down = req->grows_down;
 	vma->prot = req->prot;
 	vma->pgoff = req->offset / PAGE_SIZE;
 	vma->end = len; // until it has its place
@@ -111,7 +136,7 @@ static int insert(const struct map_request *req, struct vma *vma, struct spares 
 	mutex_lock(&space.change);
 	err = place(req, len, &start);
 	if (!err) {
-		if (!is_free(start, len))
+		if (!range_is_free(start, len))
 			range_remove(start, start + len, spares, dead);
 		vma->node.key = start;
 		vma->end = start + len;

@@ -47,7 +47,7 @@ int map_protect(vaddr_t addr, size_t len, enum map_prot prot)
 	int err;
 
 	if (!range_is_good(addr, &len))
-		return -EINVAL;
+		return addr % PAGE_SIZE ? -EINVAL : -ENOMEM;
 	if (len == 0)
 		return 0;
 	err = spares_take(&spares);

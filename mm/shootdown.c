@@ -13,9 +13,20 @@ static void batch_begin_locked(const struct pt_batch *batch)
 		space.unflushed++;
 }
 
+static unsigned *changes_at(vaddr_t va)
+{
+	return &space.changes[va / PAGE_SIZE % array_size(space.changes)];
+}
+
+unsigned shootdown_changes_locked(vaddr_t va)
+{
+	return *changes_at(va);
+}
+
 void shootdown_add_locked(struct pt_batch *batch, vaddr_t va)
 {
 	batch_begin_locked(batch);
+	++*changes_at(va);
 	pt_batch_add(batch, va);
 }
 

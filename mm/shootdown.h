@@ -15,5 +15,9 @@
 void shootdown_add_locked(struct pt_batch *batch, vaddr_t va);
 /* The batch covers all that others have changed and not shot down. space.lock held. */
 void shootdown_join_locked(struct pt_batch *batch);
+/* How often an entry at va, or at one of few others, was changed so: it was not if the number is the same. space.lock
+ * held.
+ */
+unsigned shootdown_changes_locked(vaddr_t va);
 /* No hart uses an entry as it was when this returns; the batch is empty again. No spinlock held. */
 void shootdown(struct pt_batch *batch);

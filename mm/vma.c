@@ -47,11 +47,21 @@ struct vma *vma_following_locked(const struct vma *vma)
 }
 
 /* ---- places ---- */
+/* How far up another mapping may come below this one. */
+static vaddr_t room_end(const struct vma *vma)
+{
+	const size_t grown = min_of(vma->end - vma_start(vma), GROW_MAX);
+	const size_t keep = vma->grows_down ? GROW_MAX - grown + GROW_GUARD : 0;
+
+	return vma_start(vma) - MMAP_MIN > keep ? vma_start(vma) - keep : MMAP_MIN;
+}
+
 static void room_update_locked(struct vma *vma)
 {
 	const struct vma *below = vma_of(tree_prev(&vma->node));
+	const vaddr_t begin = below ? below->end : MMAP_MIN;
 
-	tree_value_set(&vma->node, vma_start(vma) - (below ? below->end : MMAP_MIN));
+	tree_value_set(&vma->node, room_end(vma) > begin ? room_end(vma) - begin : 0);
 }
 
 /* Where it ends, or what is below it, has changed. */
@@ -79,7 +89,7 @@ vaddr_t vma_gap_locked(size_t len, vaddr_t from, vaddr_t to)
 	struct vma *vma = vma_next_locked(from);
 	vaddr_t at = from;
 
-	if (vma && (vma_start(vma) < from || vma_start(vma) - from < len)) {
+	if (vma && (vma_start(vma) < from || room_end(vma) < from || room_end(vma) - from < len)) {
 		vma = vma_of(tree_next_reaching(&vma->node, len));
 		at = vma_of(vma ? tree_prev(&vma->node) : tree_floor(&space.tree, MMAP_MAX))->end;
 	}
@@ -140,16 +150,13 @@ void vmas_put(struct list_node *dead)
 		vma_put(list_entry(node, struct vma, dead_node));
 }
 
-static void link_locked(struct vma *vma)
+static void attach_locked(struct vma *vma)
 {
 	vma->generation = ++space.generation;
 	tree_insert(&space.tree, &vma->node);
-	if (vma->object) {
-		vma->mapping_node.key = vma->pgoff;
-		tree_insert(&vma->object->mappings, &vma->mapping_node);
-		vma->shows_object = true;
-	}
-	extent_changed_locked(vma);
+	room_update_locked(vma);
+	if (vma_following_locked(vma))
+		room_update_locked(vma_following_locked(vma));
 }
 
 static void unlink_locked(struct vma *vma)
@@ -169,11 +176,49 @@ static void forget_object_locked(struct vma *vma)
 	vma->shows_object = false;
 }
 
+static void list_at_object_locked(struct vma *vma)
+{
+	if (!vma->object)
+		return;
+	vma->mapping_node.key = vma->pgoff;
+	tree_insert(&vma->object->mappings, &vma->mapping_node);
+	tree_value_set(&vma->mapping_node, vma_index(vma, vma->end - 1));
+	vma->shows_object = true;
+}
+
 void vma_insert(struct vma *vma)
 {
 	unsigned long flags = spin_lock(&space.lock);
 
-	link_locked(vma);
+	attach_locked(vma);
+	list_at_object_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t at)
+{
+	vma->kind = model->kind;
+	vma->object = model->object;
+	vma->max_prot = model->max_prot;
+	vma->noreserve = model->noreserve;
+	vma->grows_down = model->grows_down;
+	vma->pgoff = vma_index(model, at);
+	vma->prot = model->prot;
+	vma->charged = model->charged;
+	vma->locked = model->locked;
+	vma->ra = model->ra;
+}
+
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end)
+{
+	unsigned long flags;
+
+	if (model->object)
+		model->object->ops->ref(model->object, 1);
+	flags = spin_lock(&space.lock);
+	init_like_locked(vma, model, at);
+	vma->node.key = start;
+	vma->end = end;
 	spin_unlock(&space.lock, flags);
 }
 
@@ -185,20 +230,13 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
 	flags = spin_lock(&space.lock);
-	upper->kind = vma->kind;
-	upper->object = vma->object;
-	upper->max_prot = vma->max_prot;
-	upper->noreserve = vma->noreserve;
+	init_like_locked(upper, vma, at);
 	upper->node.key = at;
 	upper->end = vma->end;
-	upper->pgoff = vma_index(vma, at);
-	upper->prot = vma->prot;
-	upper->charged = vma->charged;
-	upper->locked = vma->locked;
-	upper->ra = vma->ra;
 	vma_resize_locked(vma, vma_start(vma), at);
 	vma->generation = ++space.generation;
-	link_locked(upper);
+	attach_locked(upper);
+	list_at_object_locked(upper);
 	spin_unlock(&space.lock, flags);
 }
 
@@ -207,6 +245,22 @@ void vma_detach(struct vma *vma)
 	unsigned long flags = spin_lock(&space.lock);
 
 	unlink_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_attach(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	attach_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_list_at_object(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	list_at_object_locked(vma);
 	spin_unlock(&space.lock, flags);
 }
 
@@ -221,8 +275,9 @@ void vma_forget_object(struct vma *vma)
 static bool can_join(const struct vma *low, const struct vma *high)
 {
 	return low->end == vma_start(high) && low->kind == high->kind && low->object == high->object &&
-	       low->max_prot == high->max_prot && low->noreserve == high->noreserve && low->prot == high->prot &&
-	       low->charged == high->charged && low->locked == high->locked && low->ra.random == high->ra.random &&
+	       low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
+	       low->grows_down == high->grows_down && low->prot == high->prot && low->charged == high->charged &&
+	       low->locked == high->locked && low->ra.random == high->ra.random &&
 	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
 }
 

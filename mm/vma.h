@@ -24,9 +24,10 @@ struct vma {
 	struct pcache_object *object; // NULL: anonymous; referenced for as long as the structure lives
 	enum map_prot max_prot;
 	bool noreserve;
+	bool grows_down; // private anonymous memory: a touch below makes it longer
 
 	/* Guarded by space.lock. */
-	struct tree_node node; // key: first address; value: free bytes below it
+	struct tree_node node; // key: first address; value: bytes below it that another mapping may take
 	vaddr_t end;
 	pgidx_t pgoff; // page of the object at the first address
 	enum map_prot prot;
@@ -47,11 +48,12 @@ struct space {
 	struct spinlock lock;
 	struct tree tree;
 	unsigned long generation;
-	size_t committed;   // pages promised to private writable memory
-	size_t locked;	    // pages of locked mappings
-	size_t anon_frames; // frames that private memory has
-	unsigned unflushed; // batches with changed entries that some hart may still use (mm/shootdown.h)
-	vaddr_t heap_end;   // map_sbrk
+	size_t committed;      // pages promised to private writable memory
+	size_t locked;	       // pages of locked mappings
+	size_t anon_frames;    // frames that private memory has
+	unsigned unflushed;    // batches with changed entries that some hart may still use (mm/shootdown.h)
+	unsigned changes[256]; // of entries that were removed or narrowed, by page (mm/shootdown.h)
+	vaddr_t heap_end;      // map_sbrk
 };
 extern struct space space;
 
@@ -85,6 +87,13 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 /* Mappings without a place of their own go above; the heap has what is below. */
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
+/*
+ * A mapping that grows down keeps this distance to what is below, and grows to this size. What it may grow into is left
+ * to it unless somebody asks for an address there.
+ */
+#define GROW_GUARD (256 * PAGE_SIZE)
+#define GROW_MAX (8ul << 20)
+
 /* What an entry may allow under prot. RISC-V has no page that is writable and not readable. */
 static inline enum pt_rights prot_rights(enum map_prot prot)
 {
@@ -95,7 +104,7 @@ static inline enum pt_rights prot_rights(enum map_prot prot)
 struct vma *vma_find_locked(vaddr_t va);		 // the one that covers va
 struct vma *vma_next_locked(vaddr_t va);		 // the first that ends behind va
 struct vma *vma_following_locked(const struct vma *vma); // by address
-/* Lowest place in [from, to) where nothing is mapped for len bytes, or 0. */
+/* Lowest place in [from, to) where a mapping of len bytes can be, or 0. */
 vaddr_t vma_gap_locked(size_t len, vaddr_t from, vaddr_t to);
 /* Those of the object's mappings that cover one of its pages first .. last; the rest costs nothing. NULL: no more. */
 struct vma *vma_first_showing_locked(const struct pcache_object *obj, pgidx_t first, pgidx_t last);
@@ -107,10 +116,16 @@ void vma_put(struct vma *vma); // may sleep
 void vma_insert(struct vma *vma);
 /* Other ends, in the same order among the mappings; pgoff is the caller's. The spinlock is held. */
 void vma_resize_locked(struct vma *vma, vaddr_t start, vaddr_t end);
+/* Makes it one like the model from `at` on (which may be the model's end), but for its place. In no tree, no list. */
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end);
 /* The part from `at` on goes into upper, and both get new generations. */
 void vma_split(struct vma *vma, vaddr_t at, struct vma *upper);
 /* Out of the tree: no fault serves it any more. It stays among its object's mappings. */
 void vma_detach(struct vma *vma);
+/* Into the tree (again): the other half of vma_insert. */
+void vma_attach(struct vma *vma);
+/* Among its object's mappings, if it has one: from here on its entries are found, whether it is in the tree or not. */
+void vma_list_at_object(struct vma *vma);
 void vma_forget_object(struct vma *vma);
 /* Joins the mappings in and beside [start, end) that are alike; those no longer needed go to the list. */
 void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead);
@@ -127,6 +142,14 @@ int zero_page_init(void);
 void entries_remove(vaddr_t from, vaddr_t to);
 /* Takes rights away: what is not in `keep`. */
 void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep);
+/*
+ * Moving private memory to dest, where nothing is mapped; what else [from, to) shows is removed. Neither place may be
+ * in the tree, so that faults wait; both mappings must be among their object's, so that truncation finds the copies at
+ * whichever place they are. `prepare` makes sure that the move cannot fail: 0, or -ENOMEM and nothing has changed; it
+ * may sleep. A move must follow. space.change held.
+ */
+int entries_move_prepare(vaddr_t from, vaddr_t to, vaddr_t dest);
+void entries_move(vaddr_t from, vaddr_t to, vaddr_t dest, enum pt_rights rights);
 /* Frees the tables of [from, to) that are empty. */
 void tables_prune(vaddr_t from, vaddr_t to);
 /* The same for all mappings: how many frames came free. */
@@ -143,6 +166,7 @@ struct fault {
 	bool has_table;
 	pgidx_t index; // in the object
 	struct readahead ra;
+	vaddr_t grown_to; // the mapping began there before the touch; 0: it did not grow
 };
 enum fault_step { FAULT_STEP_DONE, FAULT_STEP_AGAIN, FAULT_STEP_FAILED };
 
@@ -150,13 +174,20 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error);
 /* The world is as it was found: the mapping is the same, and the entry's table exists. space.lock held. */
 enum fault_step fault_recheck_locked(const struct fault *f);
 enum fault_step fault_anon(const struct fault *f, int *error);
-/* Makes the leaf table for the entry unless it was found. 0 or -ENOMEM. Sleeps for a frame if it must. */
+/*
+ * Makes the leaf table for the entry unless it was found, last before the entry: who waits for a frame after it may
+ * have the empty table given back for that, and wait anew. 0 or -ENOMEM. Sleeps for a frame if it must.
+ */
 int fault_prepare_table(const struct fault *f);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
 /* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
  */
 int populate(vaddr_t start, vaddr_t end);
+
+/* ---- grow.c ---- */
+/* Makes a mapping that grows down cover va, just below it: where it ended before, or 0: none may. space.change held. */
+vaddr_t grow_to(vaddr_t va);
 
 /* ---- commit.c ---- */
 /* Promises pages of private memory: 0, or -ENOMEM and a line in the log. `what` is the call. */

@@ -52,6 +52,7 @@
 #define mlock cairn_mlock
 #define mmap cairn_mmap
 #define mprotect cairn_mprotect
+#define mremap cairn_mremap
 #define msync cairn_msync
 #define munlock cairn_munlock
 #define munmap cairn_munmap

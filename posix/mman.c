@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <sys/mman.h>
 
 #include "fs/fs.h"
@@ -19,9 +20,10 @@
 #include "posix/result.h"
 
 #define FLAGS_KNOWN                                                                                                    \
-	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED | MAP_NORESERVE |      \
-	 MAP_STACK)
-#define FLAGS_REFUSED (MAP_GROWSDOWN | MAP_HUGETLB) // known, and not to be had: an honest error
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_NONBLOCK | MAP_LOCKED |       \
+	 MAP_NORESERVE | MAP_32BIT | MAP_GROWSDOWN | MAP_STACK | MAP_DENYWRITE |                                       \
+	 MAP_EXECUTABLE)		       // the last 3: no effect
+#define FLAGS_REFUSED (MAP_HUGETLB | MAP_SYNC) // known, and not to be had: an honest error
 
 _Static_assert((int)MAP_R == PROT_READ && (int)MAP_W == PROT_WRITE && (int)MAP_X == PROT_EXEC, "same bits");
 
@@ -45,17 +47,17 @@ static int request_check(void *addr, size_t len, int prot, int flags, off_t offs
 {
 	int type = flags & MAP_TYPE;
 
-	if (len == 0 || offset < 0 || (offset & PAGE_MASK) || !prot_valid(prot))
+	if (len == 0 || (offset & PAGE_MASK) || !prot_valid(prot))
 		return -EINVAL;
-	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+	if (type != MAP_SHARED && type != MAP_PRIVATE && (type != MAP_SHARED_VALIDATE || (flags & MAP_ANONYMOUS)))
 		return -EINVAL;
-	if ((flags & FLAGS_REFUSED) || (type == MAP_SHARED_VALIDATE && (flags & ~FLAGS_KNOWN)))
+	if (flags & FLAGS_REFUSED)
 		return -EOPNOTSUPP;
-	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr))
+	if (flags & ~FLAGS_KNOWN) // Linux looks the other way unless asked to validate
+		return type == MAP_SHARED_VALIDATE ? -EOPNOTSUPP : -EINVAL;
+	if ((flags & MAP_GROWSDOWN) && (type != MAP_PRIVATE || !(flags & MAP_ANONYMOUS)))
 		return -EINVAL;
-	if (len > MMAP_MAX)
-		return -ENOMEM;
-	return offset > (off_t)(INT64_MAX - MMAP_MAX) ? -EOVERFLOW : 0;
+	return (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && !page_aligned(addr) ? -EINVAL : 0;
 }
 
 static void request_end(struct map_request *req)
@@ -129,6 +131,8 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	    .populate = flags & MAP_POPULATE,
 	    .locked = flags & MAP_LOCKED,
 	    .noreserve = flags & MAP_NORESERVE,
+	    .low = flags & MAP_32BIT,
+	    .grows_down = flags & MAP_GROWSDOWN,
 	};
 	vaddr_t at;
 	int err = request_check(addr, len, prot, flags, offset);
@@ -147,6 +151,31 @@ int munmap(void *addr, size_t len)
 	if (!page_aligned(addr) || len == 0 || len > SIZE_MAX - PAGE_MASK)
 		return (int)result_posix(-EINVAL);
 	return (int)result_posix(KERNEL_CALL(map_remove((vaddr_t)addr, len)));
+}
+
+void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
+{
+	struct map_remap req = {
+	    .old = (vaddr_t)old,
+	    .old_len = old_len,
+	    .new_len = new_len,
+	    .may_move = flags & MREMAP_MAYMOVE,
+	    .fixed = flags & MREMAP_FIXED,
+	    .keep_old = flags & MREMAP_DONTUNMAP,
+	};
+	vaddr_t at;
+	va_list args;
+	int err;
+
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
+		return (void *)result_posix(-EINVAL);
+	if (req.fixed) {
+		va_start(args, flags);
+		req.addr = (vaddr_t)va_arg(args, void *);
+		va_end(args);
+	}
+	err = KERNEL_CALL(map_remap(&req, &at));
+	return err ? (void *)result_posix(err) : (void *)at; // MAP_FAILED
 }
 
 int mprotect(void *addr, size_t len, int prot)

@@ -675,6 +675,33 @@ static void test_commit(void **state)
 	assert_non_null(strstr(log, "mprotect: no memory for 560 KiB more"));
 }
 
+/* A page and its table with one frame above the reserve: neither is given back for the other without end. */
+static void last_frame_body(void *arg)
+{
+	struct list_node taken = LIST_INIT(taken), *node;
+	struct page *page;
+	uint8_t *p;
+
+	(void)arg;
+	start();
+	p = map(NULL, PAGE_SIZE, RW, MAP_KIND_ANON);
+	while (frame_free_count() > frame_reserve() + 1 && (page = frame_alloc_normal()))
+		list_push_back(&taken, &page->lru);
+	assert_int_equal(frame_free_count(), frame_reserve() + 1);
+	assert_int_equal(pt_table_count(), 0);
+	assert_int_equal(stores(p), FAULT_OK);
+	while ((node = list_pop_front(&taken)))
+		frame_free(list_entry(node, struct page, lru));
+	unmap(p, PAGE_SIZE);
+	end();
+}
+
+static void test_last_frame(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){.frames = 256, .seconds = 10}, last_frame_body, NULL);
+}
+
 static void heap_body(void *arg)
 {
 	vaddr_t base, old;
@@ -728,7 +755,7 @@ static void requests_body(void *arg)
 	bad.offset = 0;
 	bad.fixed = true;
 	bad.addr = MMAP_MIN - PAGE_SIZE;
-	assert_int_equal(map_create(&bad, &va), -ENOMEM);
+	assert_int_equal(map_create(&bad, &va), -EPERM);
 	bad.addr = MMAP_MAX - PAGE_SIZE;
 	bad.len = 2 * PAGE_SIZE;
 	assert_int_equal(map_create(&bad, &va), -ENOMEM);
@@ -1000,6 +1027,7 @@ int main(void)
 	    cmocka_unit_test(test_anon),
 	    cmocka_unit_test(test_random_calls),
 	    cmocka_unit_test(test_commit),
+	    cmocka_unit_test(test_last_frame),
 	    cmocka_unit_test(test_heap),
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_changes_under_a_fault),
