@@ -167,6 +167,8 @@ int map_create(const struct map_request *req, vaddr_t *out)
 		err = vma_charge(vma, req->locked);
 	if (err)
 		goto drop;
+	if (vma->object && !vma->object->memory)
+		pcache_zero_tail(vma->object);
 	vma_ref(vma); // it may be joined with another before its place is read
 	err = insert(req, vma, &spares, &dead);
 	if (err)
