@@ -12,6 +12,7 @@
 #include "arch/clock.h"
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
+#include "fs/synth.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 
@@ -98,6 +99,7 @@ int fs_init(void)
 {
 	inodes_init();
 	ext2_data_init();
+	proc_init();
 	return 0;
 }
 

@@ -85,6 +85,8 @@ bool rmap_remove_copies(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
 /* ---- writeback.c ---- */
 int writeback_init(void);
+/* The tunables that say how much may be dirty, and for how long, have changed. Any context. */
+void writeback_limits_changed(void);
 /* The object has its first, or no more, pages dirty or writing. Page lock held. */
 void writeback_object_dirty(struct pcache_object *obj);
 void writeback_object_clean(struct pcache_object *obj);

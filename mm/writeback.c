@@ -2,7 +2,7 @@
 // Copyright the cairn authors
 
 /*
- * The writeback thread. It writes what has been dirty for AGE; what is dirty beyond a share of memory (the
+ * The writeback thread. It writes what has been dirty for long enough; what is dirty beyond a share of memory (the
  * background share); and what somebody asks for who waits for memory. Threads that make pages dirty faster than the
  * card takes them wait here, one page written for each page dirtied, once the soft share is reached, and stop at the
  * hard one. A store into a resident backed page never comes by (P4).
@@ -21,8 +21,10 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "mm/pcache_internal.h"
+#include "mm/tunable.h"
 
-#define AGE (5 * NSEC_PER_SEC)
+#define BACKGROUND_MIN 2 // pages; with less a writer could not go on at all
+#define HARD_MIN 8
 #define RETRY_MIN NSEC_PER_SEC // after a failed write; doubles
 #define RETRY_SHIFT_MAX 6
 #define PASS_PAGES 1024 // of one object, when somebody waits
@@ -59,19 +61,35 @@ static size_t busy_pages(void)
 	return atomic_load(&cache_counts.dirty) + atomic_load(&cache_counts.writing);
 }
 
-/* In tenths of the memory that could hold file pages. */
-static size_t share(unsigned tenths)
+/* So many percent of the memory that could hold file pages. */
+static size_t share(size_t percent)
 {
 	size_t pages = frame_free_count() + atomic_load(&cache_counts.pages), limit = atomic_load(&cache_counts.limit);
 
 	if (limit)
 		pages = min_of(pages, limit);
-	return max_of(pages * tenths / 10, (size_t)2 * tenths);
+	return pages * percent / 100;
 }
 
-#define BACKGROUND_SHARE share(1)
-#define SOFT_SHARE share(3)
-#define HARD_SHARE share(4)
+/* Above it the thread writes; as on Linux half the hard share, if it is set higher than that. */
+static size_t background_share(void)
+{
+	const size_t hard = tunable(TUNE_DIRTY_RATIO), percent = tunable(TUNE_DIRTY_BACKGROUND_RATIO);
+
+	return max_of(share(percent < hard ? percent : hard / 2), (size_t)BACKGROUND_MIN);
+}
+
+/* Here who makes pages dirty stops. */
+static size_t hard_share(void)
+{
+	return max_of(share(tunable(TUNE_DIRTY_RATIO)), (size_t)HARD_MIN);
+}
+
+/* From here on they are slowed. */
+static size_t soft_share(void)
+{
+	return (background_share() + hard_share()) / 2;
+}
 
 static bool transfers_under_way(void)
 {
@@ -119,11 +137,21 @@ void writeback_dirtied(void)
 {
 	unsigned long flags;
 
-	if (atomic_load(&cache_counts.dirty) <= BACKGROUND_SHARE)
+	if (atomic_load(&cache_counts.dirty) <= background_share())
 		return;
 	flags = spin_lock(&wb.lock);
 	wb.kicked = true;
 	waitq_wake_one(&wb.thread_waitq);
+	spin_unlock(&wb.lock, flags);
+}
+
+void writeback_limits_changed(void)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+
+	wb.kicked = true;
+	waitq_wake_one(&wb.thread_waitq);
+	waitq_wake_all(&wb.progress_waitq);
 	spin_unlock(&wb.lock, flags);
 }
 
@@ -181,16 +209,16 @@ int writeback_throttle(void)
 	uint64_t turn, request, ended;
 	int err = 0;
 
-	if (busy_pages() < SOFT_SHARE)
+	if (busy_pages() < soft_share())
 		return 0;
 	flags = spin_lock(&wb.lock);
 	ended = wb.ended;
 	wb.ticket = turn = max_of(wb.ticket, ended) + 1;
 	request = ask_locked();
-	while (busy_pages() >= HARD_SHARE || (busy_pages() >= SOFT_SHARE && wb.ended < turn)) {
+	while (busy_pages() >= hard_share() || (busy_pages() >= soft_share() && wb.ended < turn)) {
 		if (in_vain_locked(request)) {
 			if (wb.ended == ended) {
-				err = busy_pages() >= HARD_SHARE ? wb.error : 0;
+				err = busy_pages() >= hard_share() ? wb.error : 0;
 				break;
 			}
 			ended = wb.ended;
@@ -214,7 +242,7 @@ void writeback_object_wait(struct pcache_object *obj)
 /* ---- the thread ---- */
 static nsec_t due_at(const struct pcache_object *obj)
 {
-	return max_of(obj->dirty_since + AGE, obj->retry_at);
+	return max_of(obj->dirty_since + tunable(TUNE_DIRTY_EXPIRE_CENTISECS) * (NSEC_PER_SEC / 100), obj->retry_at);
 }
 
 static bool is_due(const struct pcache_object *obj, enum pass pass, nsec_t now)
@@ -268,7 +296,7 @@ static struct pcache_object *next_due(enum pass pass, size_t *left)
 
 static bool enough(enum pass pass)
 {
-	return pass == PASS_BACKGROUND && atomic_load(&cache_counts.dirty) <= BACKGROUND_SHARE;
+	return pass == PASS_BACKGROUND && atomic_load(&cache_counts.dirty) <= background_share();
 }
 
 /* All of an aged object; of others PASS_PAGES, from where the last pass ended, round once. */
