@@ -182,6 +182,24 @@ void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 		;
 }
 
+void pcache_write_wait(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	for (pgidx_t index = first;; index++) {
+		unsigned long flags = spin_lock(&obj->lock);
+		struct page *page = radix_next_tagged(&obj->pages, &index, PCACHE_TAG_WRITING);
+
+		if (page && index <= last)
+			page_pin(page);
+		else
+			page = NULL;
+		spin_unlock(&obj->lock, flags);
+		if (!page)
+			break;
+		page_wait(page, PAGE_WRITING);
+		pcache_put(page);
+	}
+}
+
 int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 {
 	const unsigned told = atomic_load(&obj->flush_told);
@@ -217,7 +235,7 @@ void pcache_flush_failed(struct pcache_object *obj, int err)
 
 		if (!page)
 			break;
-		if (page_flags(page) & (PAGE_WRITTEN | PAGE_WRITING) && page_flags(page) & PAGE_BACKED)
+		if (page_flags(page) & (PAGE_WRITTEN | PAGE_WRITING) && page_flags(page) & (PAGE_BACKED | PAGE_SPARSE))
 			page_make_dirty_locked(obj, page);
 	}
 	record_error(obj, err);
