@@ -295,7 +295,7 @@ static int shrink(struct inode *inode, uint64_t size)
 			return err;
 	}
 	object->size = size;
-	if (block) {
+	if (block && size < before) {
 		err = pcache_zero(object, size, min_of(before, (uint64_t)keep * PAGE_SIZE));
 		if (err) {
 			object->size = before;
