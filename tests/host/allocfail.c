@@ -14,17 +14,20 @@ struct page *__real_frame_alloc_normal(void);
 struct page *__real_frame_alloc_contig(size_t count, size_t align);
 void *__real_kmalloc(size_t size);
 void *__real_kzalloc(size_t size);
+void __real_kfree(void *p);
 struct page *__wrap_frame_alloc(void);
 struct page *__wrap_frame_alloc_normal(void);
 struct page *__wrap_frame_alloc_contig(size_t count, size_t align);
 void *__wrap_kmalloc(size_t size);
 void *__wrap_kzalloc(size_t size);
+void __wrap_kfree(void *p);
 
 /* Used by one thread; others look at the first field. */
 static struct {
 	struct thread *_Atomic whose;
 	uint64_t from, count, seen, fired;
 } state;
+static atomic_size_t pieces;
 
 void allocfail_arm(uint64_t from, uint64_t count)
 {
@@ -72,12 +75,31 @@ struct page *__wrap_frame_alloc_contig(size_t count, size_t align)
 	return is_due() ? NULL : __real_frame_alloc_contig(count, align);
 }
 
+static void *counted(void *p)
+{
+	if (p)
+		atomic_fetch_add(&pieces, 1);
+	return p;
+}
+
 void *__wrap_kmalloc(size_t size)
 {
-	return is_due() ? NULL : __real_kmalloc(size);
+	return is_due() ? NULL : counted(__real_kmalloc(size));
 }
 
 void *__wrap_kzalloc(size_t size)
 {
-	return is_due() ? NULL : __real_kzalloc(size);
+	return is_due() ? NULL : counted(__real_kzalloc(size));
+}
+
+void __wrap_kfree(void *p)
+{
+	if (p)
+		atomic_fetch_sub(&pieces, 1);
+	__real_kfree(p);
+}
+
+size_t allocfail_pieces(void)
+{
+	return atomic_load(&pieces);
 }

@@ -16,3 +16,6 @@
 void allocfail_arm(uint64_t from, uint64_t count);
 void allocfail_disarm(void);
 uint64_t allocfail_fired(void); // how many have failed since allocfail_arm
+
+/* Pieces of the kernel heap that are handed out, by all threads. */
+size_t allocfail_pieces(void);

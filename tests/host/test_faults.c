@@ -429,8 +429,7 @@ static void begin_round(void)
 		the_case->prepare();
 }
 
-/* A file's size, and all of its bytes, by a call and by loads. */
-static void check_contents(void)
+static void check_file_by_call(void)
 {
 	static uint8_t buf[GREATEST * PAGE];
 	struct stat st;
@@ -439,9 +438,15 @@ static void check_contents(void)
 	assert_int_equal(st.st_size, outcome->size);
 	assert_int_equal(pread(fd, buf, sizeof(buf), 0), outcome->size);
 	assert_memory_equal(buf, outcome->want, outcome->size);
+}
+
+static void check_contents(void)
+{
+	check_file_by_call();
 	assert_memory_equal(map, outcome->want, min_of(outcome->size, PAGES * PAGE));
 }
 
+/* In memory, through the map, and on the card everything is as it should be. */
 static void end_round(void)
 {
 	if (the_case->undo)
@@ -449,6 +454,8 @@ static void end_round(void)
 	check_contents();
 	assert_int_equal(munmap(map, PAGES * PAGE), 0);
 	assert_int_equal(fsync(fd), 0);
+	(void)pcache_drop_clean(); // all of it
+	check_file_by_call();
 	assert_int_equal(close(fd), 0);
 	assert_int_equal(close(other), 0);
 	assert_int_equal(fs_sync(), 0);
@@ -536,13 +543,14 @@ static void act_badly(void)
 
 /* ---- what is allocated ---- */
 struct allocated {
-	size_t frames, heap, committed, locked, private, tables, mappings;
+	size_t frames, heap, pieces, committed, locked, private, tables, mappings;
 };
 
 static struct allocated count_allocated(void)
 {
 	struct allocated now = {.frames = frame_total() - frame_free_count(),
 				.heap = kmalloc_used(),
+				.pieces = allocfail_pieces(),
 				.committed = space.committed,
 				.locked = space.locked,
 				.private = space.anon_frames,
@@ -562,6 +570,7 @@ static void check_allocated(const struct allocated *before)
 	assert_int_equal(now.private, before->private);
 	assert_int_equal(now.mappings, before->mappings);
 	assert_int_equal(now.tables, before->tables);
+	assert_int_equal(now.pieces, before->pieces);
 	assert_int_equal(now.heap, before->heap);
 	assert_int_equal(now.frames, before->frames);
 }
