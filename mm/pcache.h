@@ -91,7 +91,7 @@ struct pcache_object {
 };
 
 enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
-#define PCACHE_RUN_MAX 128 // pages of one ops->write
+#define PCACHE_RUN_MAX 128 // pages of one ops->write, and made ready together
 
 /* Mount-time set-up: starts the writeback thread. */
 int pcache_init(void);

@@ -162,7 +162,8 @@ struct fault {
 	/* As found, by value (fault_find sets all of them, or vma alone, to NULL): */
 	struct vma *vma; // referenced
 	unsigned long generation;
-	enum pt_rights rights;
+	enum pt_rights rights; // what an entry may allow; to execute, only for a fault that would
+	pte_t shown;	       // FAULT_EXEC: private memory that is there; else none
 	bool has_table;
 	pgidx_t index; // in the object
 	struct readahead ra;
@@ -181,6 +182,8 @@ enum fault_step fault_anon(const struct fault *f, int *error);
 int fault_prepare_table(const struct fault *f);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
+/* f->shown, if it is still there, may be executed. */
+enum fault_step anon_make_executable(const struct fault *f);
 /* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
  */
 int populate(vaddr_t start, vaddr_t end);
