@@ -116,6 +116,7 @@ static bool piece_next(vaddr_t at, vaddr_t end, struct piece *out)
 		out->start = max_of(at, vma_start(vma));
 		out->end = min_of(end, vma->end);
 		out->prot = vma->prot;
+		out->locked = vma->locked;
 		out->first = vma_index(vma, out->start);
 		out->last = vma_index(vma, out->end - 1);
 	}

@@ -31,6 +31,7 @@ struct piece {
 	struct vma *vma; // referenced
 	vaddr_t start, end;
 	enum map_prot prot;
+	bool locked;
 	pgidx_t first, last; // of the object
 };
 /* Calls work for each piece; -ENOMEM for a hole, after the rest is done. The first error else. */

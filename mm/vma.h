@@ -22,6 +22,7 @@ struct vma {
 	/* Constant. */
 	enum map_kind kind;
 	struct pcache_object *object; // NULL: anonymous; referenced for as long as the structure lives
+	struct pcache_errors *errors; // of the open file that it was made from, or NULL; the same
 	enum map_prot max_prot;
 	bool noreserve;
 	bool grows_down; // private anonymous memory: a touch below makes it longer
@@ -88,11 +89,10 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
 /*
- * A mapping that grows down keeps this distance to what is below, and grows to this size. What it may grow into is left
- * to it unless somebody asks for an address there.
+ * A mapping that grows down keeps this distance to what is below, and grows to MAP_GROW_MAX. What it may grow into is
+ * left to it unless somebody asks for an address there.
  */
 #define GROW_GUARD (256 * PAGE_SIZE)
-#define GROW_MAX (8ul << 20)
 
 /* What an entry may allow under prot. RISC-V has no page that is writable and not readable. */
 static inline enum pt_rights prot_rights(enum map_prot prot)
