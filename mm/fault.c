@@ -26,8 +26,6 @@
 #include "mm/shm.h"
 #include "mm/vma.h"
 
-#define AROUND_PAGES 16 // mapped together if they are cached
-
 static enum pt_rights rights_for(enum fault_access access)
 {
 	switch (access) {
@@ -188,6 +186,28 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 			f->ra.next++;
 }
 
+int fault_show_cached(struct vma *vma, vaddr_t va)
+{
+	struct pcache_object *obj = vma->object;
+	struct fault f = {.va = va, .access = FAULT_READ, .vma = vma};
+	unsigned long flags, inner;
+
+	if (!obj)
+		return 0;
+	if (fault_prepare_table(&f))
+		return -ENOMEM;
+	flags = spin_lock(&obj->lock);
+	inner = spin_lock(&space.lock);
+	f.rights = prot_rights(vma->prot);
+	if (vma_find_locked(va) == vma && f.rights & PT_R && pt_has_table(va)) {
+		f.index = vma_index(vma, va);
+		map_around_locked(&f, obj);
+	}
+	spin_unlock(&space.lock, inner);
+	spin_unlock(&obj->lock, flags);
+	return 0;
+}
+
 /*
  * Shows a pinned page of the mapping's object: writable, then a file's is dirty from here on (I3), or for reading. The
  * page lock keeps writeback from cleaning it in between.
@@ -218,8 +238,9 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
 			show_locked(f->va, page, rights | pte_rights(old));
 		} else {
-			/* It may be shown with fewer rights than the mapping gives by now; writable it stays. */
-			show_locked(f->va, page, rights | pte_rights(old));
+			/* It may be shown with fewer rights than the mapping gives by now. */
+			if (rights & ~pte_rights(old))
+				show_locked(f->va, page, rights | pte_rights(old));
 			map_around_locked(f, obj);
 		}
 		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
@@ -368,7 +389,7 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 	} while (step == FAULT_STEP_AGAIN);
 	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
 	if (f.grown_to)
-		(void)populate(f.va + PAGE_SIZE, f.grown_to);
+		(void)populate(f.va + PAGE_SIZE, f.grown_to, POPULATE_WRITE);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 
