@@ -495,11 +495,13 @@ static void disarm(void)
 
 static unsigned errors_recorded(void)
 {
+	struct pcache_errors *errors;
 	struct pcache_object *object;
 	bool readable, writable;
 	unsigned count;
 
-	assert_int_equal(fs_object(other, &object, &readable, &writable), 0);
+	assert_int_equal(fs_object(other, &object, &errors, &readable, &writable), 0);
+	pcache_errors_put(errors);
 	count = atomic_load(&object->write_errseq);
 	object->ops->ref(object, -1);
 	return count;
