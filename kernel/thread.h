@@ -51,6 +51,7 @@ struct thread {
 	nsec_t wake_at;		     // stored atomically, relaxed, for reports
 	nsec_t slice_end;
 	nsec_t left_at;		 // when it last stopped running; stored atomically, relaxed, for reports
+	unsigned hart;		 // index of the one that it runs or ran on; HARTS_MAX: none yet
 	atomic_bool interrupted; // set under that lock; read and cleared, relaxed, by the thread alone
 
 	/* Guarded by the lock of kernel/pi.c. */

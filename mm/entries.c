@@ -4,8 +4,8 @@
 /*
  * Page-table entries by range, for the mapping calls. What an entry shows is told by its frame: the zero page, a page
  * of the cache (it has an object), or private memory, of which the entry is the only record. Works in steps, so that
- * the address space's lock is never held for long, and frees frames only after the shootdown. Does not sleep; takes
- * space.lock.
+ * the address space's lock is never held for long, and frees frames only after the shootdown. Sleeps only in
+ * entries_move_prepare; takes space.lock.
  */
 
 #include <assert.h>
@@ -13,13 +13,16 @@
 #include <string.h>
 
 #include "mm/pcache_internal.h"
+#include "mm/reclaim.h"
 #include "mm/shootdown.h"
 #include "mm/vma.h"
 
-#define STEP_ENTRIES 64					   // looked at under one hold of the lock
-#define STEP_TABLES 16ul				   // the same
-#define REMOVED_MAX 1024u				   // frames that may wait for the shootdown
-#define TABLE_SPAN (PAGE_SIZE / sizeof(pte_t) * PAGE_SIZE) // what one leaf table maps
+#define STEP_ENTRIES 64	  // looked at under one hold of the lock
+#define STEP_TABLES 16ul  // the same
+#define REMOVED_MAX 1024u // frames that may wait for the shootdown
+#define TABLE_ENTRIES (PAGE_SIZE / sizeof(pte_t))
+#define TABLE_SPAN (TABLE_ENTRIES * PAGE_SIZE)	 // what one leaf table maps
+#define MIDDLE_SPAN (TABLE_ENTRIES * TABLE_SPAN) // and one of the level above
 
 struct page *zero_page;
 
@@ -134,6 +137,130 @@ void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep)
 	removed_free(&removed); // of frames there are none
 }
 
+/* ---- moving ---- */
+static bool shows_private(pte_t e)
+{
+	struct page *page = entry_page(e);
+
+	return page != zero_page && !page_is_cached(page);
+}
+
+/* First address in [from, to) that shows private memory, or to. */
+static vaddr_t next_private(vaddr_t from, vaddr_t to)
+{
+	bool found = false;
+
+	while (from < to && !found) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		for (size_t i = 0; i < STEP_ENTRIES && !found && (from = pt_next(from, to)) < to; i++) {
+			found = shows_private(pt_get(from));
+			from += found ? 0 : PAGE_SIZE;
+		}
+		spin_unlock(&space.lock, flags);
+	}
+	return min_of(from, to);
+}
+
+/* Frames for tables of the new place; struct page.lru. Guarded by space.change. */
+static struct list_node move_frames = LIST_INIT(move_frames);
+
+static void *move_frame_take(void)
+{
+	struct list_node *node = list_pop_front(&move_frames);
+
+	return node ? page_va(list_entry(node, struct page, lru)) : NULL;
+}
+
+static void move_frames_free(void)
+{
+	struct list_node *node;
+
+	while ((node = list_pop_front(&move_frames)))
+		frame_free(list_entry(node, struct page, lru));
+}
+
+static int move_frames_get(size_t n)
+{
+	for (; n > 0; n--) {
+		struct page *page = frame_get();
+
+		if (!page) {
+			move_frames_free();
+			return -ENOMEM;
+		}
+		list_push_back(&move_frames, &page->lru);
+	}
+	return 0;
+}
+
+int entries_move_prepare(vaddr_t from, vaddr_t to, vaddr_t dest)
+{
+	const vaddr_t start = from;
+	vaddr_t middle = MMAP_MAX; // whose table is counted already: none
+	size_t n = 0;
+
+	assert(mutex_owned(&space.change));
+	while ((from = next_private(from, to)) < to) {
+		const vaddr_t at = dest + (from - start);
+
+		n += align_down(at, MIDDLE_SPAN) == middle ? 1 : 2;
+		middle = align_down(at, MIDDLE_SPAN);
+		from += align_down(at, TABLE_SPAN) + TABLE_SPAN - at;
+	}
+	return move_frames_get(n);
+}
+
+/* Private memory is held at its new place until no hart uses the old one; the rest is faulted in again. */
+static void entry_move_locked(vaddr_t va, vaddr_t dest, struct removed *removed)
+{
+	const pte_t e = pt_get(va);
+
+	if (!shows_private(e)) {
+		entry_remove_locked(va, removed);
+		return;
+	}
+	if (pt_prepare(dest, move_frame_take))
+		assert(!"a table that entries_move_prepare did not count");
+	pt_exchange(va, pte_none());
+	shootdown_add_locked(&removed->batch, va);
+	pt_exchange(dest, pte_hold(pte_pa(e)));
+}
+
+static void entries_show_held(vaddr_t from, vaddr_t to, enum pt_rights rights)
+{
+	while (from < to) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		for (size_t i = 0; i < STEP_ENTRIES && (from = pt_next(from, to)) < to; i++, from += PAGE_SIZE)
+			if (pte_is_held(pt_get(from)))
+				pt_exchange(from, pte_make(pte_pa(pt_get(from)), rights));
+		spin_unlock(&space.lock, flags);
+	}
+	pt_fence_tables(to - PAGE_SIZE);
+}
+
+void entries_move(vaddr_t from, vaddr_t to, vaddr_t dest, enum pt_rights rights)
+{
+	const vaddr_t start = from;
+	struct removed removed = {.frames = LIST_INIT(removed.frames)};
+
+	while (from < to) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		for (size_t i = 0; i < STEP_ENTRIES && (from = pt_next(from, to)) < to; i++, from += PAGE_SIZE)
+			entry_move_locked(from, dest + (from - start), &removed);
+		if (from >= to)
+			shootdown_join_locked(&removed.batch);
+		spin_unlock(&space.lock, flags);
+	}
+	removed_free(&removed); // of frames there are none
+	if (rights)
+		entries_show_held(dest, dest + (to - start), rights);
+	move_frames_free();
+}
+
+/* ---- tables ---- */
 static size_t tables_free(void *chain)
 {
 	size_t freed = 0;

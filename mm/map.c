@@ -30,13 +30,6 @@ int map_init(void)
 }
 
 /* ---- places ---- */
-static bool is_free(vaddr_t start, size_t len)
-{
-	const struct vma *vma = vma_next_locked(start);
-
-	return !vma || vma_start(vma) >= start + len;
-}
-
 static int place_fixed(const struct map_request *req, size_t len)
 {
 	if (req->addr % PAGE_SIZE)
@@ -45,7 +38,7 @@ static int place_fixed(const struct map_request *req, size_t len)
 		return -EPERM;
 	if (req->addr >= MMAP_MAX || len > MMAP_MAX - req->addr)
 		return -ENOMEM;
-	return req->noreplace && !is_free(req->addr, len) ? -EEXIST : 0;
+	return req->noreplace && !range_is_free(req->addr, len) ? -EEXIST : 0;
 }
 
 /* The hint is taken if nothing is there, nor in the guard of a mapping above that grows. 0: it is not. */
@@ -55,7 +48,7 @@ static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t lim
 	const struct vma *above = vma_next_locked(start);
 	const size_t guard = above && above->grows_down ? GROW_GUARD : 0;
 
-	if (!hint || start >= limit || len > limit - start || !is_free(start, len))
+	if (!hint || start >= limit || len > limit - start || !range_is_free(start, len))
 		return 0;
 	return above && vma_start(above) - (start + len) < guard ? 0 : start;
 }
@@ -146,7 +139,7 @@ static int insert(const struct map_request *req, struct vma *vma, struct spares 
 	mutex_lock(&space.change);
 	err = place(req, len, &start);
 	if (!err) {
-		if (!is_free(start, len))
+		if (!range_is_free(start, len))
 			range_remove(start, start + len, spares, dead);
 		vma->node.key = start;
 		vma->end = start + len;

@@ -38,7 +38,18 @@ int map_init(void);
  * locked than may be; -ENOMEM: no place, or no memory to promise.
  */
 int map_create(const struct map_request *req, vaddr_t *out);
-int map_remove(vaddr_t addr, size_t len);		       // -EINVAL
+int map_remove(vaddr_t addr, size_t len); // -EINVAL
+/*
+ * mremap. fixed: to addr, unmapping what is there; keep_old: the old place stays mapped, and empty (MREMAP_DONTUNMAP).
+ * -EINVAL; -EFAULT: it is not all one mapping; -EAGAIN: more than may be locked; -ENOMEM. Nothing has changed then.
+ */
+struct map_remap {
+	vaddr_t old;
+	size_t old_len, new_len; // bytes; old_len 0: another mapping of the pages of a shared one
+	bool may_move, fixed, keep_old;
+	vaddr_t addr; // with fixed
+};
+int map_remap(const struct map_remap *req, vaddr_t *out);
 int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole), -EACCES, -EINVAL
 /*
  * sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). MS_SYNC tells of its own

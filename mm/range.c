@@ -68,6 +68,20 @@ bool range_is_mapped(vaddr_t start, vaddr_t end)
 	return at >= end;
 }
 
+bool range_is_free(vaddr_t start, size_t len)
+{
+	const struct vma *vma = vma_next_locked(start);
+
+	return !vma || vma_start(vma) >= start + len;
+}
+
+void range_vma_dead(struct vma *vma, struct list_node *dead)
+{
+	vma_forget_object(vma);
+	vma_uncharge(vma);
+	list_push_back(dead, &vma->dead_node);
+}
+
 void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list_node *dead)
 {
 	struct list_node removed = LIST_INIT(removed);
@@ -83,9 +97,7 @@ void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list
 	while ((node = list_pop_front(&removed))) {
 		vma = list_entry(node, struct vma, dead_node);
 		entries_remove(vma_start(vma), vma->end);
-		vma_forget_object(vma);
-		vma_uncharge(vma);
-		list_push_back(dead, node);
+		range_vma_dead(vma, dead);
 	}
 	tables_prune(start, end);
 }

@@ -21,7 +21,10 @@ bool range_is_good(vaddr_t addr, size_t *len);
 void range_isolate(vaddr_t start, vaddr_t end, struct spares *spares);
 /* Unmaps all of it; the mappings go to the list. */
 void range_remove(vaddr_t start, vaddr_t end, struct spares *spares, struct list_node *dead);
+/* The end of a mapping that is out of the tree and has no entries: it goes to the list. */
+void range_vma_dead(struct vma *vma, struct list_node *dead);
 bool range_is_mapped(vaddr_t start, vaddr_t end);
+bool range_is_free(vaddr_t start, size_t len);
 
 /* One mapping after another, with no lock held in between. */
 struct piece {

@@ -151,16 +151,13 @@ void vmas_put(struct list_node *dead)
 		vma_put(list_entry(node, struct vma, dead_node));
 }
 
-static void link_locked(struct vma *vma)
+static void attach_locked(struct vma *vma)
 {
 	vma->generation = ++space.generation;
 	tree_insert(&space.tree, &vma->node);
-	if (vma->object) {
-		vma->mapping_node.key = vma->pgoff;
-		tree_insert(&vma->object->mappings, &vma->mapping_node);
-		vma->shows_object = true;
-	}
-	extent_changed_locked(vma);
+	room_update_locked(vma);
+	if (vma_following_locked(vma))
+		room_update_locked(vma_following_locked(vma));
 }
 
 static void unlink_locked(struct vma *vma)
@@ -180,11 +177,58 @@ static void forget_object_locked(struct vma *vma)
 	vma->shows_object = false;
 }
 
+static void list_at_object_locked(struct vma *vma)
+{
+	if (!vma->object)
+		return;
+	vma->mapping_node.key = vma->pgoff;
+	tree_insert(&vma->object->mappings, &vma->mapping_node);
+	tree_value_set(&vma->mapping_node, vma_index(vma, vma->end - 1));
+	vma->shows_object = true;
+}
+
 void vma_insert(struct vma *vma)
 {
 	unsigned long flags = spin_lock(&space.lock);
 
-	link_locked(vma);
+	attach_locked(vma);
+	list_at_object_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+/* For another mapping of the same. */
+static void file_ref(const struct vma *vma)
+{
+	if (vma->object)
+		vma->object->ops->ref(vma->object, 1);
+	if (vma->errors)
+		pcache_errors_ref(vma->errors);
+}
+
+static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t at)
+{
+	vma->kind = model->kind;
+	vma->object = model->object;
+	vma->errors = model->errors;
+	vma->max_prot = model->max_prot;
+	vma->noreserve = model->noreserve;
+	vma->grows_down = model->grows_down;
+	vma->pgoff = vma_index(model, at);
+	vma->prot = model->prot;
+	vma->charged = model->charged;
+	vma->locked = model->locked;
+	vma->ra = model->ra;
+}
+
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end)
+{
+	unsigned long flags;
+
+	file_ref(model);
+	flags = spin_lock(&space.lock);
+	init_like_locked(vma, model, at);
+	vma->node.key = start;
+	vma->end = end;
 	spin_unlock(&space.lock, flags);
 }
 
@@ -193,27 +237,15 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	unsigned long flags;
 
 	assert(mutex_owned(&space.change) && vma_start(vma) < at && at < vma->end);
-	if (vma->object)
-		vma->object->ops->ref(vma->object, 1);
-	if (vma->errors)
-		pcache_errors_ref(vma->errors);
+	file_ref(vma);
 	flags = spin_lock(&space.lock);
-	upper->kind = vma->kind;
-	upper->object = vma->object;
-	upper->errors = vma->errors;
-	upper->max_prot = vma->max_prot;
-	upper->noreserve = vma->noreserve;
-	upper->grows_down = vma->grows_down;
+	init_like_locked(upper, vma, at);
 	upper->node.key = at;
 	upper->end = vma->end;
-	upper->pgoff = vma_index(vma, at);
-	upper->prot = vma->prot;
-	upper->charged = vma->charged;
-	upper->locked = vma->locked;
-	upper->ra = vma->ra;
 	vma_resize_locked(vma, vma_start(vma), at);
 	vma->generation = ++space.generation;
-	link_locked(upper);
+	attach_locked(upper);
+	list_at_object_locked(upper);
 	spin_unlock(&space.lock, flags);
 }
 
@@ -222,6 +254,22 @@ void vma_detach(struct vma *vma)
 	unsigned long flags = spin_lock(&space.lock);
 
 	unlink_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_attach(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	attach_locked(vma);
+	spin_unlock(&space.lock, flags);
+}
+
+void vma_list_at_object(struct vma *vma)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	list_at_object_locked(vma);
 	spin_unlock(&space.lock, flags);
 }
 

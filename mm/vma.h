@@ -116,10 +116,16 @@ void vma_put(struct vma *vma); // may sleep
 void vma_insert(struct vma *vma);
 /* Other ends, in the same order among the mappings; pgoff is the caller's. The spinlock is held. */
 void vma_resize_locked(struct vma *vma, vaddr_t start, vaddr_t end);
+/* Makes it one like the model from `at` on (which may be the model's end), but for its place. In no tree, no list. */
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end);
 /* The part from `at` on goes into upper, and both get new generations. */
 void vma_split(struct vma *vma, vaddr_t at, struct vma *upper);
 /* Out of the tree: no fault serves it any more. It stays among its object's mappings. */
 void vma_detach(struct vma *vma);
+/* Into the tree (again): the other half of vma_insert. */
+void vma_attach(struct vma *vma);
+/* Among its object's mappings, if it has one: from here on its entries are found, whether it is in the tree or not. */
+void vma_list_at_object(struct vma *vma);
 void vma_forget_object(struct vma *vma);
 /* Joins the mappings in and beside [start, end) that are alike; those no longer needed go to the list. */
 void vma_merge(vaddr_t start, vaddr_t end, struct list_node *dead);
@@ -136,6 +142,14 @@ int zero_page_init(void);
 void entries_remove(vaddr_t from, vaddr_t to);
 /* Takes rights away: what is not in `keep`. */
 void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep);
+/*
+ * Moving private memory to dest, where nothing is mapped; what else [from, to) shows is removed. Neither place may be
+ * in the tree, so that faults wait; both mappings must be among their object's, so that truncation finds the copies at
+ * whichever place they are. `prepare` makes sure that the move cannot fail: 0, or -ENOMEM and nothing has changed; it
+ * may sleep. A move must follow. space.change held.
+ */
+int entries_move_prepare(vaddr_t from, vaddr_t to, vaddr_t dest);
+void entries_move(vaddr_t from, vaddr_t to, vaddr_t dest, enum pt_rights rights);
 /* Frees the tables of [from, to) that are empty. */
 void tables_prune(vaddr_t from, vaddr_t to);
 /* The same for all mappings: how many frames came free. */
@@ -148,7 +162,8 @@ struct fault {
 	/* As found, by value (fault_find sets all of them, or vma alone, to NULL): */
 	struct vma *vma; // referenced
 	unsigned long generation;
-	enum pt_rights rights;
+	enum pt_rights rights; // what an entry may allow; to execute, only for a fault that would
+	pte_t shown;	       // FAULT_EXEC: private memory that is there; else none
 	bool has_table;
 	pgidx_t index; // in the object
 	struct readahead ra;
@@ -167,6 +182,8 @@ enum fault_step fault_anon(const struct fault *f, int *error);
 int fault_prepare_table(const struct fault *f);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
+/* f->shown, if it is still there, may be executed. */
+enum fault_step anon_make_executable(const struct fault *f);
 /* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
  */
 int populate(vaddr_t start, vaddr_t end);

@@ -108,6 +108,12 @@ int posix_fallocate(int fd, off_t offset, off_t len)
 	return -err;
 }
 
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	pthread_testcancel();
+	return (int)result_posix(KERNEL_CALL(fs_fallocate_mode(fd, mode, offset, len)));
+}
+
 int fsync(int fd)
 {
 	pthread_testcancel();

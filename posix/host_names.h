@@ -27,6 +27,7 @@
 #define dup cairn_dup
 #define dup2 cairn_dup2
 #define exit cairn_exit
+#define fallocate cairn_fallocate
 #define fcntl cairn_fcntl
 #define fdatasync cairn_fdatasync
 #define fdopen cairn_fdopen
@@ -51,6 +52,7 @@
 #define mlock cairn_mlock
 #define mmap cairn_mmap
 #define mprotect cairn_mprotect
+#define mremap cairn_mremap
 #define msync cairn_msync
 #define munlock cairn_munlock
 #define munmap cairn_munmap

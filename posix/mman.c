@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <sys/mman.h>
 
 #include "fs/fs.h"
@@ -151,6 +152,31 @@ int munmap(void *addr, size_t len)
 	if (!page_aligned(addr) || len == 0 || len > SIZE_MAX - PAGE_MASK)
 		return (int)result_posix(-EINVAL);
 	return (int)result_posix(KERNEL_CALL(map_remove((vaddr_t)addr, len)));
+}
+
+void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
+{
+	struct map_remap req = {
+	    .old = (vaddr_t)old,
+	    .old_len = old_len,
+	    .new_len = new_len,
+	    .may_move = flags & MREMAP_MAYMOVE,
+	    .fixed = flags & MREMAP_FIXED,
+	    .keep_old = flags & MREMAP_DONTUNMAP,
+	};
+	vaddr_t at;
+	va_list args;
+	int err;
+
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
+		return (void *)result_posix(-EINVAL);
+	if (req.fixed) {
+		va_start(args, flags);
+		req.addr = (vaddr_t)va_arg(args, void *);
+		va_end(args);
+	}
+	err = KERNEL_CALL(map_remap(&req, &at));
+	return err ? (void *)result_posix(err) : (void *)at; // MAP_FAILED
 }
 
 int mprotect(void *addr, size_t len, int prot)

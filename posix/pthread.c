@@ -215,6 +215,7 @@ void pthread_exit(void *value)
 	struct posix_thread *self = posix_self();
 
 	self->cancel_state = PTHREAD_CANCEL_DISABLE;
+	self->tries = NULL; // nothing goes back there
 	cleanup_run_all(self);
 	keys_destroy();
 	malloc_thread_end();

@@ -2,8 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * The whole stack on several harts that run at once: files, mappings, syncs, evictions, the simulated disk. Built with
- * the address sanitizer and with the thread sanitizer. The data that the threads themselves share is synchronised here.
+ * The whole stack on several harts that run at once: files, mappings, syncs,
+ * evictions, the simulated disk. Built with the address sanitizer and with the
+ * thread sanitizer. The data that the threads themselves share is synchronised
+ * here.
  */
 #include <assert.h>
 #include <errno.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #include "arch/clock.h"
+#include "arch/pt.h"
 #include "drivers/block/blkdev.h"
 #include "fs/buffer.h"
 #include "kernel/mutex.h"
@@ -23,6 +26,7 @@
 #define MAPPERS 4
 #define FILE_PAGES 24
 #define DATA_LEN (96 * PAGE_SIZE)
+#define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static unsigned rounds;
 static atomic_uint working;
@@ -43,7 +47,8 @@ static unsigned harts_step(void)
 }
 
 /* ---- mappings ---- */
-/* Maps a file of its own, stores, syncs, cuts it, reads it back by call, unmaps. */
+/* Maps a file of its own, stores, syncs, cuts it, reads it back by call,
+ * unmaps. */
 static void *map_own_file(void *arg)
 {
 	const unsigned self = (unsigned)(uintptr_t)arg;
@@ -83,7 +88,8 @@ static void *map_own_file(void *arg)
 	return NULL;
 }
 
-/* All read one file through one mapping, which others' frames push out of memory again and again. */
+/* All read one file through one mapping, which others' frames push out of
+ * memory again and again. */
 static const uint8_t *data;
 
 static void *read_shared(void *arg)
@@ -97,7 +103,8 @@ static void *read_shared(void *arg)
 	return NULL;
 }
 
-/* Private memory comes and goes; all add to the same words in shared memory, under a mutex or atomically. */
+/* Private memory comes and goes; all add to the same words in shared memory,
+ * under a mutex or atomically. */
 static struct mutex words_mutex = MUTEX_INIT(words_mutex, "words");
 static uint64_t *words; // two pages: a word under the mutex, an atomic one
 
@@ -187,6 +194,204 @@ static void test_mappings(void **state)
 	}
 }
 
+/* ---- mappings that move ---- */
+#define MOVED_PAGES 12
+#define MOVED_LEN (MOVED_PAGES * PAGE_SIZE)
+#define PAGE_WORDS (PAGE_SIZE / sizeof(uint64_t))
+
+static uint8_t *move(const void *from, size_t len, struct map_remap how)
+{
+	vaddr_t at = 0;
+
+	how.old = (vaddr_t)from;
+	how.old_len = how.new_len = len;
+	how.may_move = true;
+	assert_int_equal(map_remap(&how, &at), 0);
+	return (uint8_t *)at;
+}
+
+/* Private and shared words that are added to where they are mapped, while what
+ * is there is moved away. */
+static uint64_t *added[2];
+
+static void *add(void *arg)
+{
+	for (unsigned i = 0; i < 64 * rounds; i++) {
+		__atomic_fetch_add(&added[0][i % MOVED_PAGES * PAGE_WORDS], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&added[1][i % MOVED_PAGES * PAGE_WORDS], 1, __ATOMIC_RELAXED);
+	}
+	atomic_fetch_sub(&working, 1);
+	return arg;
+}
+
+static uint64_t sum(const uint64_t *at)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < MOVED_PAGES; i++)
+		all += at[i * PAGE_WORDS];
+	return all;
+}
+
+/* No addition is lost, nor seen twice: each is in what was moved, or in what
+ * came in its place. */
+static void *move_added(void *arg)
+{
+	uint64_t *moved_sum = arg;
+
+	while (atomic_load(&working)) {
+		uint8_t *private = move(added[0], MOVED_LEN, (struct map_remap){.keep_old = true});
+		uint8_t *shared = move(added[1], MOVED_LEN, (struct map_remap){.keep_old = true});
+
+		*moved_sum += sum((const uint64_t *)private);
+		assert_int_equal(map_sync((vaddr_t)shared, MOVED_LEN, false), 0);
+		stack_unmap(private, MOVED_LEN);
+		stack_unmap(shared, MOVED_LEN);
+	}
+	return NULL;
+}
+
+/* Place on which mappings are moved, whole ones, each with a greater number in
+ * all its pages. */
+static uint64_t *stage;
+static _Atomic(uint64_t *) entering; // what is moved there next, or just was:
+				     // whoever touches it may find nothing
+
+static void *look_at_stage(void *arg)
+{
+	uint64_t last = 0;
+
+	for (size_t i = 0; atomic_load(&working); i++) {
+		const uint64_t now = __atomic_load_n(&stage[i % MOVED_PAGES * PAGE_WORDS], __ATOMIC_RELAXED);
+		uint8_t *touched;
+		int result;
+
+		assert_true(now >= last);
+		last = now;
+		touched = (uint8_t *)&atomic_load(&entering)[i % MOVED_PAGES * PAGE_WORDS + (uintptr_t)arg];
+		result = harness_store(touched, 1, NULL);
+		assert_true(result == FAULT_OK || result == FAULT_MAPERR);
+		if (i % MOVED_PAGES == 0)
+			thread_yield();
+	}
+	return arg;
+}
+
+static void *set_stage(void *arg)
+{
+	for (uint64_t number = 1; atomic_load(&working); number++) {
+		uint64_t *next = (uint64_t *)stack_map(-1, MOVED_LEN, MAP_R | MAP_W, MAP_KIND_ANON);
+
+		for (size_t i = 0; i < MOVED_PAGES; i++)
+			next[i * PAGE_WORDS] = number;
+		atomic_store(&entering, next);
+		move(next, MOVED_LEN, (struct map_remap){.fixed = true, .addr = (vaddr_t)stage});
+	}
+	return arg;
+}
+
+/* A private mapping of a file that is cut: no copy beyond the end comes back,
+ * at whichever place it was just then. */
+static struct mutex wander_mutex = MUTEX_INIT(wander_mutex, "wander");
+static uint8_t *wander, *places[2];
+
+static void *move_about(void *arg)
+{
+	for (unsigned i = 0; atomic_load(&working); i++) {
+		mutex_lock(&wander_mutex);
+		wander = move(wander, MOVED_LEN, (struct map_remap){.fixed = true, .addr = (vaddr_t)places[i % 2]});
+		mutex_unlock(&wander_mutex);
+	}
+	return arg;
+}
+
+static void *cut(void *arg)
+{
+	const int fd = (int)(uintptr_t)arg;
+
+	for (unsigned i = 0; i < 4 * rounds; i++) {
+		const size_t page = 1 + i % (MOVED_PAGES - 1);
+
+		mutex_lock(&wander_mutex);
+		memset(wander + page * PAGE_SIZE, 0xcc, MOVED_LEN - page * PAGE_SIZE);
+		wander[0] = (uint8_t)i;
+		mutex_unlock(&wander_mutex);
+		assert_int_equal(fs_ftruncate(fd, (int64_t)(page * PAGE_SIZE)), 0);
+		assert_int_equal(fs_ftruncate(fd, MOVED_LEN), 0);
+		mutex_lock(&wander_mutex);
+		assert_int_equal(wander[0], (uint8_t)i);
+		for (size_t at = page * PAGE_SIZE; at < MOVED_LEN; at += PAGE_SIZE)
+			assert_int_equal(wander[at], 0);
+		mutex_unlock(&wander_mutex);
+	}
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+static void moves_body(void *arg)
+{
+	struct thread *t[8];
+	uint64_t moved = 0;
+	unsigned n = 0;
+	int fd, cut_fd;
+
+	(void)arg;
+	harness_start();
+	fd = stack_open("/added", O_CREAT | O_RDWR);
+	cut_fd = stack_open("/cut", O_CREAT | O_RDWR);
+	assert_int_equal(fs_ftruncate(fd, MOVED_LEN), 0);
+	assert_int_equal(fs_ftruncate(cut_fd, MOVED_LEN), 0);
+	added[0] = (uint64_t *)stack_map(-1, MOVED_LEN, MAP_R | MAP_W, MAP_KIND_ANON);
+	added[1] = (uint64_t *)stack_map(fd, MOVED_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
+	stage = (uint64_t *)stack_map(-1, MOVED_LEN, MAP_R | MAP_W, MAP_KIND_ANON);
+	for (size_t i = 0; i < array_size(places); i++) {
+		places[i] = stack_map(-1, MOVED_LEN, 0, MAP_KIND_ANON);
+		stack_unmap(places[i], MOVED_LEN);
+		places[i] += (i + 1) << 30; // where nobody else maps
+	}
+	atomic_store(&entering, stage);
+	wander = stack_map(cut_fd, MOVED_LEN, MAP_R | MAP_W, MAP_KIND_PRIVATE);
+	atomic_store(&working, 3);
+	start(&t[n++], add, 0);
+	start(&t[n++], add, 0);
+	start(&t[n++], move_added, (uintptr_t)&moved);
+	start(&t[n++], look_at_stage, 1);
+	start(&t[n++], look_at_stage, 2);
+	start(&t[n++], set_stage, 0);
+	start(&t[n++], move_about, 0);
+	start(&t[n++], cut, (uintptr_t)cut_fd);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(thread_join(t[i], NULL), 0);
+	assert_int_equal(moved + sum(added[0]), 2 * 64 * rounds);
+	assert_int_equal(sum(added[1]), 2 * 64 * rounds);
+	stack_unmap((uint8_t *)added[0], MOVED_LEN);
+	stack_unmap((uint8_t *)added[1], MOVED_LEN);
+	stack_unmap((uint8_t *)stage, MOVED_LEN);
+	stack_unmap(wander, MOVED_LEN);
+	assert_int_equal(pt_table_count(), 0); // of all that was moved, nothing is left behind
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(fs_close(cut_fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_moves(void **state)
+{
+	const char *image = stack_image("parallel", "4M", 1024, DATA_LEN), *out = image_path("parallel-out");
+
+	(void)state;
+	rounds_set(4, 15, 150);
+	for (unsigned harts = 2; harts <= 4; harts += harts_step()) {
+		harness_run(&(struct harness){.frames = 1024,
+					      .harts = harts,
+					      .seed = harts,
+					      .preempt_in = 50,
+					      .cache_pages = harts % 2 ? 32 : 0,
+					      .disk = {.image = image, .save = out, .seed = harts}},
+			    moves_body, NULL);
+		assert_int_equal(image_e2fsck(out, "-n"), 0);
+	}
+}
+
 /* ---- files ---- */
 static void test_files(void **state)
 {
@@ -216,7 +421,7 @@ static void *write_shared(void *arg)
 		const size_t len = 1 + (i * 997) % (2 * PAGE_SIZE);
 
 		memset(buf, (int)i, len);
-		switch (i % 6) {
+		switch (i % 8) {
 		case 0:
 			assert_int_equal(fs_ftruncate(shared_fd, at), 0);
 			break;
@@ -225,6 +430,12 @@ static void *write_shared(void *arg)
 			break;
 		case 2:
 			assert_int_equal(fs_fsync(shared_fd, i % 4 == 2), 0);
+			break;
+		case 3:
+			assert_int_equal(fs_fallocate_mode(shared_fd, PUNCH, at, (int64_t)len), 0);
+			break;
+		case 4:
+			assert_int_equal(fs_fallocate_mode(shared_fd, FALLOC_FL_ZERO_RANGE, at, (int64_t)len), 0);
 			break;
 		default:
 			assert_int_equal(fs_pwrite(shared_fd, buf, len, at), len);
@@ -235,7 +446,8 @@ static void *write_shared(void *arg)
 	return NULL;
 }
 
-/* What lies beyond the end of the file cannot be touched: any outcome but a wrong kind of fault is fine. */
+/* What lies beyond the end of the file cannot be touched: any outcome but a
+ * wrong kind of fault is fine. */
 static void *touch_shared(void *arg)
 {
 	uint8_t *p = stack_map(shared_fd, SHARED_LEN, MAP_R | MAP_W, MAP_KIND_SHARED), value;
@@ -293,6 +505,101 @@ static void shared_body(void *arg)
 	}
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(thread_join(t[i], NULL), 0);
+	assert_int_equal(fs_close(shared_fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+/* ---- stores beside holes ---- */
+#define HOLE_FROM (PAGE_SIZE / 2)
+#define HOLE_TO (5 * PAGE_SIZE + PAGE_SIZE / 2)
+
+static uint8_t *holed;
+static atomic_uint holes_seen; // stores that a hole took away
+
+static uint8_t load(size_t at)
+{
+	uint8_t value = 0;
+
+	assert_int_equal(harness_load(holed + at, &value, NULL), FAULT_OK);
+	return value;
+}
+
+static void store(size_t at, uint8_t value)
+{
+	assert_int_equal(harness_store(holed + at, value, NULL), FAULT_OK);
+}
+
+/*
+ * Bytes of its own, in the hole's first and last page and between, and outside in those pages. A hole is one step: who
+ * finds the second of two stores gone finds the first gone as well.
+ */
+static void *store_beside_holes(void *arg)
+{
+	const size_t mine = (uintptr_t)arg * 8;
+
+	for (unsigned i = 0; i < 200 * rounds; i++) {
+		const uint8_t value = (uint8_t)(1 + i % 255);
+		const unsigned a = i * 7 % 6, b = (a + 1 + i % 5) % 6;
+		const size_t first = max_of(a * PAGE_SIZE, HOLE_FROM) + mine;
+		const size_t second = max_of(b * PAGE_SIZE, HOLE_FROM) + mine;
+		const size_t outside = (i % 2 ? HOLE_FROM - 64 : HOLE_TO) + mine;
+		uint8_t found, before;
+
+		store(outside, value);
+		store(first, value);
+		store(second, value);
+		found = load(second);
+		before = load(first);
+		assert_true(found == value || (found == 0 && before == 0));
+		assert_true(before == value || before == 0);
+		atomic_fetch_add(&holes_seen, before == 0);
+		assert_int_equal(load(outside), value);
+	}
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+static void *punch_holes(void *arg)
+{
+	for (unsigned i = 0; atomic_load(&working); i++) {
+		assert_int_equal(fs_fallocate_mode(shared_fd, PUNCH, HOLE_FROM, HOLE_TO - HOLE_FROM), 0);
+		if (i % 4 == 0)
+			assert_int_equal(map_sync((vaddr_t)holed, 8 * PAGE_SIZE, i % 8), 0);
+		if (i % 16 == 0)
+			(void)pcache_drop_clean();
+		thread_yield();
+	}
+	return arg;
+}
+
+static void holes_body(void *arg)
+{
+	struct thread *t[4];
+	uint8_t *back = malloc(8 * PAGE_SIZE);
+
+	(void)arg;
+	harness_start();
+	shared_fd = stack_open("/holed", O_CREAT | O_RDWR);
+	assert_int_equal(fs_ftruncate(shared_fd, 8 * PAGE_SIZE), 0);
+	holed = stack_map(shared_fd, 8 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_SHARED);
+	atomic_store(&working, 3);
+	for (uintptr_t i = 0; i < 3; i++)
+		start(&t[i], store_beside_holes, i);
+	start(&t[3], punch_holes, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(thread_join(t[i], NULL), 0);
+	assert_true(atomic_load(&holes_seen) > 0);
+	assert_int_equal(fs_pread(shared_fd, back, 8 * PAGE_SIZE, 0), 8 * PAGE_SIZE);
+	assert_memory_equal(back, holed, 8 * PAGE_SIZE);
+	stack_unmap(holed, 8 * PAGE_SIZE);
+	assert_int_equal(fs_close(shared_fd), 0);
+	assert_int_equal(harness_stop(), 0);
+	assert_int_equal(fs_mount_root(blkdev_find("sim0"), false), 0);
+	shared_fd = stack_open("/holed", O_RDONLY);
+	holed = stack_map(shared_fd, 8 * PAGE_SIZE, MAP_R, MAP_KIND_SHARED);
+	assert_memory_equal(back, holed, 8 * PAGE_SIZE);
+	stack_unmap(holed, 8 * PAGE_SIZE);
+	free(back);
 	assert_int_equal(fs_close(shared_fd), 0);
 	assert_int_equal(harness_stop(), 0);
 }
@@ -363,6 +670,13 @@ static void test_shared_file(void **state)
 	on_small_card(shared_body);
 }
 
+static void test_holes(void **state)
+{
+	(void)state;
+	rounds_set(5, 20, 200);
+	on_small_card(holes_body);
+}
+
 static void test_many_files(void **state)
 {
 	(void)state;
@@ -374,7 +688,8 @@ static void test_many_files(void **state)
 
 static struct blkdev *disk;
 
-/* Its own sectors, next to the others' so that requests merge; some transfers fail and are tried again. */
+/* Its own sectors, next to the others' so that requests merge; some transfers
+ * fail and are tried again. */
 static void *use_disk(void *arg)
 {
 	const sector_t first = (uintptr_t)arg * SECTORS_EACH;
@@ -408,7 +723,8 @@ static void disk_body(void *arg)
 
 	(void)arg;
 	disk = harness_start_disk();
-	/* One in all: a second could be the same transfer's again, and a third would end it. */
+	/* One in all: a second could be the same transfer's again, and a third would
+	 * end it. */
 	simdisk_fail(&(struct simdisk_fault){
 	    .ops = 1u << BLK_READ | 1u << BLK_WRITE, .from = 7, .count = 1, .device = true, .torn = true});
 	for (uintptr_t i = 0; i < array_size(t); i++)
@@ -432,8 +748,9 @@ static void test_block(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_mappings),   cmocka_unit_test(test_files), cmocka_unit_test(test_shared_file),
-	    cmocka_unit_test(test_many_files), cmocka_unit_test(test_block),
+	    cmocka_unit_test(test_mappings),	cmocka_unit_test(test_moves),	   cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_shared_file), cmocka_unit_test(test_many_files), cmocka_unit_test(test_block),
+	    cmocka_unit_test(test_holes),
 	};
 
 	return cmocka_run_group_tests_name("harts in parallel: the whole stack", tests, NULL, NULL);
