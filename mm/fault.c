@@ -228,6 +228,7 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 			map_around_locked(f, obj);
 		}
 		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
+		f->ra.sequential = f->vma->ra.sequential;
 		f->vma->ra = f->ra;
 	}
 	spin_unlock(&space.lock, inner);

@@ -108,7 +108,8 @@ struct readahead {
 	pgidx_t next;	 // where a sequential reader would go on
 	uint32_t window; // pages; 0: off
 	pgidx_t ahead;	 // first page not yet asked for
-	bool random;	 // advised: never read ahead
+	bool random;	 // advised: never read ahead;
+	bool sequential; // or with the largest window at once
 };
 int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, struct page **out);
 

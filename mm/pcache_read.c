@@ -18,8 +18,8 @@
 #include "mm/reclaim.h"
 
 #define FILL_RUN_MAX 64 // pages of one ops->fill; on the fault's stack
-#define WINDOW_MIN 4
-#define WINDOW_MAX 64
+#define WINDOW_MIN 4u
+#define WINDOW_MAX 64u
 
 struct page *cache_frame_get(void)
 {
@@ -170,7 +170,7 @@ static size_t window_on_miss(struct readahead *ra, const struct pcache_object *o
 	if (!sequential)
 		ra->window = 0;
 	else
-		ra->window = ra->window ? min_of(ra->window * 2, (uint32_t)WINDOW_MAX) : WINDOW_MIN;
+		ra->window = min_of(max_of(ra->window * 2, ra->sequential ? WINDOW_MAX : WINDOW_MIN), WINDOW_MAX);
 	return min_of((pgidx_t)max_of(ra->window, 1u), pages_in(obj->size) - index);
 }
 

@@ -74,6 +74,15 @@ void lru_remove(struct page *page)
 	spin_unlock(&lru.lock, flags);
 }
 
+static void lru_to_front(struct page *page)
+{
+	unsigned long flags = spin_lock(&lru.lock);
+
+	list_remove(&page->lru);
+	list_push_front(&lru.pages, &page->lru);
+	spin_unlock(&lru.lock, flags);
+}
+
 static size_t lru_count(void)
 {
 	unsigned long flags = spin_lock(&lru.lock);
@@ -158,13 +167,12 @@ static bool victim_free(const struct victim *v, bool goes)
 	return freed;
 }
 
-/* evictor.mutex held. */
-static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
+/* evictor.mutex held, n at most BATCH. How many went. */
+static size_t evict_victims(const struct victim *victims, size_t n, enum look look)
 {
-	struct victim victims[BATCH];
 	bool goes[BATCH];
 	struct pt_batch batch = PT_BATCH_INIT;
-	size_t n = lru_take(victims, min_of(max, (size_t)BATCH)), freed = 0;
+	size_t freed = 0;
 
 	for (size_t i = 0; i < n; i++)
 		goes[i] = victim_unmap(&victims[i], &batch, look);
@@ -172,8 +180,16 @@ static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
 	for (size_t i = 0; i < n; i++)
 		freed += victim_free(&victims[i], goes[i]);
 	atomic_fetch_add_explicit(&cache_counts.evicted, freed, memory_order_relaxed);
-	*looked_at = n;
 	return freed;
+}
+
+/* evictor.mutex held. */
+static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
+{
+	struct victim victims[BATCH];
+
+	*looked_at = lru_take(victims, min_of(max, (size_t)BATCH));
+	return evict_victims(victims, *looked_at, look);
 }
 
 static size_t shrink(size_t want)
@@ -224,6 +240,59 @@ size_t reclaim_drop_clean(void)
 	freed = evict(SIZE_MAX, LOOK_UNMAPPED);
 	mutex_unlock(&evictor.mutex);
 	return freed;
+}
+
+/* Pages of the object at or after *index, pinned; *index moves behind them. */
+static size_t object_take(struct pcache_object *obj, pgidx_t *index, pgidx_t last, struct victim *victims)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	struct page *page;
+	size_t n = 0;
+
+	while (n < BATCH && *index <= last && (page = radix_next(&obj->pages, index)) && *index <= last) {
+		page_pin(page);
+		victims[n++] = (struct victim){page, obj};
+		++*index;
+	}
+	spin_unlock(&obj->lock, flags);
+	return n;
+}
+
+size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	struct victim victims[BATCH];
+	size_t freed = 0, n;
+
+	mutex_lock(&evictor.mutex);
+	while ((n = object_take(obj, &first, last, victims)))
+		freed += evict_victims(victims, n, LOOK_UNMAPPED);
+	mutex_unlock(&evictor.mutex);
+	return freed;
+}
+
+/* At most BATCH pages; false: there are no more. */
+static bool make_old_step(struct pcache_object *obj, pgidx_t *index, pgidx_t last)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	struct page *page = NULL;
+
+	for (size_t n = 0; n < BATCH && *index <= last && (page = radix_next(&obj->pages, index)) && *index <= last;
+	     n++, ++*index) {
+		const struct victim v = {page, obj};
+
+		if (page_mapped(page) > 1 || !(page_flags(page) & PAGE_UPTODATE))
+			continue;
+		(void)take_use_locked(&v);
+		lru_to_front(page);
+	}
+	spin_unlock(&obj->lock, flags);
+	return page && *index <= last;
+}
+
+void reclaim_make_old(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	while (make_old_step(obj, &first, last))
+		;
 }
 
 void reclaim_quiesce(void)
