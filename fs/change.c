@@ -6,31 +6,20 @@
  * below it as fs/ext2/truncate.c says. Sleeps.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
 
-/* A regular file open for writing, inside the gate and with its lock held. */
-static int change_begin(int fd, struct file **out)
+/* Inside the gate, with the lock of the file held, which is a regular one. */
+static int change_begin(struct file *file)
 {
-	int err = file_get(fd, out);
-	const struct node *node;
+	int err = volume_write_begin(file->node.inode->vol);
 
-	if (err)
-		return err;
-	node = &(*out)->node;
-	if (!file_writable(*out))
-		err = -EBADF;
-	else if (!node->inode)
-		err = -EINVAL;
-	else
-		err = volume_write_begin(node->inode->vol);
-	if (err)
-		(void)file_put(*out); // an error that this last close finds has no one to be told to
-	else
-		mutex_lock(&node->inode->lock);
+	if (!err)
+		mutex_lock(&file->node.inode->lock);
 	return err;
 }
 
@@ -38,7 +27,6 @@ static void change_end(struct file *file)
 {
 	mutex_unlock(&file->node.inode->lock);
 	volume_write_end(file->node.inode->vol);
-	(void)file_put(file); // as above
 }
 
 int fs_ftruncate(int fd, int64_t size)
@@ -48,46 +36,103 @@ int fs_ftruncate(int fd, int64_t size)
 
 	if (size < 0)
 		return -EINVAL;
-	err = change_begin(fd, &file);
+	err = file_get(fd, &file);
+	if (err)
+		return err;
+	if (!file_writable(file) || !file->node.inode)
+		err = -EINVAL;
+	else
+		err = change_begin(file);
 	if (!err) {
 		err = ext2_resize(file->node.inode, size);
 		change_end(file);
 	}
+	(void)file_put(file); // an error that this last close finds has no one to be told to
 	return err;
 }
 
-int fs_fallocate(int fd, int64_t offset, int64_t len)
+/* In Linux's order. */
+static int check_fallocate(const struct file *file, int mode, int64_t offset, int64_t len)
 {
-	struct file *file;
-	struct volume *vol;
-	bool settled;
-	int err;
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	const struct inode *inode = file->node.inode;
 
 	if (offset < 0 || len <= 0)
 		return -EINVAL;
-	if (offset > INT64_MAX - len)
+	if (mode != punch && (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)))
+		return -EOPNOTSUPP;
+	if (!file_writable(file))
+		return -EBADF;
+	if (!inode)
+		return -ENODEV;
+	if ((inode->flags & EXT2_FLAG_APPEND) && (mode & ~FALLOC_FL_KEEP_SIZE))
+		return -EPERM;
+	if (offset > INT64_MAX - len || (uint64_t)(offset + len) > inode->vol->size_max)
 		return -EFBIG;
-	err = change_begin(fd, &file);
+	return 0;
+}
+
+/* The lock held. */
+static int fallocate_locked(struct inode *inode, int mode, uint64_t offset, uint64_t len)
+{
+	if (atomic_load(&inode->vol->read_only))
+		return -EROFS;
+	switch (mode) {
+	case 0:
+		return ext2_fallocate(inode, offset, len);
+	case FALLOC_FL_KEEP_SIZE:
+		return ext2_fallocate_inside(inode, offset, len);
+	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+		return ext2_punch(inode, offset, len);
+	default:
+		return ext2_zero_range(inode, offset, len, mode & FALLOC_FL_KEEP_SIZE);
+	}
+}
+
+static int file_fallocate(struct file *file, int mode, int64_t offset, int64_t len)
+{
+	struct inode *inode = file->node.inode;
+	bool settled;
+	int err = change_begin(file);
+
 	if (err)
 		return err;
-	vol = file->node.inode->vol;
-	err = ext2_fallocate(file->node.inode, offset, len);
+	err = fallocate_locked(inode, mode, offset, len);
 	if (err == -ENOSPC) {
 		/* As write does. */
-		mutex_unlock(&file->node.inode->lock);
-		settled = !volume_settle(vol);
-		mutex_lock(&file->node.inode->lock);
+		mutex_unlock(&inode->lock);
+		settled = !volume_settle(inode->vol);
+		mutex_lock(&inode->lock);
 		if (settled)
-			err = ext2_fallocate(file->node.inode, offset, len);
+			err = fallocate_locked(inode, mode, offset, len);
 	}
 	change_end(file);
 	return err;
 }
 
+int fs_fallocate_mode(int fd, int mode, int64_t offset, int64_t len)
+{
+	struct file *file;
+	int err = file_get(fd, &file);
+
+	if (err)
+		return err;
+	err = check_fallocate(file, mode, offset, len);
+	if (!err)
+		err = file_fallocate(file, mode, offset, len);
+	(void)file_put(file); // as above
+	return err;
+}
+
+int fs_fallocate(int fd, int64_t offset, int64_t len)
+{
+	return fs_fallocate_mode(fd, 0, offset, len);
+}
+
 static int sync_inode(struct file *file, bool data_only)
 {
 	struct inode *inode = file->node.inode;
-	int err, before;
+	int err;
 
 	err = volume_write_begin(inode->vol);
 	if (err)
@@ -96,10 +141,8 @@ static int sync_inode(struct file *file, bool data_only)
 		err = ext2_inode_write_times(inode);
 	if (S_ISREG(inode->mode)) {
 		int data = pcache_sync_range(&inode->object, 0, PGIDX_MAX);
+		int before = pcache_errors_take(&inode->object, file->errors);
 
-		mutex_lock(&file->lock);
-		before = pcache_error_since(&inode->object, &file->errors_seen);
-		mutex_unlock(&file->lock);
 		err = err ? err : data ? data : before;
 	} else if (!err) {
 		err = ext2_sync(inode);

@@ -30,6 +30,7 @@ enum page_flags {
 	PAGE_REFERENCED = 1 << 10, // used since the evictor last looked
 	PAGE_FREE = 1 << 11,	   // in the allocator's list
 	PAGE_EVICTING = 1 << 12,   // the evictor took its entries away, and none was made since
+	PAGE_SPARSE = 1 << 13,	   // not backed, and may be dirty: where it has no block it is zeros, which need none
 };
 
 /* Descriptor of one frame. Which fields mean something depends on who owns the frame. */

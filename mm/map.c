@@ -56,7 +56,7 @@ static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t lim
 /* What grows down gets room to do so. */
 static vaddr_t place_anywhere(const struct map_request *req, size_t len, vaddr_t from, vaddr_t to)
 {
-	const size_t room = req->grows_down ? GROW_MAX - min_of(len, GROW_MAX) + GROW_GUARD : 0;
+	const size_t room = req->grows_down ? MAP_GROW_MAX - min_of(len, MAP_GROW_MAX) + GROW_GUARD : 0;
 	const vaddr_t at = vma_gap_locked(len + room, from, to);
 
 	return at ? at + room : vma_gap_locked(len, from, to);
@@ -142,6 +142,9 @@ static struct vma *vma_make(const struct map_request *req, size_t len)
 	vma->object = req->object;
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
+	vma->errors = req->errors;
+	if (vma->errors)
+		pcache_errors_ref(vma->errors);
 	return vma;
 }
 
@@ -274,6 +277,7 @@ bool map_lookup(vaddr_t addr, struct map_info *out)
 		    .end = vma->end,
 		    .prot = vma->prot,
 		    .kind = vma->kind,
+		    .grows_down = vma->grows_down,
 		    .offset = vma->pgoff * PAGE_SIZE,
 		    .object = vma->object,
 		};

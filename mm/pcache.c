@@ -58,11 +58,14 @@ static inline bool state_is_legal(unsigned state)
 	if (!(state & ~PAGE_REFERENCED))
 		return true; // leaves the cache
 	if (state & PAGE_FILLING)
-		return !(state & (PAGE_UPTODATE | PAGE_DIRTY | PAGE_WRITING | PAGE_CLEANING | PAGE_ERROR)) &&
+		return !(state &
+			 (PAGE_UPTODATE | PAGE_DIRTY | PAGE_WRITING | PAGE_CLEANING | PAGE_ERROR | PAGE_SPARSE)) &&
 		       (!(state & PAGE_BACKED) || state & PAGE_OVERWRITE);
 	if (!(state & PAGE_UPTODATE) || state & PAGE_OVERWRITE)
 		return false;
-	if (state & (PAGE_DIRTY | PAGE_WRITING) && !(state & PAGE_BACKED))
+	if (state & (PAGE_DIRTY | PAGE_WRITING) && !(state & (PAGE_BACKED | PAGE_SPARSE)))
+		return false;
+	if ((state & (PAGE_BACKED | PAGE_SPARSE)) == (PAGE_BACKED | PAGE_SPARSE))
 		return false;
 	if (state & PAGE_CLEANING && (~state & (PAGE_DIRTY | PAGE_WRITING)))
 		return false;
@@ -128,7 +131,7 @@ void page_state_change(struct pcache_object *obj, struct page *page, unsigned se
 		writeback_dirtied();
 }
 
-/* The page is backed. A write that is about to take it does not make it clean then. */
+/* The page is backed, or sparse. A write that is about to take it does not make it clean then. */
 void page_make_dirty_locked(struct pcache_object *obj, struct page *page)
 {
 	if (!obj->memory)
@@ -220,7 +223,7 @@ void pcache_put(struct page *page)
 			wake = state & PAGE_OVERWRITE;
 			if (wake)
 				overwrite_end_locked(obj, page);
-			else if (state & PAGE_STORING && state & PAGE_BACKED)
+			else if (state & PAGE_STORING && state & (PAGE_BACKED | PAGE_SPARSE))
 				page_make_dirty_locked(obj, page); // it may have been written since the store began
 		}
 		if (wake)
@@ -284,7 +287,7 @@ int page_reserve(struct pcache_object *obj, struct page *page)
 	if (err)
 		return err;
 	flags = spin_lock(&obj->lock);
-	page_state_change(obj, page, PAGE_BACKED, 0);
+	page_state_change(obj, page, PAGE_BACKED, PAGE_SPARSE);
 	spin_unlock(&obj->lock, flags);
 	return 0;
 }
@@ -309,22 +312,6 @@ int pcache_make_dirty(struct page *page)
 	}
 	spin_unlock(&obj->lock, flags);
 	return 0;
-}
-
-void pcache_unback(struct pcache_object *obj, pgidx_t first, pgidx_t last)
-{
-	unsigned long flags = spin_lock(&obj->lock);
-
-	assert(rwlock_owned_write(&obj->map_lock));
-	for (pgidx_t index = first;; index++) {
-		struct page *page = radix_next(&obj->pages, &index);
-
-		if (!page || index > last)
-			break;
-		if (page_flags(page) & PAGE_BACKED)
-			page_state_change(obj, page, 0, PAGE_BACKED);
-	}
-	spin_unlock(&obj->lock, flags);
 }
 
 /* ---- figures and checks ---- */

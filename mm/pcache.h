@@ -91,7 +91,7 @@ struct pcache_object {
 };
 
 enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
-#define PCACHE_RUN_MAX 128 // pages of one ops->write
+#define PCACHE_RUN_MAX 128 // pages of one ops->write, and made ready together
 
 /* Mount-time set-up: starts the writeback thread. */
 int pcache_init(void);
@@ -151,21 +151,31 @@ void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last);
  */
 int pcache_sync_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
+/* Waits until the writes of [first, last] that are under way have ended. A spinlock is not held; map_lock and a
+ * transaction may be. */
+void pcache_write_wait(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
 /*
- * Removes pages first.. to the end (truncate) or [first, last] (punch) from the cache and from every mapping, private
- * copies included; dirty contents are dropped; waits for I/O on them. map_lock owned.
+ * Removes pages [first, last] from the cache and from every mapping that shows them; dirty contents are dropped; waits
+ * for I/O on them. map_lock owned.
  */
+void pcache_punch(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+/* The same, and private copies with them: truncate. */
 void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 #define PGIDX_MAX (~(pgidx_t)0)
 
 /*
  * Zeroes [from, to) inside one page, filled if need be, and marks it dirty (reserving its blocks): old tail on truncate
- * and extend. map_lock owned, from is inside the file. 0 or the error of fill or reserve.
+ * and extend. map_lock held, from is inside the file. 0 or the error of fill or reserve.
  */
 int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
 
-/* Forgets that [first, last] are backed (punch, truncate gave the blocks back). map_lock owned. */
-void pcache_unback(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+/*
+ * Zeroes [from, to) inside one page, filled if need be, for a caller that takes blocks of this part of it away;
+ * reserves none. Nothing shows the page: who uses it waits for map_lock, and stores reserve anew. It is dirty: blocks
+ * that it keeps are written. map_lock owned, from is inside the file. 0 or the error of fill.
+ */
+int pcache_clear(struct pcache_object *obj, uint64_t from, uint64_t to);
 
 /*
  * A FLUSH of the device under obj failed: recorded as a failed write, and all pages written since they were filled, or
@@ -173,8 +183,20 @@ void pcache_unback(struct pcache_object *obj, pgidx_t first, pgidx_t last);
  */
 void pcache_flush_failed(struct pcache_object *obj, int err);
 
-/* Once-per-open-file report of asynchronous errors: compares with and updates *seen; 0 or the errno (negative). */
-int pcache_error_since(struct pcache_object *obj, unsigned *seen);
+/*
+ * Which failed writes of an object an open file has been told of: each once, by whichever of its descriptors and
+ * mappings asks first. They share the structure; with the last it goes. `make` sleeps for memory: NULL if there is
+ * none.
+ */
+struct pcache_errors {
+	atomic_uint seen; // of the object's write_errseq
+	atomic_uint refs;
+};
+struct pcache_errors *pcache_errors_make(const struct pcache_object *obj);
+void pcache_errors_ref(struct pcache_errors *errors);
+void pcache_errors_put(struct pcache_errors *errors); // NULL is fine
+/* Tells of those since the last call: 0, or the last one's errno (negative). */
+int pcache_errors_take(struct pcache_object *obj, struct pcache_errors *errors);
 
 /* All objects: writes everything dirty, waits; first error. For sync and unmount. */
 int pcache_write_all(void);

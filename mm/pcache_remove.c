@@ -53,10 +53,15 @@ static void remove_pages(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 		;
 }
 
-void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+void pcache_punch(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 {
 	assert(rwlock_owned_write(&obj->map_lock));
 	remove_pages(obj, first, last);
+}
+
+void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	pcache_punch(obj, first, last);
 	while (rmap_remove_copies(obj, first, last))
 		;
 }
@@ -75,6 +80,29 @@ int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to)
 		memset((char *)page_va(page) + from % PAGE_SIZE, 0, to - from);
 	pcache_put(page);
 	return err;
+}
+
+int pcache_clear(struct pcache_object *obj, uint64_t from, uint64_t to)
+{
+	struct pt_batch batch = PT_BATCH_INIT;
+	unsigned long flags;
+	struct page *page;
+	int err;
+
+	assert(rwlock_owned_write(&obj->map_lock));
+	assert(from < to && from / PAGE_SIZE == (to - 1) / PAGE_SIZE);
+	err = pcache_get(obj, from / PAGE_SIZE, NULL, &page);
+	if (err)
+		return err;
+	flags = spin_lock(&obj->lock);
+	page_state_change(obj, page, PAGE_SPARSE | PAGE_STORING, PAGE_BACKED);
+	page_make_dirty_locked(obj, page);
+	rmap_unmap(obj, page, &batch);
+	spin_unlock(&obj->lock, flags);
+	shootdown(&batch);
+	memset((char *)page_va(page) + from % PAGE_SIZE, 0, to - from);
+	pcache_put(page);
+	return 0;
 }
 
 void pcache_object_destroy(struct pcache_object *obj)

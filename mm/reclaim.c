@@ -309,7 +309,9 @@ void shrinker_register(struct shrinker *s)
 /* ---- memory for those who wait ---- */
 bool reclaim_wait(size_t want)
 {
-	return reclaim(want) > 0 || writeback_wait_progress();
+	const uint64_t seen = writeback_progress(); // what ends from here on may be what reclaim just found busy
+
+	return reclaim(want) > 0 || writeback_wait_progress(seen);
 }
 
 struct page *frame_get(void)

@@ -22,6 +22,7 @@ struct vma {
 	/* Constant. */
 	enum map_kind kind;
 	struct pcache_object *object; // NULL: anonymous; referenced for as long as the structure lives
+	struct pcache_errors *errors; // of the open file that it was made from, or NULL; the same
 	enum map_prot max_prot;
 	bool noreserve;
 	bool grows_down; // private anonymous memory: a touch below makes it longer
@@ -90,11 +91,10 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
 /*
- * A mapping that grows down keeps this distance to what is below, and grows to this size. What it may grow into is left
- * to it unless somebody asks for an address there.
+ * A mapping that grows down keeps this distance to what is below, and grows to MAP_GROW_MAX. What it may grow into is
+ * left to it unless somebody asks for an address there.
  */
 #define GROW_GUARD (256 * PAGE_SIZE)
-#define GROW_MAX (8ul << 20)
 
 /* What an entry may allow under prot. RISC-V has no page that is writable and not readable. */
 static inline enum pt_rights prot_rights(enum map_prot prot)
@@ -166,7 +166,8 @@ struct fault {
 	/* As found, by value (fault_find sets all of them, or vma alone, to NULL): */
 	struct vma *vma; // referenced
 	unsigned long generation;
-	enum pt_rights rights;
+	enum pt_rights rights; // what an entry may allow; to execute, only for a fault that would
+	pte_t shown;	       // FAULT_EXEC: private memory that is there; else none
 	bool has_table;
 	pgidx_t index; // in the object
 	struct readahead ra;
@@ -185,6 +186,8 @@ enum fault_step fault_anon(const struct fault *f, int *error);
 int fault_prepare_table(const struct fault *f);
 /* Makes `frame` the private page at f->va, in place of what is shown there. The frame is the callee's. */
 enum fault_step anon_install(const struct fault *f, struct page *frame);
+/* f->shown, if it is still there, may be executed. */
+enum fault_step anon_make_executable(const struct fault *f);
 /*
  * Shows for reading what is cached of the AROUND_PAGES around va, of a referenced mapping: waits for memory at most.
  * 0, also if the mapping has changed, or -ENOMEM.

@@ -27,6 +27,7 @@
 #define dup cairn_dup
 #define dup2 cairn_dup2
 #define exit cairn_exit
+#define fallocate cairn_fallocate
 #define fcntl cairn_fcntl
 #define fdatasync cairn_fdatasync
 #define fdopen cairn_fdopen

@@ -157,6 +157,21 @@ int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t s
 /* The same for [first, end): *reached is where it ended, also with an error. */
 int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, uint32_t *reached);
 
+/* How many blocks so many bytes take. */
+static inline uint32_t ext2_blocks_of(const struct volume *vol, uint64_t size)
+{
+	return (size + vol->block_size - 1) >> vol->block_shift;
+}
+
+/* ---- unmap.c ---- */
+/*
+ * Takes blocks of [first, *end) away, in one transaction that leaves a legal file: those of the last leaf of the tree
+ * that has any, or an indirect block that is empty. *end goes down to where the range is done with; *more: there may be
+ * others. The size on the card becomes `size` if it was more. Nothing is written to the blocks any more when it
+ * returns. Operation lock held; no store adds blocks to the range: map_lock owned, or nobody else has the inode.
+ */
+int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size, bool *more);
+
 /* ---- truncate.c ---- */
 /* Gives back all blocks beyond `size`, which becomes the size on the card if that was more. Operation lock held,
  * object.map_lock owned or nobody else has the inode. */
@@ -169,9 +184,25 @@ int ext2_extend_tail(struct inode *inode, uint64_t size);
 void ext2_extend_undo(struct inode *inode);
 /* Finishes a truncation that failed, so that no file with a name stays in the orphan list. No lock held. */
 int ext2_truncate_finish(struct inode *inode);
-int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len);
 /* A file that has no links: blocks and the inode itself. Nobody else has it. */
 int ext2_inode_delete(struct inode *inode);
+
+/* ---- falloc.c: operation lock held, map_lock not. Also -EROFS, -EIO ---- */
+/* Blocks for the range, and the size that goes with it; stores there need no others. -ENOSPC: a part of it may be done.
+ * -EFBIG. */
+int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len);
+/*
+ * The same without changing the size. -EOPNOTSUPP: that would leave blocks beyond the end, which ext2 must not have;
+ * nothing is changed.
+ */
+int ext2_fallocate_inside(struct inode *inode, uint64_t offset, uint64_t len);
+/*
+ * Makes the range a hole: whole blocks go, parts become zeros. For whoever maps, reads or writes the file it is one
+ * step. After an error each byte is what it was, or zero.
+ */
+int ext2_punch(struct inode *inode, uint64_t offset, uint64_t len);
+/* Makes the range zeros and allocates it. keep_size: as ext2_fallocate_inside. */
+int ext2_zero_range(struct inode *inode, uint64_t offset, uint64_t len, bool keep_size);
 
 /* ---- orphan.c ---- */
 /* Two credits each (the predecessor changes too), counting the inode's own. */

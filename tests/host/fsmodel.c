@@ -227,6 +227,69 @@ static void do_fallocate(unsigned i)
 	assert_int_equal(fs_close(fd), 0);
 }
 
+/* What a call that failed half-way may have made zeros of is taken over; anything else is wrong. */
+static void adopt_zeros(int fd, struct file *f, size_t from, size_t to)
+{
+	assert_int_equal(fs_pread(fd, scratch, f->size, 0), f->size);
+	for (size_t b = 0; b < f->size; b++) {
+		if (b >= from && b < to && scratch[b] == 0)
+			f->data[b] = 0;
+		assert_int_equal(scratch[b], f->data[b]);
+	}
+}
+
+static void do_punch(unsigned i)
+{
+	struct file *f = &model->files[i];
+	size_t at = random_offset(f->size), len = 1 + below(below(4) ? 20000 : model->config.file_max);
+	int fd = open_file(i, O_RDWR);
+
+	if (fd < 0)
+		return;
+	assert_int_equal(fs_fallocate_mode(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (int64_t)at, (int64_t)len),
+			 0);
+	if (at < f->size)
+		memset(f->data + at, 0, min_of(len, f->size - at));
+	check_size(fd, f);
+	assert_int_equal(fs_close(fd), 0);
+}
+
+static void do_zero(unsigned i)
+{
+	struct file *f = &model->files[i];
+	size_t at = random_offset(f->size), len = 1 + below(60000), block, before = f->size;
+	bool keep = below(2), fits;
+	int fd = open_file(i, O_RDWR), err;
+	struct fs_space space;
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	at = min_of(at, model->config.file_max - 1);
+	len = min_of(len, model->config.file_max - at);
+	assert_int_equal(fs_space(&space), 0);
+	block = space.block_size;
+	fits = align_up(at + len, block) <= align_up(f->size, block);
+	err = fs_fallocate_mode(fd, FALLOC_FL_ZERO_RANGE | (keep ? FALLOC_FL_KEEP_SIZE : 0), (int64_t)at, (int64_t)len);
+	assert_int_equal(fs_fstat(fd, &st), 0);
+	if (keep && !fits) {
+		assert_int_equal(err, -EOPNOTSUPP);
+	} else if (err) {
+		assert_true(full(err));
+		model_resize(f, st.st_size);
+		adopt_zeros(fd, f, at, at + len);
+	} else {
+		model_resize(f, keep ? before : max_of(before, at + len));
+		if (at < f->size)
+			memset(f->data + at, 0, min_of(len, f->size - at));
+	}
+	if (keep)
+		assert_int_equal(st.st_size, before);
+	assert_true((size_t)st.st_size >= before && (size_t)st.st_size <= max_of(at + len, before));
+	check_size(fd, f);
+	assert_int_equal(fs_close(fd), 0);
+}
+
 static void do_create(unsigned i)
 {
 	struct file *f = &model->files[i];
@@ -348,9 +411,9 @@ static void do_sync(unsigned i)
 
 static void step(void)
 {
-	static void (*const on_file[])(unsigned) = {do_write,  do_write,    do_write,	  do_read,
-						    do_read,   do_truncate, do_fallocate, do_create,
-						    do_create, do_unlink,   do_rename,	  do_sync};
+	static void (*const on_file[])(unsigned) = {do_write,	 do_write,     do_write,  do_read,   do_read,
+						    do_truncate, do_fallocate, do_create, do_create, do_unlink,
+						    do_rename,	 do_sync,      do_punch,  do_zero};
 	unsigned op = below(array_size(on_file) + 1);
 
 	model->counts[op]++;
@@ -371,7 +434,7 @@ void fsmodel_run(const struct fsmodel_config *config)
 			assert_int_equal(fs_sync(), 0);
 	}
 	if (config->steps > 500) {
-		for (unsigned i = 0; i < 13; i++)
+		for (unsigned i = 0; i < 15; i++)
 			assert_true(model->counts[i] > 0);
 	}
 }

@@ -113,6 +113,82 @@ static void churn(unsigned round)
 	assert_int_equal(fs_rmdir(path), 0);
 }
 
+/* ---- holes and zeros: what a round writes into /holes, punches out of it, and makes zeros ---- */
+#define HOLES_LEN 70000u
+
+struct range {
+	unsigned from, len;
+};
+
+static struct range range_of(unsigned round, unsigned n)
+{
+	const unsigned from = (round * 31 + n * 17 + 3) * 1021 % HOLES_LEN;
+
+	return (struct range){from, min_of(HOLES_LEN - from, 2000 + (round * 13 + n * 7) * 499 % 30000)};
+}
+
+static bool in_range(struct range r, unsigned at)
+{
+	return at - r.from < r.len;
+}
+
+/* Never zero, nor what a file of other content has there. */
+static uint8_t hole_byte(unsigned round, unsigned at)
+{
+	return (uint8_t)((round * 2 + 1) * 4 + at % 4);
+}
+
+static void holes(unsigned round)
+{
+	static uint8_t data[HOLES_LEN];
+	const struct range written = range_of(round, 0), punched = range_of(round, 1), zeroed = range_of(round, 2);
+	int fd = fs_open("/holes", O_CREAT | O_RDWR, 0644);
+
+	assert_true(fd >= 0);
+	if (round == 0)
+		assert_int_equal(fs_ftruncate(fd, HOLES_LEN), 0);
+	for (unsigned i = 0; i < written.len; i++)
+		data[i] = hole_byte(round, written.from + i);
+	assert_int_equal(fs_pwrite(fd, data, written.len, written.from), written.len);
+	if (round % 3 == 1)
+		assert_int_equal(fs_fsync(fd, true), 0);
+	assert_int_equal(fs_fallocate_mode(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, punched.from, punched.len),
+			 0);
+	assert_int_equal(fs_fallocate_mode(fd, FALLOC_FL_ZERO_RANGE, zeroed.from, zeroed.len), 0);
+	if (round % 3 == 2)
+		assert_int_equal(fs_fsync(fd, true), 0);
+	assert_int_equal(fs_close(fd), 0);
+}
+
+static uint8_t holes_after(unsigned round, unsigned at)
+{
+	if (in_range(range_of(round, 1), at) || in_range(range_of(round, 2), at))
+		return 0;
+	if (in_range(range_of(round, 0), at))
+		return hole_byte(round, at);
+	return round ? holes_after(round - 1, at) : 0;
+}
+
+/* Each byte is as it was when round `round` was acknowledged, or as the next one makes it. */
+static void check_holes(unsigned round)
+{
+	static uint8_t data[HOLES_LEN + 1];
+	const unsigned next = round + 1;
+	int fd = fs_open("/holes", O_RDONLY, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fs_read(fd, data, sizeof(data)), HOLES_LEN);
+	assert_int_equal(fs_close(fd), 0);
+	for (unsigned at = 0; at < HOLES_LEN; at++) {
+		bool is = data[at] == holes_after(round, at);
+
+		is |= in_range(range_of(next, 0), at) && data[at] == hole_byte(next, at);
+		is |= (in_range(range_of(next, 1), at) || in_range(range_of(next, 2), at)) && data[at] == 0;
+		if (!is)
+			fail_msg("/holes has %#x at %u after round %u", data[at], at, round);
+	}
+}
+
 static void make(const char *format, unsigned i)
 {
 	char path[80];
@@ -184,6 +260,7 @@ static void body(void *arg)
 		replace(round);
 		churn(round);
 		orphans(round);
+		holes(round);
 		names(round);
 		assert_int_equal(fs_sync(), 0);
 		simdisk_mark(round);
@@ -219,6 +296,7 @@ static void mount_cut(void *arg)
 	harness_start();
 	if (shared->acknowledged) {
 		assert_true(current_round() >= shared->round);
+		check_holes((unsigned)shared->round);
 		/* The round's own directory, or the next's, which takes its place. */
 		snprintf(path, sizeof(path), "/d%llu", (unsigned long long)shared->round);
 		if (fs_stat(path, &st, true)) {
