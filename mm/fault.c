@@ -167,7 +167,10 @@ static void show_locked(vaddr_t va, struct page *page, enum pt_rights rights)
 	pt_fence(va);
 }
 
-/* Maps cached neighbours, if they may be read. Tells readahead how far the reader will come without a fault. */
+/*
+ * Maps cached neighbours, if they may be read; not what a hole may be under way in. Tells readahead how far the reader
+ * will come without a fault.
+ */
 static void map_around_locked(struct fault *f, struct pcache_object *obj)
 {
 	const vaddr_t window = align_down(f->va, AROUND_PAGES * PAGE_SIZE);
@@ -177,7 +180,7 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
 		struct page *page = pte_is_none(pt_get(va)) ? radix_get(&obj->pages, vma_index(f->vma, va)) : NULL;
 
-		if (page && page_flags(page) & PAGE_UPTODATE && f->rights & PT_R)
+		if (page && (page_flags(page) & (PAGE_UPTODATE | PAGE_SPARSE)) == PAGE_UPTODATE && f->rights & PT_R)
 			show_locked(va, page, PT_R);
 	}
 	if (f->ra.next == f->index + 1)
@@ -210,9 +213,10 @@ int fault_show_cached(struct vma *vma, vaddr_t va)
 
 /*
  * Shows a pinned page of the mapping's object: writable, then a file's is dirty from here on (I3), or for reading. The
- * page lock keeps writeback from cleaning it in between.
+ * page lock keeps writeback from cleaning it in between. Pages with one of the flags `refused` are left to who has
+ * map_lock.
  */
-static enum fault_step install(struct fault *f, struct page *page, bool store)
+static enum fault_step install(struct fault *f, struct page *page, bool store, unsigned refused)
 {
 	struct pcache_object *obj = f->vma->object;
 	const enum pt_rights rights = store ? f->rights : f->rights & ~PT_W;
@@ -223,9 +227,9 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 	if (f->access == FAULT_EXEC)
 		icache_sync();
 	flags = spin_lock(&obj->lock);
-	if (page->object != obj || (store && !(page_flags(page) & PAGE_BACKED))) {
+	if (page->object != obj || (store && !(page_flags(page) & PAGE_BACKED)) || page_flags(page) & refused) {
 		spin_unlock(&obj->lock, flags);
-		return FAULT_STEP_AGAIN; // without map_lock: truncated meanwhile
+		return FAULT_STEP_AGAIN; // without map_lock: truncated or cut meanwhile
 	}
 	inner = spin_lock(&space.lock);
 	step = fault_recheck_locked(f);
@@ -272,7 +276,7 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 		return FAULT_STEP_FAILED;
 	}
 	if (!copy)
-		return install(f, page, store);
+		return install(f, page, store, 0);
 	frame_copy(copy, page);
 	return anon_install(f, copy);
 }
@@ -293,7 +297,7 @@ static enum fault_step show_resident(struct fault *f, bool store, bool *resident
 	if (f->ra.next == f->index)
 		f->ra.next++; // the next miss is still part of a sequence
 	if (!store || page_flags(page) & PAGE_BACKED)
-		step = install(f, page, store);
+		step = install(f, page, store, PAGE_SPARSE);
 	pcache_put(page);
 	return step;
 }
@@ -354,7 +358,7 @@ static enum fault_step fault_memory(struct fault *f, int *error)
 	err = shm_get(obj, f->index, &page);
 	if (!err) {
 		err = fault_prepare_table(f);
-		step = err ? FAULT_STEP_FAILED : install(f, page, true);
+		step = err ? FAULT_STEP_FAILED : install(f, page, true, 0);
 		pcache_put(page);
 	}
 	*error = -err;

@@ -190,6 +190,8 @@ int map_create(const struct map_request *req, vaddr_t *out)
 	if (err)
 		goto drop;
 	locked = vma->locked;
+	if (vma->object && !vma->object->memory)
+		pcache_zero_tail(vma->object);
 	vma_ref(vma); // it may be joined with another before its place is read
 	err = insert(req, vma, &spares, &dead);
 	if (err)

@@ -34,8 +34,7 @@ struct pcache_ops {
 
 	/*
 	 * Starts writing pages (writing, backed) and returns; each ends with pcache_write_done exactly once. Bytes past
-	 * end of file are not written to the file as data (they are zero in the frame). Allocates no memory.
-	 * Called with no lock.
+	 * end of file are not written, whatever the frame has there. Allocates no memory. Called with no lock.
 	 */
 	void (*write)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
 
@@ -169,6 +168,9 @@ void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last);
  * and extend. map_lock held, from is inside the file. 0 or the error of fill or reserve.
  */
 int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
+
+/* What was stored beyond the file's end in its last page is gone: for a new mapping. map_lock taken inside. */
+void pcache_zero_tail(struct pcache_object *obj);
 
 /*
  * Zeroes [from, to) inside one page, filled if need be, for a caller that takes blocks of this part of it away;

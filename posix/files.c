@@ -115,6 +115,26 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 	return (int)result_posix(KERNEL_CALL(fs_fallocate_mode(fd, mode, offset, len)));
 }
 
+int posix_fadvise(int fd, off_t offset, off_t len, int advice)
+{
+	int err = KERNEL_CALL(fs_fadvise(fd, offset, len, advice));
+
+	if (err)
+		process_stop_if_ending(); // as result_posix
+	return -err;
+}
+
+ssize_t readahead(int fd, off_t offset, size_t count)
+{
+	return result_posix(KERNEL_CALL(fs_readahead(fd, offset, count)));
+}
+
+int sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
+{
+	pthread_testcancel();
+	return (int)result_posix(KERNEL_CALL(fs_sync_range(fd, offset, len, flags)));
+}
+
 int fsync(int fd)
 {
 	pthread_testcancel();

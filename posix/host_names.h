@@ -63,12 +63,14 @@
 #define open cairn_open
 #define opendir cairn_opendir
 #define pause cairn_pause
+#define posix_fadvise cairn_posix_fadvise
 #define posix_fallocate cairn_posix_fallocate
 #define posix_madvise cairn_posix_madvise
 #define pread cairn_pread
 #define pwrite cairn_pwrite
 #define raise cairn_raise
 #define read cairn_read
+#define readahead cairn_readahead
 #define readdir cairn_readdir
 #define remove cairn_remove
 #define rename cairn_rename
@@ -98,6 +100,7 @@
 #define stat(...) cairn_stat(__VA_ARGS__)
 #define statvfs(...) cairn_statvfs(__VA_ARGS__)
 #define sync cairn_sync
+#define sync_file_range cairn_sync_file_range
 #define sysconf cairn_sysconf
 #define time(...) cairn_time(__VA_ARGS__)
 #define timespec_get cairn_timespec_get
