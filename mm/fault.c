@@ -24,6 +24,7 @@
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
 #include "mm/shm.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 static enum pt_rights rights_for(enum fault_access access)
@@ -173,9 +174,10 @@ static void show_locked(vaddr_t va, struct page *page, enum pt_rights rights)
  */
 static void map_around_locked(struct fault *f, struct pcache_object *obj)
 {
-	const vaddr_t window = align_down(f->va, AROUND_PAGES * PAGE_SIZE);
+	const size_t around = tunable(TUNE_FAULT_AROUND_KBYTES) * 1024;
+	const vaddr_t window = align_down(f->va, around);
 	const vaddr_t from = max_of(window, vma_start(f->vma));
-	const vaddr_t to = min_of(window + AROUND_PAGES * PAGE_SIZE, f->vma->end);
+	const vaddr_t to = min_of(window + around, f->vma->end);
 
 	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
 		struct page *page = pte_is_none(pt_get(va)) ? radix_get(&obj->pages, vma_index(f->vma, va)) : NULL;

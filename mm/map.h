@@ -109,3 +109,9 @@ struct map_info {
 	struct pcache_object *object;
 };
 bool map_lookup(vaddr_t addr, struct map_info *out);
+
+/* Frames: of private memory and memory objects; of locked mappings; promised; that can be promised. */
+struct map_stats {
+	size_t anon, locked, committed, commit_limit;
+};
+void map_stats(struct map_stats *out);

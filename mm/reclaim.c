@@ -20,11 +20,11 @@
 #include "mm/kmalloc.h"
 #include "mm/pcache_internal.h"
 #include "mm/shootdown.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 #define BATCH 16
-#define MARGIN_MIN 4 // frames between the reserve, the low and the high mark
-#define MARGIN_MAX 512
+#define MARGIN_MIN 4ul // frames
 #define RECLAIMER_STACK_SIZE (16 * 1024)
 
 static struct {
@@ -43,7 +43,7 @@ static struct {
 	struct spinlock lock; // guards the thread's sleep
 	struct waitq waitq;
 	atomic_bool wanted;
-	atomic_size_t low, high; // marks; 0 before the thread runs
+	atomic_size_t low, high; // marks of free frames: it begins below one; 0 before the thread runs
 } evictor = {
     .mutex = MUTEX_INIT(evictor.mutex, "evictor"),
     .shrinkers = LIST_INIT(evictor.shrinkers),
@@ -192,7 +192,7 @@ static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
 	return evict_victims(victims, *looked_at, look);
 }
 
-static size_t shrink(size_t want)
+size_t reclaim_shrink(size_t want)
 {
 	size_t freed = 0;
 
@@ -226,7 +226,7 @@ size_t reclaim(size_t want)
 		freed = evict(want, LOOK_ANY);
 	mutex_unlock(&evictor.mutex);
 	if (freed < want)
-		freed += shrink(want - freed);
+		freed += reclaim_shrink(want - freed);
 	if (freed == 0)
 		freed = tables_prune_all();
 	return freed;
@@ -356,10 +356,17 @@ void reclaim_poke(size_t free)
 	spin_unlock(&evictor.lock, flags);
 }
 
+void reclaim_marks_changed(void)
+{
+	const size_t margin = max_of(frame_total() * tunable(TUNE_WATERMARK_SCALE_FACTOR) / 10000, MARGIN_MIN);
+
+	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
+	atomic_store(&evictor.low, frame_reserve() + margin);
+	reclaim_poke(frame_free_count());
+}
+
 static void *reclaimer_main(void *arg)
 {
-	const size_t high = atomic_load(&evictor.high);
-
 	(void)arg;
 	for (;;) {
 		unsigned long flags = spin_lock(&evictor.lock);
@@ -367,7 +374,7 @@ static void *reclaimer_main(void *arg)
 		while (!atomic_exchange(&evictor.wanted, false))
 			waitq_wait(&evictor.waitq, &evictor.lock, &flags);
 		spin_unlock(&evictor.lock, flags);
-		for (size_t free; (free = frame_free_count()) < high;) {
+		for (size_t free, high; (free = frame_free_count()) < (high = atomic_load(&evictor.high));) {
 			if (!reclaim_wait(high - free))
 				break;
 		}
@@ -377,9 +384,6 @@ static void *reclaimer_main(void *arg)
 
 int reclaim_init(void)
 {
-	size_t margin = min_of(max_of(frame_total() / 64, (size_t)MARGIN_MIN), (size_t)MARGIN_MAX);
-
-	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
-	atomic_store(&evictor.low, frame_reserve() + margin);
+	reclaim_marks_changed();
 	return thread_create("reclaimer", RECLAIMER_STACK_SIZE, reclaimer_main, NULL, NULL);
 }

@@ -18,6 +18,8 @@ struct shrinker {
 	struct list_node node;
 };
 void shrinker_register(struct shrinker *s);
+/* Asks them for so many frames; how many came free. May sleep. */
+size_t reclaim_shrink(size_t want);
 
 /* Frames in use by the page cache that the evictor can free now, at most about `want`: how many were. May sleep. */
 size_t reclaim(size_t want);
@@ -42,3 +44,6 @@ int reclaim_init(void);
 
 /* The allocator has `free` frames left: wakes the thread if that is too little. Any context. */
 void reclaim_poke(size_t free);
+
+/* The tunables that say how much is kept free have changed. Any context. */
+void reclaim_marks_changed(void);

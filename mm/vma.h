@@ -91,8 +91,8 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
 /*
- * A mapping that grows down keeps this distance to what is below, and grows to MAP_GROW_MAX. What it may grow into is
- * left to it unless somebody asks for an address there.
+ * A mapping that grows down grows to MAP_GROW_MAX, and what it may grow into, with this gap below, is left to it unless
+ * somebody asks for an address there. When it grows it keeps stack_guard_gap (mm/tunable.h) to what is below.
  */
 #define GROW_GUARD (256 * PAGE_SIZE)
 

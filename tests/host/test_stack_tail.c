@@ -51,13 +51,15 @@ static void each(void (*body)(void *arg), bool all_sizes)
 static void check_card(int fd, size_t size)
 {
 	static uint8_t block[4096];
+	struct pcache_errors *errors;
 	struct pcache_object *object;
 	struct inode *inode;
 	bool readable, writable;
 	uint32_t run;
 	fsblk_t where;
 
-	assert_int_equal(fs_object(fd, &object, &readable, &writable), 0);
+	assert_int_equal(fs_object(fd, &object, &errors, &readable, &writable), 0);
+	pcache_errors_put(errors);
 	inode = inode_of(object);
 	assert_int_equal(ext2_bmap(inode, (size - 1) >> inode->vol->block_shift, 1, &where, &run), 0);
 	assert_int_not_equal(where, 0);
