@@ -74,6 +74,15 @@ void lru_remove(struct page *page)
 	spin_unlock(&lru.lock, flags);
 }
 
+static void lru_to_front(struct page *page)
+{
+	unsigned long flags = spin_lock(&lru.lock);
+
+	list_remove(&page->lru);
+	list_push_front(&lru.pages, &page->lru);
+	spin_unlock(&lru.lock, flags);
+}
+
 static size_t lru_count(void)
 {
 	unsigned long flags = spin_lock(&lru.lock);
@@ -259,6 +268,31 @@ size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last
 		freed += evict_victims(victims, n, LOOK_UNMAPPED);
 	mutex_unlock(&evictor.mutex);
 	return freed;
+}
+
+/* At most BATCH pages; false: there are no more. */
+static bool make_old_step(struct pcache_object *obj, pgidx_t *index, pgidx_t last)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	struct page *page = NULL;
+
+	for (size_t n = 0; n < BATCH && *index <= last && (page = radix_next(&obj->pages, index)) && *index <= last;
+	     n++, ++*index) {
+		const struct victim v = {page, obj};
+
+		if (page_mapped(page) > 1 || !(page_flags(page) & PAGE_UPTODATE))
+			continue;
+		(void)take_use_locked(&v);
+		lru_to_front(page);
+	}
+	spin_unlock(&obj->lock, flags);
+	return page && *index <= last;
+}
+
+void reclaim_make_old(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	while (make_old_step(obj, &first, last))
+		;
 }
 
 void reclaim_quiesce(void)
