@@ -26,8 +26,6 @@
 #include "mm/shm.h"
 #include "mm/vma.h"
 
-#define AROUND_PAGES 16 // mapped together if they are cached
-
 static enum pt_rights rights_for(enum fault_access access)
 {
 	switch (access) {
@@ -186,6 +184,28 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 		while (f->va + (f->ra.next - f->index) * PAGE_SIZE < to &&
 		       !pte_is_none(pt_get(f->va + (f->ra.next - f->index) * PAGE_SIZE)))
 			f->ra.next++;
+}
+
+int fault_show_cached(struct vma *vma, vaddr_t va)
+{
+	struct pcache_object *obj = vma->object;
+	struct fault f = {.va = va, .access = FAULT_READ, .vma = vma};
+	unsigned long flags, inner;
+
+	if (!obj)
+		return 0;
+	if (fault_prepare_table(&f))
+		return -ENOMEM;
+	flags = spin_lock(&obj->lock);
+	inner = spin_lock(&space.lock);
+	f.rights = prot_rights(vma->prot);
+	if (vma_find_locked(va) == vma && f.rights & PT_R && pt_has_table(va)) {
+		f.index = vma_index(vma, va);
+		map_around_locked(&f, obj);
+	}
+	spin_unlock(&space.lock, inner);
+	spin_unlock(&obj->lock, flags);
+	return 0;
 }
 
 /*
@@ -369,7 +389,7 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 	} while (step == FAULT_STEP_AGAIN);
 	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
 	if (f.grown_to)
-		(void)populate(f.va + PAGE_SIZE, f.grown_to);
+		(void)populate(f.va + PAGE_SIZE, f.grown_to, POPULATE_WRITE);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 

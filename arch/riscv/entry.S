@@ -8,7 +8,7 @@
  */
 #include "arch/riscv/asm.h"
 
-	.section .text.start, "ax"
+	.section .image_entry, "ax"
 	.option norvc
 	.globl _start
 _start:
