@@ -34,3 +34,6 @@ enum signal_outcome { SIGNAL_NONE, SIGNAL_RESTART, SIGNAL_EINTR };
  */
 enum signal_outcome signal_trap(void);
 void trap_frame_set_result(struct trap_frame *tf, enum signal_outcome outcome);
+
+/* The trap goes on in function(arg), which does not return, on the stack that is free from `stack` down. */
+void trap_frame_call(struct trap_frame *tf, void (*function)(void *), void *arg, vaddr_t stack);

@@ -149,11 +149,8 @@ static int write_steps(struct file *file, struct span span, unsigned flags)
 		if (flags & SYNC_FILE_RANGE_WAIT_AFTER)
 			pcache_write_wait(object, first, last);
 	}
-	if (flags & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER)) {
-		mutex_lock(&file->lock);
-		before = pcache_error_since(object, &file->errors_seen);
-		mutex_unlock(&file->lock);
-	}
+	if (flags & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER))
+		before = pcache_errors_take(object, file->errors);
 	return err ? err : before;
 }
 

@@ -16,6 +16,7 @@
 
 struct blkdev;
 struct pcache_object;
+struct pcache_errors;
 
 int fs_init(void);
 
@@ -84,7 +85,8 @@ int fs_space(struct fs_space *out);
 
 /*
  * For mmap: the cache object behind a descriptor, with a reference the caller drops with object->ops->ref(object, -1);
- * *readable, *writable as the file was opened. NULL: /dev/zero, which maps as zeros. -EBADF, -ENODEV (another device, a
+ * *errors with one that pcache_errors_put drops; *readable, *writable as the file was opened. NULL: /dev/zero, which
+ * maps as zeros. -EBADF, -ENODEV (another device, a
  * directory), -EACCES.
  */
-int fs_object(int fd, struct pcache_object **object, bool *readable, bool *writable);
+int fs_object(int fd, struct pcache_object **object, struct pcache_errors **errors, bool *readable, bool *writable);

@@ -30,6 +30,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "arch/cache.h"
 #include "arch/clock.h"
 #include "arch/hart.h"
 #include "arch/irq.h"
@@ -322,6 +323,10 @@ static void switch_locked(struct runqueue *rq, struct thread *next)
 	hart->kstack_base = next->kstack_base;
 	hart->kstack_top = next->kstack_top;
 	look_locked(rq, hart); // for what could not be taken, or has become ready meanwhile
+	if (next->hart != rq->index) {
+		next->hart = rq->index;
+		icache_follow();
+	}
 	if (next != prev)
 		context_switch(&prev->context, &next->context);
 }
@@ -540,6 +545,7 @@ void sched_adopt(struct thread *t)
 	list_init(&t->sleep_node);
 	list_init(&t->wait_node);
 	list_init(&t->pi_held);
+	t->hart = HARTS_MAX;
 	atomic_init(&t->rq, rq_self());
 	irq_restore(flags);
 }

@@ -51,6 +51,7 @@ struct thread {
 	nsec_t wake_at;		     // stored atomically, relaxed, for reports
 	nsec_t slice_end;
 	nsec_t left_at;		 // when it last stopped running; stored atomically, relaxed, for reports
+	unsigned hart;		 // index of the one that it runs or ran on; HARTS_MAX: none yet
 	atomic_bool interrupted; // set under that lock; read and cleared, relaxed, by the thread alone
 
 	/* Guarded by the lock of kernel/pi.c. */
@@ -70,7 +71,8 @@ struct thread {
 	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; stored as the above, for reports
 	unsigned fault_depth; // a fault may not nest: asserted
 	struct lockcheck_held held;
-	unsigned calls; // of the kernel by the application, nested (posix/call.h)
+	unsigned calls;	   // of the kernel by the application, nested (posix/call.h)
+	vaddr_t grown_end; // of the application's stack if it is a mapping that grows down, else 0 (posix/call.h)
 
 	/* Guarded by the lock of the list of all threads (kernel/thread.c). */
 	struct list_node all_node; // in that list; after the end of a detached thread: in the reaper's

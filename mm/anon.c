@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arch/cache.h"
 #include "mm/reclaim.h"
 #include "mm/shootdown.h"
 #include "mm/vma.h"
@@ -66,15 +67,36 @@ enum fault_step anon_install(const struct fault *f, struct page *frame)
 
 static enum fault_step show_zeros(const struct fault *f)
 {
-	unsigned long flags = spin_lock(&space.lock);
-	enum fault_step step = fault_recheck_locked(f);
-	pte_t old = pt_get(f->va);
+	enum fault_step step;
+	unsigned long flags;
+	pte_t old;
 
+	if (f->access == FAULT_EXEC)
+		icache_sync();
+	flags = spin_lock(&space.lock);
+	step = fault_recheck_locked(f);
+	old = pt_get(f->va);
 	/* Zeros may be shown with fewer rights than the mapping gives by now. Else another thread was first. */
 	if (step == FAULT_STEP_DONE && (pte_is_none(old) || entry_page(old) == zero_page)) {
-		pt_exchange(f->va, pte_make(page_pa(zero_page), f->rights & ~PT_W));
+		pt_exchange(f->va, pte_make(page_pa(zero_page), (f->rights & ~PT_W) | pte_rights(old)));
 		pt_fence(f->va);
 	}
+	spin_unlock(&space.lock, flags);
+	return step;
+}
+
+enum fault_step anon_make_executable(const struct fault *f)
+{
+	const enum pt_rights rights = f->rights | pte_rights(f->shown);
+	enum fault_step step;
+	unsigned long flags;
+
+	icache_sync();
+	flags = spin_lock(&space.lock);
+	step = fault_recheck_locked(f);
+	if (step == FAULT_STEP_DONE && !pt_replace(f->va, f->shown, pte_make(pte_pa(f->shown), rights)))
+		step = FAULT_STEP_AGAIN; // it is other memory by now, or was made executable
+	pt_fence(f->va);
 	spin_unlock(&space.lock, flags);
 	return step;
 }

@@ -10,19 +10,21 @@
  * its object, and told again by its generation. It holds the object's map_lock shared from before the page is got until
  * the entry stands, so that no truncate comes between (I2); only what finds its page in the cache does without. Runs as
  * a call of the faulting thread, may sleep, does not nest.
+ *
+ * The right to execute is in an entry only once somebody has executed there, and all harts fetch the page as it was
+ * then (icache_sync); so other faults need not care. What is stored later is fetched after the application's own fence.
  */
 
 #include <assert.h>
 #include <errno.h>
 
+#include "arch/cache.h"
 #include "arch/hart.h"
 #include "kernel/thread.h"
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
 #include "mm/shm.h"
 #include "mm/vma.h"
-
-#define AROUND_PAGES 16 // mapped together if they are cached
 
 static enum pt_rights rights_for(enum fault_access access)
 {
@@ -47,20 +49,25 @@ static bool entry_is_private(pte_t e)
 }
 
 /* True if the entry, perhaps after a touch, serves the access: nothing has to be fetched. */
-static bool serve_by_entry_locked(vaddr_t va, enum pt_rights needed, enum pt_rights rights)
+static bool serve_by_entry_locked(struct fault *f, enum pt_rights needed)
 {
-	pte_t e = pt_get(va);
+	const pte_t e = pt_get(f->va);
+	const bool private = entry_is_private(e);
 
+	f->shown = pte_none();
 	if (pte_is_present(e) && (pte_rights(e) & needed)) {
 		/* The access came before the entry, from a hart that remembered an older one, or found A clear. */
-		pt_make_young(va);
-	} else if (entry_is_private(e)) {
+		pt_make_young(f->va);
+	} else if (private && f->access == FAULT_EXEC) {
+		f->shown = e;
+		return false;
+	} else if (private) {
 		/* It is held, or was shown with fewer rights than the mapping gives by now. */
-		pt_exchange(va, pte_make(pte_pa(e), rights));
+		pt_exchange(f->va, pte_make(pte_pa(e), f->rights | pte_rights(e)));
 	} else {
 		return false;
 	}
-	pt_fence_tables(va);
+	pt_fence_tables(f->va);
 	return true;
 }
 
@@ -75,7 +82,9 @@ static enum fault_result find_locked(struct fault *f)
 	f->rights = prot_rights(vma->prot);
 	if (!(f->rights & needed))
 		return FAULT_ACCERR;
-	if (serve_by_entry_locked(f->va, needed, f->rights))
+	if (f->access != FAULT_EXEC)
+		f->rights &= ~PT_X;
+	if (serve_by_entry_locked(f, needed))
 		return FAULT_OK;
 	vma_ref(vma);
 	f->vma = vma;
@@ -158,8 +167,10 @@ static void show_locked(vaddr_t va, struct page *page, enum pt_rights rights)
 	pt_fence(va);
 }
 
-/* Maps the neighbours that are cached, for reading; not what a hole may be under way in. Tells readahead how far the
- * reader will come without a fault. */
+/*
+ * Maps cached neighbours, if they may be read; not what a hole may be under way in. Tells readahead how far the reader
+ * will come without a fault.
+ */
 static void map_around_locked(struct fault *f, struct pcache_object *obj)
 {
 	const vaddr_t window = align_down(f->va, AROUND_PAGES * PAGE_SIZE);
@@ -169,13 +180,35 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
 		struct page *page = pte_is_none(pt_get(va)) ? radix_get(&obj->pages, vma_index(f->vma, va)) : NULL;
 
-		if (page && (page_flags(page) & (PAGE_UPTODATE | PAGE_SPARSE)) == PAGE_UPTODATE)
-			show_locked(va, page, f->rights & ~PT_W);
+		if (page && (page_flags(page) & (PAGE_UPTODATE | PAGE_SPARSE)) == PAGE_UPTODATE && f->rights & PT_R)
+			show_locked(va, page, PT_R);
 	}
 	if (f->ra.next == f->index + 1)
 		while (f->va + (f->ra.next - f->index) * PAGE_SIZE < to &&
 		       !pte_is_none(pt_get(f->va + (f->ra.next - f->index) * PAGE_SIZE)))
 			f->ra.next++;
+}
+
+int fault_show_cached(struct vma *vma, vaddr_t va)
+{
+	struct pcache_object *obj = vma->object;
+	struct fault f = {.va = va, .access = FAULT_READ, .vma = vma};
+	unsigned long flags, inner;
+
+	if (!obj)
+		return 0;
+	if (fault_prepare_table(&f))
+		return -ENOMEM;
+	flags = spin_lock(&obj->lock);
+	inner = spin_lock(&space.lock);
+	f.rights = prot_rights(vma->prot);
+	if (vma_find_locked(va) == vma && f.rights & PT_R && pt_has_table(va)) {
+		f.index = vma_index(vma, va);
+		map_around_locked(&f, obj);
+	}
+	spin_unlock(&space.lock, inner);
+	spin_unlock(&obj->lock, flags);
+	return 0;
 }
 
 /*
@@ -186,10 +219,14 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 static enum fault_step install(struct fault *f, struct page *page, bool store, unsigned refused)
 {
 	struct pcache_object *obj = f->vma->object;
-	unsigned long flags = spin_lock(&obj->lock), inner;
+	const enum pt_rights rights = store ? f->rights : f->rights & ~PT_W;
+	unsigned long flags, inner;
 	enum fault_step step;
 	pte_t old;
 
+	if (f->access == FAULT_EXEC)
+		icache_sync();
+	flags = spin_lock(&obj->lock);
 	if (page->object != obj || (store && !(page_flags(page) & PAGE_BACKED)) || page_flags(page) & refused) {
 		spin_unlock(&obj->lock, flags);
 		return FAULT_STEP_AGAIN; // without map_lock: truncated or cut meanwhile
@@ -203,10 +240,11 @@ static enum fault_step install(struct fault *f, struct page *page, bool store, u
 		} else if (store) {
 			page_make_dirty_locked(obj, page);
 			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
-			show_locked(f->va, page, f->rights);
+			show_locked(f->va, page, rights | pte_rights(old));
 		} else {
-			/* It may be shown with fewer rights than the mapping gives by now; writable it stays. */
-			show_locked(f->va, page, f->rights & (~PT_W | pte_rights(old)));
+			/* It may be shown with fewer rights than the mapping gives by now. */
+			if (rights & ~pte_rights(old))
+				show_locked(f->va, page, rights | pte_rights(old));
 			map_around_locked(f, obj);
 		}
 		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
@@ -330,6 +368,8 @@ static enum fault_step fault_memory(struct fault *f, int *error)
 /* ---- the call ---- */
 static enum fault_step fault_step_of(struct fault *f, int *error)
 {
+	if (!pte_is_none(f->shown))
+		return anon_make_executable(f);
 	if (!f->vma->object)
 		return fault_anon(f, error);
 	return f->vma->object->memory ? fault_memory(f, error) : fault_file(f, error);
@@ -354,7 +394,7 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 	} while (step == FAULT_STEP_AGAIN);
 	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
 	if (f.grown_to)
-		(void)populate(f.va + PAGE_SIZE, f.grown_to);
+		(void)populate(f.va + PAGE_SIZE, f.grown_to, POPULATE_WRITE);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 

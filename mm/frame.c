@@ -100,7 +100,8 @@ void frame_clear(struct page *page)
 	}
 }
 
-void frame_copy(struct page *to_page, const struct page *from_page)
+/* A page of a file may be stored into meanwhile: each byte is as it was or as it becomes, and that is no mistake. */
+__attribute__((no_sanitize("thread"))) void frame_copy(struct page *to_page, const struct page *from_page)
 {
 	const uint64_t *from = page_va(from_page);
 	uint64_t *to = page_va(to_page);

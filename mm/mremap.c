@@ -92,7 +92,7 @@ static void leave_old(struct remap *r, struct vma *vma)
 {
 	unsigned long flags = spin_lock(&space.lock);
 
-	vma->locked = false;
+	vma->locked = vma->on_fault = false;
 	vma->charged = vma->charged && r->keep_old;
 	spin_unlock(&space.lock, flags);
 	if (r->keep_old) {
@@ -135,18 +135,15 @@ static int move(struct remap *r, struct vma *vma)
 
 	vma_init_like(added, vma, r->from, r->at, r->at + r->new_len);
 	err = take_out(r, &vma);
-	if (err) {
-		if (!r->fixed)
-			tables_prune(r->at, r->at + r->new_len);
+	if (err)
 		return err;
-	}
 	if (r->len < r->old_len)
 		cut_tail(r);
 	if (r->fixed)
 		range_remove(r->at, r->at + r->new_len, &r->spares[2], &r->dead);
 	vma_list_at_object(added); // now, and not before what was there has gone: it has no entry of another's
 	if (vma)
-		entries_move(r->from, r->from + r->len, r->at, prot_rights(added->prot));
+		entries_move(r->from, r->from + r->len, r->at, prot_rights(added->prot) & ~PT_X);
 	vma_attach(added);
 	r->added = NULL; // the tree's
 	if (vma)
@@ -240,8 +237,8 @@ int map_remap(const struct map_remap *req, vaddr_t *out)
 	if (err)
 		return err;
 	if (r.populate)
-		(void)populate(r.at + r.new_len - r.populate,
-			       r.at + r.new_len); // what is not there now is faulted in later
+		(void)populate(r.at + r.new_len - r.populate, r.at + r.new_len,
+			       POPULATE_LOCK); // what is not there now is faulted in later
 	*out = r.at;
 	return 0;
 }

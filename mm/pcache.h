@@ -90,7 +90,7 @@ struct pcache_object {
 };
 
 enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
-#define PCACHE_RUN_MAX 128 // pages of one ops->write
+#define PCACHE_RUN_MAX 128 // pages of one ops->write, and made ready together
 
 /* Mount-time set-up: starts the writeback thread. */
 int pcache_init(void);
@@ -185,8 +185,20 @@ int pcache_clear(struct pcache_object *obj, uint64_t from, uint64_t to);
  */
 void pcache_flush_failed(struct pcache_object *obj, int err);
 
-/* Once-per-open-file report of asynchronous errors: compares with and updates *seen; 0 or the errno (negative). */
-int pcache_error_since(struct pcache_object *obj, unsigned *seen);
+/*
+ * Which failed writes of an object an open file has been told of: each once, by whichever of its descriptors and
+ * mappings asks first. They share the structure; with the last it goes. `make` sleeps for memory: NULL if there is
+ * none.
+ */
+struct pcache_errors {
+	atomic_uint seen; // of the object's write_errseq
+	atomic_uint refs;
+};
+struct pcache_errors *pcache_errors_make(const struct pcache_object *obj);
+void pcache_errors_ref(struct pcache_errors *errors);
+void pcache_errors_put(struct pcache_errors *errors); // NULL is fine
+/* Tells of those since the last call: 0, or the last one's errno (negative). */
+int pcache_errors_take(struct pcache_object *obj, struct pcache_errors *errors);
 
 /* All objects: writes everything dirty, waits; first error. For sync and unmount. */
 int pcache_write_all(void);

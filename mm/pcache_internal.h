@@ -62,17 +62,17 @@ bool readahead_is_due(const struct readahead *ra, pgidx_t index);
 
 /* ---- pcache_write.c ---- */
 /*
- * Starts one write of adjacent dirty pages, the first at or after *index, and moves *index behind them. Pages that are
- * being written already are waited for, or passed over. Returns how many pages; 0: there are none up to last.
+ * Starts writing dirty pages from *index on, up to PCACHE_RUN_MAX, and moves *index behind them. Pages that are being
+ * written already are waited for, or passed over. Returns how many pages; 0: there are none up to last.
  */
-size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait);
+size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait);
 
 /* ---- rmap.c: with the page lock held; the address space's lock is taken inside ---- */
 void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
 void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
 /* Used through a mapping since the last call. */
 bool rmap_take_use(struct pcache_object *obj, struct page *page);
-/* Shown by a mapping that is locked in memory. */
+/* Belongs to a mapping that is locked in memory, which shows it, or would at the next touch (not a copy of it). */
 bool rmap_locked(struct pcache_object *obj, struct page *page);
 /* For assertions: some entry lets stores through; the entries that show it are as many as page->mapped. */
 bool rmap_writable(struct pcache_object *obj, struct page *page);
@@ -96,10 +96,11 @@ void writeback_object_written(struct pcache_object *obj, int err);
 /* Waits until the writeback thread lets the object go. */
 void writeback_object_wait(struct pcache_object *obj);
 /*
- * Asks for writes and waits for a transfer to end. False: none is under way and none ended well, so waiting longer
- * frees nothing. No spinlock held.
+ * Asks for writes and waits until a transfer has ended well since writeback_progress returned `seen`. False: none has
+ * and none is under way, so waiting longer frees nothing. No spinlock held.
  */
-bool writeback_wait_progress(void);
+uint64_t writeback_progress(void);
+bool writeback_wait_progress(uint64_t seen);
 /*
  * Lets a thread that makes pages dirty go on at the pace at which the card takes them. 0, or -EIO: too much is dirty
  * and the card takes no more. Sleeps.

@@ -20,75 +20,90 @@
 #include "mm/pcache_internal.h"
 #include "mm/shootdown.h"
 
-/* The first dirty page at or after *index that is not being written; one that is, is waited for or passed over. */
-static struct page *find_dirty(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, unsigned long *flags)
-{
-	for (;;) {
-		struct page *page = radix_next_tagged(&obj->pages, index, PCACHE_TAG_DIRTY);
+#define LOCKED_PAGES 16u // made ready under one hold of the page lock; divides PCACHE_RUN_MAX
 
+/* The first dirty page at or after *index; those that are being written are passed over, or not. */
+static struct page *find_dirty_locked(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool pass)
+{
+	struct page *page;
+
+	for (;; ++*index) {
+		page = radix_next_tagged(&obj->pages, index, PCACHE_TAG_DIRTY);
 		if (!page || *index > last)
 			return NULL;
-		if (!(page_flags(page) & PAGE_WRITING))
+		if (!pass || !(page_flags(page) & PAGE_WRITING))
 			return page;
-		if (!wait) {
-			++*index;
-			continue;
-		}
-		page_pin(page);
-		spin_unlock(&obj->lock, *flags);
-		page_wait(page, PAGE_WRITING);
-		pcache_put(page);
-		*flags = spin_lock(&obj->lock);
 	}
 }
 
-/* Step 1 for the page and the dirty ones that follow it without a gap. */
-static size_t run_begin_locked(struct pcache_object *obj, struct page *page, pgidx_t last, struct page **run,
-			       struct pt_batch *batch)
+/*
+ * Step 1 for dirty pages from *index on, wherever they lie, so that one shootdown does for all; *index is moved behind
+ * them. With `wait` a page that is being written ends the batch, and is handed out, pinned, if it is the first. Stores
+ * wait for the page lock, so only a few pages are looked at under one hold of it. Returns how many are ready.
+ */
+static size_t batch_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, struct page **pages,
+			  struct pt_batch *batch, struct page **busy)
 {
-	const pgidx_t first = page->index;
-	size_t n = 0;
+	size_t n = 0, end;
 
+	*busy = NULL;
 	do {
-		page_pin(page);
-		page_state_change(obj, page, PAGE_WRITING | PAGE_CLEANING, 0);
-		rmap_narrow(obj, page, batch);
-		run[n++] = page;
-		if (n == PCACHE_RUN_MAX || last - first < n)
-			break;
-		page = radix_get(&obj->pages, first + n);
-	} while (page && (page_flags(page) & (PAGE_DIRTY | PAGE_WRITING)) == PAGE_DIRTY);
+		unsigned long flags = spin_lock(&obj->lock);
+		struct page *page;
+
+		end = n + LOCKED_PAGES;
+		while (n < end && (page = find_dirty_locked(obj, index, last, !wait))) {
+			if (page_flags(page) & PAGE_WRITING) {
+				*busy = n ? NULL : page;
+				break;
+			}
+			page_pin(page);
+			page_state_change(obj, page, PAGE_WRITING | PAGE_CLEANING, 0);
+			rmap_narrow(obj, page, batch);
+			pages[n++] = page;
+			++*index;
+		}
+		if (*busy)
+			page_pin(*busy);
+		spin_unlock(&obj->lock, flags);
+	} while (n == end && n < PCACHE_RUN_MAX);
 	return n;
 }
 
-size_t write_run(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait)
+/* Step 3. */
+static void batch_clean(struct pcache_object *obj, struct page **pages, size_t n)
 {
-	struct page *run[PCACHE_RUN_MAX];
-	struct pt_batch batch = PT_BATCH_INIT;
-	unsigned long flags = spin_lock(&obj->lock);
-	struct page *page = find_dirty(obj, index, last, wait, &flags);
-	pgidx_t first = *index;
-	size_t n;
+	for (size_t i = 0; i < n;) {
+		unsigned long flags = spin_lock(&obj->lock);
 
-	if (!page) {
+		for (const size_t end = min_of(n, i + LOCKED_PAGES); i < end; i++) {
+			if (page_flags(pages[i]) & PAGE_CLEANING)
+				page_state_change(obj, pages[i], 0, PAGE_DIRTY | PAGE_CLEANING);
+		}
 		spin_unlock(&obj->lock, flags);
-		return 0;
 	}
-	n = run_begin_locked(obj, page, last, run, &batch);
-	spin_unlock(&obj->lock, flags);
+}
 
+size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait)
+{
+	struct page *pages[PCACHE_RUN_MAX], *busy;
+	struct pt_batch batch = PT_BATCH_INIT;
+	size_t n, run;
+
+	while ((n = batch_begin(obj, index, last, wait, pages, &batch, &busy)) == 0 && busy) {
+		page_wait(busy, PAGE_WRITING);
+		pcache_put(busy);
+	}
 	shootdown(&batch);
-
-	flags = spin_lock(&obj->lock);
-	for (size_t i = 0; i < n; i++) {
-		if (page_flags(run[i]) & PAGE_CLEANING)
-			page_state_change(obj, run[i], 0, PAGE_DIRTY | PAGE_CLEANING);
-	}
-	spin_unlock(&obj->lock, flags);
-
-	*index = first + n;
+	batch_clean(obj, pages, n);
 	atomic_fetch_add_explicit(&cache_counts.writes, n, memory_order_relaxed);
-	obj->ops->write(obj, first, run, n);
+	for (size_t i = 0; i < n; i += run) {
+		const pgidx_t first = pages[i]->index;
+
+		for (run = 1; i + run < n && pages[i + run]->index == first + run; run++)
+			;
+		obj->ops->write(obj, first, pages + i, run);
+	}
 	return n;
 }
 
@@ -145,7 +160,7 @@ int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 	struct page *page;
 	int err = 0;
 
-	while (write_run(obj, &index, last, true) > 0)
+	while (write_batch(obj, &index, last, true) > 0)
 		;
 	/*
 	 * Each page of these writes is now in one of four states: written well, and possibly dirty anew; being written;
@@ -163,7 +178,7 @@ int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 
 void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 {
-	while (write_run(obj, &first, last, false) > 0)
+	while (write_batch(obj, &first, last, false) > 0)
 		;
 }
 
@@ -226,14 +241,4 @@ void pcache_flush_failed(struct pcache_object *obj, int err)
 	record_error(obj, err);
 	atomic_fetch_add(&obj->flush_errseq, 1);
 	spin_unlock(&obj->lock, flags);
-}
-
-int pcache_error_since(struct pcache_object *obj, unsigned *seen)
-{
-	unsigned now = atomic_load(&obj->write_errseq);
-
-	if (now == *seen)
-		return 0;
-	*seen = now;
-	return atomic_load(&obj->write_errno);
 }

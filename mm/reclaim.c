@@ -129,7 +129,7 @@ static bool victim_unmap(const struct victim *v, struct pt_batch *batch, enum lo
 		goes = page_mapped(v->page) == 0;
 	else if (goes && take_use_locked(v))
 		goes = look == LOOK_ANY;
-	goes = goes && !(page_mapped(v->page) && rmap_locked(v->obj, v->page));
+	goes = goes && !rmap_locked(v->obj, v->page);
 	if (goes) {
 		page_state_change(v->obj, v->page, PAGE_EVICTING, 0);
 		rmap_unmap(v->obj, v->page, batch);
@@ -275,7 +275,9 @@ void shrinker_register(struct shrinker *s)
 /* ---- memory for those who wait ---- */
 bool reclaim_wait(size_t want)
 {
-	return reclaim(want) > 0 || writeback_wait_progress();
+	const uint64_t seen = writeback_progress(); // what ends from here on may be what reclaim just found busy
+
+	return reclaim(want) > 0 || writeback_wait_progress(seen);
 }
 
 struct page *frame_get(void)

@@ -150,19 +150,27 @@ static bool in_vain_locked(uint64_t request)
 	return wb.answered >= request && !transfers_under_way();
 }
 
-bool writeback_wait_progress(void)
+uint64_t writeback_progress(void)
 {
 	unsigned long flags = spin_lock(&wb.lock);
-	const uint64_t ended = wb.ended;
+	uint64_t ended = wb.ended;
+
+	spin_unlock(&wb.lock, flags);
+	return ended;
+}
+
+bool writeback_wait_progress(uint64_t seen)
+{
+	unsigned long flags = spin_lock(&wb.lock);
 	bool progress;
 
-	if (busy_pages() || transfers_under_way()) {
+	if (wb.ended == seen && (busy_pages() || transfers_under_way())) {
 		uint64_t request = ask_locked();
 
-		while (wb.ended == ended && !in_vain_locked(request))
+		while (wb.ended == seen && !in_vain_locked(request))
 			waitq_wait(&wb.progress_waitq, &wb.lock, &flags);
 	}
-	progress = wb.ended != ended;
+	progress = wb.ended != seen;
 	spin_unlock(&wb.lock, flags);
 	return progress;
 }
@@ -272,7 +280,7 @@ static void write_object(struct pcache_object *obj, enum pass pass)
 	bool wrapped = start == 0;
 
 	while (pass == PASS_AGED || (written < PASS_PAGES && !enough(pass))) {
-		n = write_run(obj, &index, wrapped && start ? start - 1 : PGIDX_MAX, false);
+		n = write_batch(obj, &index, wrapped && start ? start - 1 : PGIDX_MAX, false);
 		written += n;
 		if (n == 0 && wrapped)
 			break;

@@ -22,6 +22,7 @@
 #include "fs/fs.h"
 #include "posix/call.h"
 #include "posix/result.h"
+#include "posix/user.h"
 
 int open(const char *path, int flags, ...)
 {
@@ -154,9 +155,7 @@ void sync(void)
 
 static int stat_out(int err, const struct stat *st, struct stat *out)
 {
-	if (!err && uaccess_copy(out, st, sizeof(*st)))
-		err = -EFAULT;
-	return (int)result_posix(err);
+	return (int)result_posix(err ? err : user_put(out, *st));
 }
 
 int stat(const char *restrict path, struct stat *restrict out)
@@ -253,11 +252,12 @@ int fcntl(int fd, int command, ...)
 /* There is one directory to stand in: the root. */
 char *getcwd(char *buf, size_t size)
 {
-	if (size < 2) {
-		errno = size ? ERANGE : EINVAL;
-		return NULL;
-	}
-	return strcpy(buf, "/");
+	static const char root[] = "/";
+	int err = size == 0 ? -EINVAL : size < sizeof(root) ? -ERANGE : 0;
+
+	if (!err && uaccess_copy(buf, root, sizeof(root)))
+		err = -EFAULT;
+	return result_posix(err) ? NULL : buf;
 }
 
 static int statvfs_out(int err, struct statvfs *out)
@@ -276,9 +276,7 @@ static int statvfs_out(int err, struct statvfs *out)
 	st.f_files = space.inodes;
 	st.f_ffree = st.f_favail = space.inodes_free;
 	st.f_namemax = 255;
-	if (uaccess_copy(out, &st, sizeof(st)))
-		return (int)result_posix(-EFAULT);
-	return 0;
+	return (int)result_posix(user_put(out, st));
 }
 
 int statvfs(const char *restrict path, struct statvfs *restrict out)

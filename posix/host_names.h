@@ -48,13 +48,16 @@
 #define lstat cairn_lstat
 #define madvise cairn_madvise
 #define main cairn_app_main
+#define mincore cairn_mincore
 #define mkdir cairn_mkdir
 #define mlock cairn_mlock
+#define mlockall cairn_mlockall
 #define mmap cairn_mmap
 #define mprotect cairn_mprotect
 #define mremap cairn_mremap
 #define msync cairn_msync
 #define munlock cairn_munlock
+#define munlockall cairn_munlockall
 #define munmap cairn_munmap
 #define nanosleep cairn_nanosleep
 #define open cairn_open

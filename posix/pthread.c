@@ -92,7 +92,10 @@ static void schedule_locked(struct posix_thread *p, int policy, int priority)
 static void *thread_main(void *arg)
 {
 	struct posix_thread *self = arg;
+	struct map_info stack;
 
+	if (map_lookup((vaddr_t)__builtin_frame_address(0), &stack) && stack.grows_down)
+		self->thread->grown_end = stack.end;
 	(void)call_end(call_begin()); // for signals that came before it ran
 	pthread_exit(self->function(self->arg));
 }
@@ -212,6 +215,7 @@ void pthread_exit(void *value)
 	struct posix_thread *self = posix_self();
 
 	self->cancel_state = PTHREAD_CANCEL_DISABLE;
+	self->tries = NULL; // nothing goes back there
 	cleanup_run_all(self);
 	keys_destroy();
 	malloc_thread_end();

@@ -23,6 +23,8 @@
 #include "posix/process.h"
 #include "posix/result.h"
 #include "posix/signal.h"
+#include "posix/try.h"
+#include "posix/user.h"
 
 #define ALTSTACK_MIN 2048u // MINSIGSTKSZ, which on the host build is the host's and no constant
 
@@ -171,17 +173,15 @@ static int signal_of(const struct trap_frame *tf, vaddr_t va, enum fault_result 
 }
 
 /* False: nobody handles it, or there is no room to. */
-static bool handle_fault(struct trap_frame *tf, vaddr_t va, enum fault_result result, int error)
+static bool handle_fault(struct trap_frame *tf, int sig, siginfo_t *info)
 {
 	struct thread *thread = thread_self();
 	struct signal_delivery d;
-	siginfo_t info;
-	int sig = signal_of(tf, va, result, error, &info);
 	bool handled;
 
 	thread->calls++;
 	handled = signal_of_fault(thread->posix, sig, &d);
-	if (handled && !enter_handler(tf, thread->posix, &d, &info)) {
+	if (handled && !enter_handler(tf, thread->posix, &d, info)) {
 		log_error("no room for a handler of signal %d on the stack", sig);
 		handled = false;
 	}
@@ -191,10 +191,13 @@ static bool handle_fault(struct trap_frame *tf, vaddr_t va, enum fault_result re
 
 void trap_fault(struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error)
 {
+	siginfo_t info;
+	int sig = signal_of(tf, va, result, error, &info);
+
 	/* A file that went away under a thread that is to end is no signal. */
 	if (result == FAULT_ADRERR && in_application(tf))
 		process_stop_if_ending();
-	if (in_application(tf) && handle_fault(tf, va, result, error))
+	if (in_application(tf) && (try_leave(tf, sig, &info) || handle_fault(tf, sig, &info)))
 		return;
 	if (result == FAULT_KERNEL)
 		trap_kernel(tf, cause, va);
@@ -211,20 +214,20 @@ static bool on_altstack_here(const struct posix_thread *self)
 int sigaltstack(const stack_t *restrict stack, stack_t *restrict out)
 {
 	struct posix_thread *self = posix_self();
-	stack_t old = self->altstack;
+	stack_t old = self->altstack, new;
 
 	if (on_altstack_here(self))
 		old.ss_flags = SS_ONSTACK;
 	if (stack) {
+		if (user_get(&new, stack))
+			return (int)result_posix(-EFAULT);
 		if (old.ss_flags == SS_ONSTACK)
 			return (int)result_posix(-EPERM);
-		if (stack->ss_flags & ~SS_DISABLE)
+		if (new.ss_flags & ~SS_DISABLE)
 			return (int)result_posix(-EINVAL);
-		if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < ALTSTACK_MIN)
+		if (!(new.ss_flags &SS_DISABLE) && new.ss_size < ALTSTACK_MIN)
 			return (int)result_posix(-ENOMEM);
-		self->altstack = *stack;
+		self->altstack = new;
 	}
-	if (out)
-		*out = old;
-	return 0;
+	return out ? (int)result_posix(user_put(out, old)) : 0;
 }

@@ -23,6 +23,7 @@
 #include "lib/tree.h"
 
 struct futex_waiter;
+struct try_point;
 struct _pthread_cleanup;
 
 struct posix_thread {
@@ -58,6 +59,8 @@ struct posix_thread {
 	unsigned handled;	  // counts the signals that handlers took
 	stack_t altstack;
 	struct list_node pi_held; // struct pi_mutex.held_node
+	struct try_point *tries;  // innermost cairn_try that it is in (posix/try.c)
+	unsigned libc_locks;	  // of the C library that it holds
 
 	atomic_bool cancel_requested; // relaxed; against a wait that begins ordered by wait_lock
 	struct spinlock wait_lock;    // guards the next; order: the lock of posix/pthread.c -> it -> a futex's

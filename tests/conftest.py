@@ -114,7 +114,7 @@ def parse_tap(output):
     return cases
 
 
-RACE = ("test_parallel_kernel", "test_parallel_stack")  # run under the thread sanitizer too: RACE_TESTS of SConstruct
+RACE = ("test_parallel_kernel", "test_parallel_stack", "test_parallel_exerciser")  # run under the thread sanitizer too: RACE_TESTS of SConstruct
 
 
 class HostProgram(Program):
@@ -141,7 +141,8 @@ NO_AD = ",svadu=off"  # a processor that faults where others set the bits A and 
 MACHINES = {"test_stress": ("1", "2", "4", "8", f"2{NO_AD}"), "test_mmap": ("1", "4", f"1{NO_AD}"),
             "test_sched_harts": ("1", "2", "4")}
 MACHINES_USUAL = ("1", "4")  # numbers of harts
-MEMORY = {"test_stress": "32M", "test_mappings": "64M"}
+MEMORY = {"test_stress": "32M", "test_mappings": "64M", "test_tenfold": "32M"}
+CARD = {"test_tenfold": "512M"}
 
 
 @functools.cache
@@ -171,7 +172,8 @@ class GuestProgram(Program):
         if os.path.exists(card):
             os.unlink(card)
         words = [os.path.join(ROOT, "cairn"), "run", str(self.path), "--no-build", "--image", card, "--timeout", str(seconds),
-                 "--smp", self.harts, *(["--qemu-arg=-cpu", f"--qemu-arg={self.cpu}"] if self.cpu else []), "--memory", MEMORY.get(self.path.stem, "128M"), "--", self.config.getoption("--effort")]
+                 "--smp", self.harts, *(["--qemu-arg=-cpu", f"--qemu-arg={self.cpu}"] if self.cpu else []), "--memory", MEMORY.get(self.path.stem, "128M"),
+                 "--size", CARD.get(self.path.stem, "256M"), "--", self.config.getoption("--effort")]
         result = subprocess.run(words, capture_output=True, timeout=seconds + 60, cwd=ROOT, check=False,
                                 stdin=subprocess.DEVNULL)
         from tools import image

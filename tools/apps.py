@@ -2,7 +2,7 @@
 # Copyright the cairn authors
 """What an application is: a folder with .c files, or a single .c file, and perhaps an app.toml beside them.
 
-app.toml, all keys optional, paths relative to its folder:
+app.toml, or NAME.toml beside a single NAME.c; all keys optional, paths relative to its folder:
 
     sources = ["../shared/*.c"]     # beside the folder's own *.c
     includes = ["include"]          # include paths
@@ -58,8 +58,7 @@ def relative(path):
     return os.path.relpath(path, ROOT) if is_inside(path) else path
 
 
-def read_toml(folder):
-    path = os.path.join(folder, "app.toml")
+def read_toml(path):
     if not os.path.exists(path):
         return {}
     try:
@@ -86,17 +85,24 @@ def output_of(folder, name):
 
 
 def load_file(path):
-    name = os.path.basename(path)[: -len(".c")]
-    return App(name, os.path.dirname(path), path, output_of(os.path.join(os.path.dirname(path), name), name), [path])
+    folder, file = os.path.split(path)
+    name = file[: -len(".c")]
+    table = read_toml(os.path.join(folder, f"{name}.toml"))
+    return load_table(name, folder, path, output_of(os.path.join(folder, name), name), table, [path])
 
 
 def load_folder(folder):
-    table = read_toml(folder)
+    table = read_toml(os.path.join(folder, "app.toml"))
     sources = [] if table.get("fixed_sources") else sorted(glob.glob(os.path.join(glob.escape(folder), "*.c")))
+    name = os.path.basename(folder)
+    return load_table(name, folder, folder, output_of(folder, name), table, sources)
+
+
+def load_table(name, folder, origin, output, table, sources):
     for pattern in table.get("sources", []):
         found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
         if not found:
-            raise AppError(f"{relative(folder)}/app.toml: no source file matches {pattern}")
+            raise AppError(f"{relative(origin)}: its .toml: no source file matches {pattern}")
         sources += [os.path.normpath(f) for f in found]
     if not sources:
         raise AppError(f"{relative(folder)} holds no .c file; an application needs at least one with main()")
@@ -107,10 +113,9 @@ def load_folder(folder):
     for key in ("includes", "libraries", "files"):
         for path in paths(key):
             if not os.path.exists(path):
-                raise AppError(f"{relative(folder)}/app.toml: {key}: {path} does not exist")
-    name = os.path.basename(folder)
-    return App(name, folder, folder, output_of(folder, name), sources, paths("includes"), table.get("defines", []),
-               paths("libraries"), paths("files"))
+                raise AppError(f"{relative(origin)}: its .toml: {key}: {path} does not exist")
+    return App(name, folder, origin, output, sources, paths("includes"), table.get("defines", []), paths("libraries"),
+               paths("files"))
 
 
 def names():

@@ -72,6 +72,9 @@ extern void (*host_stuck_hook)(void);
 size_t host_pages_shown(void);
 #define HOST_PAGES_SHOWN_MAX 31000u // each may cost two of Linux's 65,530 areas
 
+/* How often icache_sync was called. */
+extern atomic_uint host_icache_syncs;
+
 /* The host failed us: says what and errno, aborts. */
 _Noreturn void host_die(const char *what);
 

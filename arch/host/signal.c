@@ -9,6 +9,7 @@
 #include "arch/signal.h"
 
 #include <errno.h>
+#include <sanitizer/asan_interface.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -102,4 +103,19 @@ int signal_frame_pop(struct trap_frame *tf, sigset_t *mask)
 void trap_frame_set_result(struct trap_frame *tf, enum signal_outcome outcome)
 {
 	tf->uc->uc_mcontext.gregs[REG_RAX] = outcome;
+}
+
+#define STACK_SPAN_MAX (8ul << 20) // beyond, it is another stack
+
+void trap_frame_call(struct trap_frame *tf, void (*function)(void *), void *arg, vaddr_t stack)
+{
+	const vaddr_t left = trap_frame_sp(tf) - RED_ZONE;
+	greg_t *regs = tf->uc->uc_mcontext.gregs;
+
+	/* Functions that do not return do not take back what the address sanitizer knows of their frames. */
+	if (left < stack && stack - left <= STACK_SPAN_MAX)
+		ASAN_UNPOISON_MEMORY_REGION((void *)left, stack - left);
+	regs[REG_RIP] = (greg_t)(vaddr_t)function;
+	regs[REG_RSP] = (greg_t)(align_down(stack, 16) - sizeof(vaddr_t)); // as after a call
+	regs[REG_RDI] = (greg_t)(vaddr_t)arg;
 }

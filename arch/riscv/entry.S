@@ -8,7 +8,7 @@
  */
 #include "arch/riscv/asm.h"
 
-	.section .text.start, "ax"
+	.section .image_entry, "ax"
 	.option norvc
 	.globl _start
 _start:
@@ -138,6 +138,7 @@ hart_high:
 	csrc	sstatus, t0
 	li	t0, SSTATUS_FS_INITIAL
 	csrs	sstatus, t0
+	fence.i				// code that others wrote before fences reached this hart
 	mv	tp, zero		// no thread yet
 	mv	fp, zero
 	mv	ra, zero

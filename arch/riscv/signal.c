@@ -86,3 +86,10 @@ void trap_frame_set_result(struct trap_frame *tf, enum signal_outcome outcome)
 {
 	tf->x[A0] = outcome;
 }
+
+void trap_frame_call(struct trap_frame *tf, void (*function)(void *), void *arg, vaddr_t stack)
+{
+	tf->x[0] = (vaddr_t)function;
+	tf->x[SP] = align_down(stack, 16);
+	tf->x[A0] = (vaddr_t)arg;
+}

@@ -2,9 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Several harts: starting them (SBI HSM), interrupting them (SBI IPI), and making them forget page-table entries (SBI
- * RFENCE). The firmware serves fences in M-mode whatever the other hart has masked, so waiting for one cannot deadlock
- * with a hart that spins for a lock.
+ * Several harts: starting them (SBI HSM), interrupting them (SBI IPI), and making them forget page-table entries and
+ * instructions (SBI RFENCE). The firmware serves fences in M-mode whatever the other hart has masked, so waiting for
+ * one cannot deadlock with a hart that spins for a lock.
  *
  * A hart's bit in `started` is set before the hart runs, so from its first instruction on every fence reaches it; those
  * before are covered by the fence of its entry. Never sleeps.
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "arch/cache.h"
 #include "arch/context.h"
 #include "arch/irq.h"
 #include "arch/riscv/riscv.h"
@@ -23,12 +24,13 @@
 void hart_entry(void); // entry.S
 
 static bool can_start;
-static uint64_t base;	     // the firmware's number of the hart that is bit 0 of a mask
-static atomic_ulong started; // harts that fences go to
-static atomic_bool stopping; // the machine ends: who is interrupted parks
-static atomic_ulong waiting; // harts in irq_wait
-static atomic_ulong fences;  // made so far
-static bool fence_whole;     // erratum CIP-1200: a fence of one address may leave its entry
+static uint64_t base;		 // the firmware's number of the hart that is bit 0 of a mask
+static atomic_ulong started;	 // harts that fences go to
+static atomic_bool stopping;	 // the machine ends: who is interrupted parks
+static atomic_ulong waiting;	 // harts in irq_wait
+static atomic_ulong fences;	 // of entries, made so far
+static atomic_ulong code_fences; // of instructions
+static bool fence_whole;	 // erratum CIP-1200: a fence of one address may leave its entry
 
 static unsigned long mask_of(const struct hart *hart)
 {
@@ -105,6 +107,11 @@ void smp_stop_if_told(void)
  * all it knows when it goes on, if there was a fence meanwhile. It first leaves `waiting` and then looks at `fences`;
  * who fences first counts, and then looks who waits. Both are sequentially consistent: one of the two sees the other.
  */
+static void code_fence(void)
+{
+	__asm__ volatile("fence.i" ::: "memory");
+}
+
 void tlb_fence(vaddr_t va)
 {
 	if (fence_whole)
@@ -121,6 +128,7 @@ void tlb_fence_all(void)
 void irq_wait(void)
 {
 	const unsigned long self = mask_of(hart_self()), seen = atomic_load(&fences);
+	const unsigned long code_seen = atomic_load(&code_fences);
 
 	atomic_fetch_or(&waiting, self);
 	/* Ends when an interrupt that sie lets through is pending, masked by sstatus or not. */
@@ -128,6 +136,14 @@ void irq_wait(void)
 	atomic_fetch_and(&waiting, ~self);
 	if (atomic_load(&fences) != seen)
 		tlb_fence_all();
+	if (atomic_load(&code_fences) != code_seen)
+		code_fence();
+}
+
+/* Those that fences go to, once their count is raised. */
+static unsigned long others_awake(void)
+{
+	return atomic_load(&started) & ~atomic_load(&waiting) & ~mask_of(hart_self());
 }
 
 void tlb_flush(vaddr_t from, vaddr_t to)
@@ -144,7 +160,7 @@ void tlb_flush(vaddr_t from, vaddr_t to)
 	 */
 	atomic_fetch_add(&fences, 1);
 	__asm__ volatile("fence rw, rw" ::: "memory");
-	others = atomic_load(&started) & ~atomic_load(&waiting) & ~mask_of(hart_self());
+	others = others_awake();
 	if (others && sbi_call4(SBI_RFENCE, 1, others, base, whole ? 0 : from, whole ? -1ul : to - from).error)
 		upcall_panic("the firmware does not fence the other harts");
 	irq_restore(flags);
@@ -153,4 +169,28 @@ void tlb_flush(vaddr_t from, vaddr_t to)
 void tlb_flush_all(void)
 {
 	tlb_flush(0, -1ul);
+}
+
+void icache_sync(void)
+{
+	unsigned long flags = irq_save(); // stays on this hart
+	unsigned long others;
+
+	code_fence();
+	atomic_fetch_add(&code_fences, 1);
+	__asm__ volatile("fence rw, rw" ::: "memory"); // as in tlb_flush
+	others = others_awake();
+	if (others && sbi_call(SBI_RFENCE, 0, others, base).error)
+		upcall_panic("the firmware does not fence the other harts");
+	irq_restore(flags);
+}
+
+/*
+ * Relaxed: who executes code here through an entry that was made before this look, and not seen, has been fenced by who
+ * made the entry, and after it.
+ */
+void icache_follow(void)
+{
+	if (atomic_load_explicit(&code_fences, memory_order_relaxed))
+		code_fence();
 }

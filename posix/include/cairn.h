@@ -34,9 +34,12 @@ struct cairn_fault {
 };
 
 /*
- * Runs fn(arg). NULL if it returned; else the fault that ended it, valid until the thread's next cairn_try: fn is left
- * at once, as by longjmp, whatever it had begun. No handler of a signal runs for such a fault. Calls may be nested. fn
- * must not fault inside a function of the C library that holds a lock (malloc, stdio); a debug build asserts that.
+ * Runs fn(arg). NULL if it returned; else the fault that ended it, valid until the thread's next cairn_try, or its end:
+ * fn is left at once, as by longjmp, whatever it had begun; handlers that it pushed by pthread_cleanup_push are not
+ * called, and the signal mask is as before. No handler of a signal runs for such a fault. Calls may be nested, made in
+ * handlers of signals, and left by longjmp, siglongjmp or pthread_exit. fn must not fault inside a function of the C
+ * library that holds a lock (malloc, stdio); a debug build asserts that. What the kernel's calls are handed is no fault
+ * but their EFAULT.
  */
 const struct cairn_fault *cairn_try(void (*fn)(void *arg), void *arg);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kernel/log.h"
+#include "posix/picolibc/libc_lock.h"
 #include "posix/picolibc/stream.h"
 
 #define STREAM(number, flags, mode)                                                                                    \
@@ -35,21 +36,21 @@ static struct stream *open_streams; // those of fopen and fdopen
 
 static void list_add(struct stream *s)
 {
-	(void)pthread_mutex_lock(&list_lock); // normal mutex: cannot fail
+	libc_lock(&list_lock);
 	s->next = open_streams;
 	open_streams = s;
-	(void)pthread_mutex_unlock(&list_lock);
+	libc_unlock(&list_lock);
 }
 
 static void list_remove_stream(struct stream *s)
 {
-	(void)pthread_mutex_lock(&list_lock); // normal mutex: cannot fail
+	libc_lock(&list_lock);
 	for (struct stream **at = &open_streams; *at; at = &(*at)->next)
 		if (*at == s) {
 			*at = s->next;
 			break;
 		}
-	(void)pthread_mutex_unlock(&list_lock);
+	libc_unlock(&list_lock);
 }
 
 /* open's flags for fopen's mode; false: no such mode. *rw are the stream's flags. */
@@ -202,10 +203,10 @@ int fflush(FILE *f)
 	if (f)
 		return stream_of(f) ? flush_one(stream_of(f)) : f->flush ? f->flush(f) : 0;
 	err = flush_written(&stream_stdout) | flush_written(&stream_stderr);
-	(void)pthread_mutex_lock(&list_lock); // normal mutex: cannot fail
+	libc_lock(&list_lock);
 	for (struct stream *s = open_streams; s; s = s->next)
 		err |= flush_written(s);
-	(void)pthread_mutex_unlock(&list_lock);
+	libc_unlock(&list_lock);
 	return err;
 }
 

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "posix/picolibc/libc_lock.h"
+
 struct __lock {
 	pthread_mutex_t mutex;
 };
@@ -35,13 +37,12 @@ void __retarget_lock_close(_LOCK_T lock)
 
 void __retarget_lock_acquire(_LOCK_T lock)
 {
-	/* Fails only when taken 2^32 times over. */
-	(void)pthread_mutex_lock(&lock->mutex);
+	libc_lock(&lock->mutex);
 }
 
 void __retarget_lock_release(_LOCK_T lock)
 {
-	(void)pthread_mutex_unlock(&lock->mutex); // held: cannot fail
+	libc_unlock(&lock->mutex);
 }
 
 void __retarget_lock_init_recursive(_LOCK_T *lock)

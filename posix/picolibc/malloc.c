@@ -23,6 +23,7 @@
 #include "kernel/log.h"
 #include "lib/types.h"
 #include "mm/map.h"
+#include "posix/picolibc/libc_lock.h"
 #include "posix/process.h"
 
 #define ALIGNMENT 16
@@ -113,9 +114,9 @@ static bool class_refill_locked(struct size_class *c, size_t size)
 	    align_up(min_of(max_of(size * 8, (size_t)REFILL_MIN), max_of((size_t)REFILL_MAX, size)), PAGE_SIZE);
 	vaddr_t start;
 
-	(void)pthread_mutex_lock(&heap_lock); // normal mutex: cannot fail
+	libc_lock(&heap_lock);
 	start = map_sbrk((intptr_t)want);
-	(void)pthread_mutex_unlock(&heap_lock);
+	libc_unlock(&heap_lock);
 	if (!start)
 		return false;
 	c->fresh = (char *)start;
@@ -155,14 +156,14 @@ static void cache_trim(unsigned class, unsigned keep)
 {
 	struct size_class *c = &classes[class];
 
-	(void)pthread_mutex_lock(&c->lock); // normal mutex: cannot fail
+	libc_lock(&c->lock);
 	while (cache.of[class].count > keep) {
 		struct free_block *block = cache_take(class);
 
 		block->next = c->free;
 		c->free = block;
 	}
-	(void)pthread_mutex_unlock(&c->lock);
+	libc_unlock(&c->lock);
 }
 
 void malloc_thread_end(void)
@@ -198,7 +199,7 @@ static struct free_block *block_get(unsigned class)
 
 	if (block)
 		return block;
-	(void)pthread_mutex_lock(&c->lock); // normal mutex: cannot fail
+	libc_lock(&c->lock);
 	block = block_take_locked(c, size);
 	if (!block && class_refill_locked(c, size))
 		block = block_take_locked(c, size);
@@ -206,7 +207,7 @@ static struct free_block *block_get(unsigned class)
 		more->header.kind = BLOCK_FREE;
 		cache_put(class, more);
 	}
-	(void)pthread_mutex_unlock(&c->lock);
+	libc_unlock(&c->lock);
 	return block;
 }
 
@@ -252,10 +253,10 @@ static void block_put(unsigned class, struct free_block *block)
 {
 	struct size_class *c = &classes[class];
 
-	(void)pthread_mutex_lock(&c->lock); // normal mutex: cannot fail
+	libc_lock(&c->lock);
 	block->next = c->free;
 	c->free = block;
-	(void)pthread_mutex_unlock(&c->lock);
+	libc_unlock(&c->lock);
 }
 
 void *malloc(size_t size)

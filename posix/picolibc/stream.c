@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "posix/picolibc/libc_lock.h"
 #include "posix/thread.h"
 
 struct stream *stream_of(FILE *f)
@@ -24,7 +25,7 @@ struct stream *stream_of(FILE *f)
 void stream_begin(struct stream *s)
 {
 	cancel_defer();
-	(void)pthread_mutex_lock(&s->lock); // fails only when taken 2^32 times over
+	libc_lock(&s->lock);
 }
 
 int stream_end(struct stream *s)
@@ -35,7 +36,7 @@ int stream_end(struct stream *s)
 		s->flush_due = false;
 		err = stream_flush(s);
 	}
-	(void)pthread_mutex_unlock(&s->lock); // held: cannot fail
+	libc_unlock(&s->lock);
 	cancel_allow();
 	return err;
 }

@@ -42,7 +42,7 @@ static void arguments(void)
 
 static void places(void)
 {
-	byte *free = room(8), *p = map(4, RW, ANON, -1, 0), *file = map(2, RW, MAP_PRIVATE, fresh(2, 1), 0), *q;
+	byte *p = map(4, RW, ANON, -1, 0), *file = map(2, RW, MAP_PRIVATE, fresh(2, 1), 0), *free = room(8), *q;
 	int move = MREMAP_MAYMOVE;
 
 	TRY("nothing mapped", free, PAGE, 2 * PAGE, move);

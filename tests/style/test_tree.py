@@ -27,7 +27,7 @@ MAY_INCLUDE = {
 # Rooms that may use a hosted C library: their headers are not restricted.
 HOSTED = ("arch/host/", "board/", "posix/", "apps/", "tests/", "tools/")
 # They see posix/include, apps/ and their own folder, by the build's include paths.
-APPLICATIONS = ("apps/", "tools/", "tests/guest/", "tests/oracle/", "tests/system/apps/", "tests/crash/apps/")
+APPLICATIONS = ("apps/", "tools/", "tests/exerciser/", "tests/guest/", "tests/oracle/", "tests/system/apps/", "tests/crash/apps/")
 OTHER_ROOTS = (("posix/include/", "posix/include"), ("tests/host/", "apps"))  # whose headers are named from elsewhere
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdarg.h", "stdatomic.h", "stdalign.h", "stdnoreturn.h", "limits.h",
                 "inttypes.h", "string.h", "errno.h", "stdio.h", "assert.h"}

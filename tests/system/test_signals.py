@@ -32,6 +32,12 @@ def test_ends_by_signals(how, status, line, tmp_path):
     assert rig.take(card, "/kept", tmp_path) == b"before the signal\n"
 
 
+def test_try_left_over_a_lock_of_the_c_library(tmp_path):
+    """A debug build stops there: the stream would stay locked."""
+    result = rig.probe(tmp_path / "card.img", "signal", "try-locked")
+    assert result.status == 134 and "kernel panic" in result.err and "libc_locks" in result.err, rig.text_of(result)
+
+
 @pytest.mark.parametrize("how,output", [
     ("spin", "interrupted 2\n"),
     ("jump", "jumped 2\n"),

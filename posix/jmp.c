@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* sigsetjmp and siglongjmp: the C library's jumps, and the thread's signal mask. */
+/*
+ * setjmp and longjmp around the C library's: with the thread's cairn_try calls, which a jump out of them ends, and in
+ * their sig forms with its signal mask.
+ */
 
 #include <setjmp.h>
 #include <signal.h>
 
-void __sigjmp_save(struct __sigjmp *buf, int save)
+#include "posix/thread.h"
+
+__jmp_point *__jmp_begin(struct __jmp *buf)
+{
+	buf->tries = posix_self()->tries;
+	return &buf->jump[0];
+}
+
+void __jmp_go(struct __jmp *buf, int value)
+{
+	posix_self()->tries = buf->tries;
+	(longjmp)(buf->jump, value);
+}
+
+__jmp_point *__sigjmp_begin(struct __sigjmp *buf, int save)
 {
 	buf->saved = save;
 	if (save)
 		(void)pthread_sigmask(SIG_BLOCK, NULL, &buf->mask); // only reads it
+	return __jmp_begin(&buf->jmp);
 }
 
 /*

@@ -7,6 +7,7 @@
  */
 
 #include <dirent.h>
+#include <sched.h>
 #include <time.h>
 
 #include "oracle.h"
@@ -23,10 +24,10 @@ static const struct bad *bad_pointers(void)
 {
 	static struct bad list[6];
 
-	nothing = room(4);
 	forbidden = map(2, PROT_NONE, ANON, -1, 0);
 	read_only = map(2, PROT_READ, ANON, -1, 0);
 	beyond = map(2, RW, MAP_SHARED, fresh(1, 'b'), 0);
+	nothing = room(256); // however many blocks malloc maps meanwhile
 	list[0] = (struct bad){"NULL", NULL};
 	list[1] = (struct bad){"nothing", nothing};
 	list[2] = (struct bad){"forbidden", forbidden};
@@ -70,22 +71,42 @@ static void paths(const struct bad *bad)
 		check(text("unlink of %s", bad->name), "%s", ret(unlink(path)));
 		check(text("mkdir of %s", bad->name), "%s", ret(mkdir(path, 0755)));
 		check(text("rmdir of %s", bad->name), "%s", ret(rmdir(path)));
-		check(text("rename of %s", bad->name), "%s", ret(rename(path, "efault.new")));
-		check(text("rename to %s", bad->name), "%s", ret(rename("efault.data", path)));
+		check(text("rename of %s", bad->name), "%s", ret(rename(path, "pointers.new")));
+		check(text("rename to %s", bad->name), "%s", ret(rename("pointers.data", path)));
 		check(text("truncate of %s", bad->name), "%s", ret(truncate(path, 0)));
 		check(text("access of %s", bad->name), "%s", ret(access(path, F_OK)));
 		check(text("fstat into %s", bad->name), "%s", ret(fstat(0, bad->p)));
 	}
-	check("the file that should not be renamed", "%s", ret(access("efault.data", F_OK)));
+	check("the file that should not be renamed", "%s", ret(access("pointers.data", F_OK)));
 }
 
 static void times(const struct bad *bad)
 {
 	struct timespec short_time = {.tv_nsec = 1};
 
-	for (; bad->name; bad++)
+	for (; bad->name; bad++) {
 		check(text("nanosleep of %s", bad->name), "%s", ret(nanosleep(bad->p, NULL)));
+		check(text("clock_nanosleep of %s", bad->name), "%s",
+		      error_name(clock_nanosleep(CLOCK_MONOTONIC, 0, bad->p, NULL)));
+	}
 	check("nanosleep with a rest that is not wanted", "%s", ret(nanosleep(&short_time, kernel)));
+}
+
+/* What is NULL in these means that nothing is asked for. */
+static void signals_and_scheduling(const struct bad *bad)
+{
+	stack_t stack;
+
+	for (; bad->name; bad++) {
+		check(text("sigprocmask into %s", bad->name), "%s", ret(sigprocmask(SIG_BLOCK, NULL, bad->p)));
+		check(text("sigpending into %s", bad->name), "%s", ret(sigpending(bad->p)));
+		check(text("sigaltstack of %s", bad->name), "%s", ret(sigaltstack(bad->p, NULL)));
+		check(text("sigaltstack into %s", bad->name), "%s", ret(sigaltstack(NULL, bad->p)));
+		check(text("sched_getparam into %s", bad->name), "%s", ret(sched_getparam(0, bad->p)));
+		check(text("sched_rr_get_interval into %s", bad->name), "%s", ret(sched_rr_get_interval(0, bad->p)));
+	}
+	check("sigaltstack after all", "%s", ret(sigaltstack(NULL, &stack)));
+	check("sigaltstack after all: flags", "%s", stack.ss_flags == SS_DISABLE ? "none" : "some");
 }
 
 /* The buffer is good to some point. */
@@ -153,15 +174,16 @@ static void others(void)
 int main(void)
 {
 	const struct bad *bad = bad_pointers();
-	int fd = open("efault.data", O_RDWR | O_CREAT, 0644);
+	int fd = open("pointers.data", O_RDWR | O_CREAT, 0644);
 
 	catch_faults();
 	MUST(fd >= 0 && close(fd) == 0);
 	transfers(bad);
 	paths(bad);
 	times(bad);
+	signals_and_scheduling(bad);
 	short_counts();
 	others();
-	MUST(unlink("efault.data") == 0);
+	MUST(unlink("pointers.data") == 0);
 	return done();
 }
