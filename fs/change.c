@@ -132,7 +132,7 @@ int fs_fallocate(int fd, int64_t offset, int64_t len)
 static int sync_inode(struct file *file, bool data_only)
 {
 	struct inode *inode = file->node.inode;
-	int err, before;
+	int err;
 
 	err = volume_write_begin(inode->vol);
 	if (err)
@@ -141,10 +141,8 @@ static int sync_inode(struct file *file, bool data_only)
 		err = ext2_inode_write_times(inode);
 	if (S_ISREG(inode->mode)) {
 		int data = pcache_sync_range(&inode->object, 0, PGIDX_MAX);
+		int before = pcache_errors_take(&inode->object, file->errors);
 
-		mutex_lock(&file->lock);
-		before = pcache_error_since(&inode->object, &file->errors_seen);
-		mutex_unlock(&file->lock);
 		err = err ? err : data ? data : before;
 	} else if (!err) {
 		err = ext2_sync(inode);

@@ -66,8 +66,13 @@ static int file_make(const struct node *node, int flags, struct file **out)
 	file->channel = 1;
 	atomic_store(&file->flags, flags);
 	atomic_store(&file->refs, 1);
-	if (node->inode && S_ISREG(node->inode->mode))
-		file->errors_seen = atomic_load(&node->inode->object.write_errseq);
+	if (node->inode && S_ISREG(node->inode->mode)) {
+		file->errors = pcache_errors_make(&node->inode->object);
+		if (!file->errors) {
+			kfree(file);
+			return -ENOMEM;
+		}
+	}
 	*out = file;
 	return 0;
 }
@@ -81,6 +86,7 @@ int file_open(const struct node *node, int flags, int *fd)
 		return err;
 	*fd = fd_install(file, 0, flags & O_CLOEXEC);
 	if (*fd < 0) {
+		pcache_errors_put(file->errors);
 		kfree(file);
 		return *fd;
 	}
@@ -124,10 +130,11 @@ static int file_close(struct file *file)
 		    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
 			err = ext2_inode_write_times(inode);
 		if (!err)
-			err = pcache_error_since(&inode->object, &file->errors_seen);
+			err = pcache_errors_take(&inode->object, file->errors);
 		volume_write_end(inode->vol);
 	}
 	node_put(&file->node);
+	pcache_errors_put(file->errors);
 	kfree(file);
 	return err;
 }

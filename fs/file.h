@@ -9,16 +9,16 @@
 #define FDS_MAX 256
 
 struct file {
-	struct node node; // constant: what was opened
-	int channel;	  // constant: of a device, which of its streams is written
-	atomic_int flags; // O_*
+	struct node node;	      // constant: what was opened
+	int channel;		      // constant: of a device, which of its streams is written
+	struct pcache_errors *errors; // constant: what it was told of a regular file's failed writes; else NULL
+	atomic_int flags;	      // O_*
 	atomic_uint refs;
 
 	/* Guarded by lock, a mutex: read, write and seek keep the offset one. Before the inode's lock. */
 	struct mutex lock;
 	int64_t offset;
 	struct readahead readahead;
-	unsigned errors_seen; // of the object's write_errseq
 };
 
 /* 0, -ENOMEM, -EMFILE. Takes over the node. */

@@ -98,9 +98,8 @@ static void *settler(void *arg)
 int fs_init(void)
 {
 	inodes_init();
-	ext2_data_init();
 	proc_init();
-	return 0;
+	return ext2_data_init();
 }
 
 int fs_mount_root(struct blkdev *dev, bool read_only)

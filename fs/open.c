@@ -215,7 +215,7 @@ int fs_isatty(int fd)
 	return r;
 }
 
-int fs_object(int fd, struct pcache_object **object, bool *readable, bool *writable)
+int fs_object(int fd, struct pcache_object **object, struct pcache_errors **errors, bool *readable, bool *writable)
 {
 	struct file *file;
 	struct inode *inode;
@@ -232,6 +232,9 @@ int fs_object(int fd, struct pcache_object **object, bool *readable, bool *writa
 		err = -EACCES; // POSIX: also for a mapping that only writes
 	if (!err)
 		*object = inode ? &inode_ref(inode)->object : NULL;
+	*errors = err ? NULL : file->errors;
+	if (*errors)
+		pcache_errors_ref(*errors);
 	(void)file_put(file); // as in fs_fstat
 	return err;
 }

@@ -370,6 +370,8 @@ long fs_pread(int fd, void *buf, size_t n, int64_t offset)
 		mutex_unlock(&file->lock);
 		r = read_regular(file->node.inode, &ra, buf, min_of(n, (size_t)COUNT_MAX), offset);
 		mutex_lock(&file->lock);
+		ra.random = file->readahead.random; // may have been advised meanwhile
+		ra.sequential = file->readahead.sequential;
 		file->readahead = ra;
 		mutex_unlock(&file->lock);
 	}

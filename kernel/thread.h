@@ -71,7 +71,8 @@ struct thread {
 	unsigned locks_held;  // mutexes and rwlocks: asserted 0 when the thread ends; stored as the above, for reports
 	unsigned fault_depth; // a fault may not nest: asserted
 	struct lockcheck_held held;
-	unsigned calls; // of the kernel by the application, nested (posix/call.h)
+	unsigned calls;	   // of the kernel by the application, nested (posix/call.h)
+	vaddr_t grown_end; // of the application's stack if it is a mapping that grows down, else 0 (posix/call.h)
 
 	/* Guarded by the lock of the list of all threads (kernel/thread.c). */
 	struct list_node all_node; // in that list; after the end of a detached thread: in the reaper's

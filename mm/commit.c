@@ -87,7 +87,7 @@ void vma_uncharge(struct vma *vma)
 		commit_release(vma_pages(vma));
 	if (vma->locked)
 		commit_unlock(vma_pages(vma));
-	vma->charged = vma->locked = false;
+	vma->charged = vma->locked = vma->on_fault = false;
 }
 
 void map_stats(struct map_stats *out)

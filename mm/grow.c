@@ -43,7 +43,7 @@ vaddr_t grow_to(vaddr_t va)
 	vaddr_t before;
 
 	assert(mutex_owned(&space.change));
-	if (!vma || !vma->grows_down || start < MMAP_MIN || vma->end - start > GROW_MAX ||
+	if (!vma || !vma->grows_down || start < MMAP_MIN || vma->end - start > MAP_GROW_MAX ||
 	    !is_clear_of_below(vma, start))
 		return 0;
 	before = vma_start(vma);

@@ -57,7 +57,7 @@ static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t lim
 /* What grows down gets room to do so. */
 static vaddr_t place_anywhere(const struct map_request *req, size_t len, vaddr_t from, vaddr_t to)
 {
-	const size_t room = req->grows_down ? GROW_MAX - min_of(len, GROW_MAX) + GROW_GUARD : 0;
+	const size_t room = req->grows_down ? MAP_GROW_MAX - min_of(len, MAP_GROW_MAX) + GROW_GUARD : 0;
 	const vaddr_t at = vma_gap_locked(len + room, from, to);
 
 	return at ? at + room : vma_gap_locked(len, from, to);
@@ -92,21 +92,39 @@ static int check(const struct map_request *req, size_t len)
 	return req->prot & ~req->max_prot ? -EACCES : 0;
 }
 
+/* As asked, or as mlockall has asked for all that comes. */
+static void vma_set_locked(struct vma *vma, bool asked)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	vma->locked = asked || space.lock_future;
+	vma->on_fault = !asked && space.lock_future_on_fault;
+	spin_unlock(&space.lock, flags);
+}
+
 static int vma_charge(struct vma *vma, bool locked)
 {
 	const size_t pages = vma_pages(vma);
-	int err = 0;
+	const bool charged = vma_needs_charge(vma, vma->prot);
 
-	if (locked && commit_lock(pages, "mmap"))
+	vma_set_locked(vma, locked);
+	if (vma->locked && commit_lock(pages, "mmap"))
 		return -EAGAIN;
-	vma->locked = locked;
-	if (vma_needs_charge(vma, vma->prot))
-		err = commit_charge(pages, "mmap");
-	if (err && locked)
+	vma->charged = charged;
+	if (!charged || !commit_charge(pages, "mmap"))
+		return 0;
+	if (vma->locked)
 		commit_unlock(pages);
-	else if (!err)
-		vma->charged = vma_needs_charge(vma, vma->prot);
-	return err;
+	return -ENOMEM;
+}
+
+/* mmap succeeds: what is not there now is faulted in later. */
+static void fault_in(const struct map_request *req, vaddr_t start, vaddr_t end, bool locked)
+{
+	if (locked || (req->populate && !req->cached_only))
+		(void)populate(start, end, POPULATE_LOCK);
+	else if (req->populate)
+		(void)populate_cached(start, end);
 }
 
 static struct vma *vma_make(const struct map_request *req, size_t len)
@@ -125,6 +143,9 @@ static struct vma *vma_make(const struct map_request *req, size_t len)
 	vma->object = req->object;
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
+	vma->errors = req->errors;
+	if (vma->errors)
+		pcache_errors_ref(vma->errors);
 	return vma;
 }
 
@@ -155,6 +176,7 @@ int map_create(const struct map_request *req, vaddr_t *out)
 	struct spares spares = {0};
 	struct vma *vma;
 	vaddr_t start;
+	bool locked;
 	int err;
 
 	err = check(req, len);
@@ -168,6 +190,9 @@ int map_create(const struct map_request *req, vaddr_t *out)
 		err = vma_charge(vma, req->locked);
 	if (err)
 		goto drop;
+	locked = vma->locked;
+	if (vma->object && !vma->object->memory)
+		pcache_zero_tail(vma->object);
 	vma_ref(vma); // it may be joined with another before its place is read
 	err = insert(req, vma, &spares, &dead);
 	if (err)
@@ -178,8 +203,7 @@ int map_create(const struct map_request *req, vaddr_t *out)
 		goto drop;
 	spares_give(&spares);
 	vmas_put(&dead);
-	if (req->populate || req->locked)
-		(void)populate(start, start + len); // mmap succeeds: what is not there now is faulted in later
+	fault_in(req, start, start + len, locked);
 	*out = start;
 	return 0;
 drop:
@@ -256,6 +280,7 @@ bool map_lookup(vaddr_t addr, struct map_info *out)
 		    .end = vma->end,
 		    .prot = vma->prot,
 		    .kind = vma->kind,
+		    .grows_down = vma->grows_down,
 		    .offset = vma->pgoff * PAGE_SIZE,
 		    .object = vma->object,
 		};

@@ -23,11 +23,15 @@ struct map_request {
 	enum map_kind kind;
 	bool fixed, noreplace; // MAP_FIXED; MAP_FIXED_NOREPLACE
 	bool populate, locked, noreserve;
+	bool cached_only;	      // populate: what is cached, without waiting for the card (MAP_NONBLOCK)
 	bool low;		      // without fixed: below 4 GiB
 	bool grows_down;	      // MAP_KIND_ANON only: a touch below makes it longer
 	struct pcache_object *object; // NULL for MAP_KIND_ANON alone; the mapping takes its own reference
+	struct pcache_errors *errors; // of the open file behind it, or NULL; the same
 	uint64_t offset;	      // bytes, page aligned
 };
+
+#define MAP_GROW_MAX (8ul << 20) // bytes that a mapping that grows down may have
 
 int map_init(void);
 /*
@@ -48,10 +52,26 @@ struct map_remap {
 };
 int map_remap(const struct map_remap *req, vaddr_t *out);
 int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole), -EACCES, -EINVAL
-/* sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). */
+/*
+ * sync: msync(MS_SYNC), else MS_ASYNC. -ENOMEM: a part is not mapped (the rest is done). MS_SYNC tells of its own
+ * failures every time, and of earlier ones that nobody waited for once an open file.
+ */
 int map_sync(vaddr_t addr, size_t len, bool sync);
-/* mlock, munlock. */
+/* MS_INVALIDATE, of which there is nothing to do: -EBUSY if some of it is locked, -ENOMEM. */
+int map_invalidate(vaddr_t addr, size_t len);
+/*
+ * mlock, munlock; whole pages. -ENOMEM: a hole (nothing has changed then), or more than may be locked, or a page cannot
+ * be had; -EAGAIN: there is no memory for it. What has been locked stays so when a page cannot be had.
+ */
 int map_lock(vaddr_t addr, size_t len, bool lock);
+/* mlockall; 0: munlockall. -ENOMEM: more than may be locked. The values are POSIX's. */
+enum map_lock_all { MAP_LOCK_CURRENT = 1, MAP_LOCK_FUTURE = 2, MAP_LOCK_ON_FAULT = 4 };
+int map_lock_all(enum map_lock_all what);
+/*
+ * mincore: whether each of the pages from addr on is in memory, 0 or 1, in kernel memory. Returns how many are mapped
+ * without a hole, at most `pages`.
+ */
+size_t map_in_core(vaddr_t addr, size_t pages, unsigned char *out);
 /*
  * Faults in all of [addr, addr + len), which must be readable, writable and not shared with a file, so that accesses to
  * it never fault until it is unmapped, protected or given up by madvise: nothing takes such pages away. -EINVAL: it is
@@ -70,6 +90,7 @@ struct map_info {
 	vaddr_t start, end;
 	enum map_prot prot;
 	enum map_kind kind;
+	bool grows_down;
 	uint64_t offset; // of start in the object
 	struct pcache_object *object;
 };

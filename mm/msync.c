@@ -18,8 +18,12 @@ static int sync_piece(const struct piece *piece, void *arg)
 
 	if (!vma_is_shared_file(piece->vma))
 		return 0;
-	if (*sync)
-		return pcache_sync_range(obj, piece->first, piece->last);
+	if (*sync) {
+		int err = pcache_sync_range(obj, piece->first, piece->last);
+		int before = piece->vma->errors ? pcache_errors_take(obj, piece->vma->errors) : 0;
+
+		return err ? err : before;
+	}
 	pcache_write_start(obj, piece->first, piece->last);
 	return 0;
 }
@@ -29,4 +33,18 @@ int map_sync(vaddr_t addr, size_t len, bool sync)
 	if (!range_is_good(addr, &len))
 		return addr % PAGE_SIZE ? -EINVAL : -ENOMEM;
 	return each_piece(addr, addr + len, sync_piece, &sync);
+}
+
+/* Mappings show the cache's own pages: nothing that they have seen is ever out of date. */
+static int invalidate_piece(const struct piece *piece, void *arg)
+{
+	(void)arg;
+	return piece->locked ? -EBUSY : 0;
+}
+
+int map_invalidate(vaddr_t addr, size_t len)
+{
+	if (!range_is_good(addr, &len))
+		return addr % PAGE_SIZE ? -EINVAL : -ENOMEM;
+	return each_piece(addr, addr + len, invalidate_piece, NULL);
 }

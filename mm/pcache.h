@@ -34,8 +34,7 @@ struct pcache_ops {
 
 	/*
 	 * Starts writing pages (writing, backed) and returns; each ends with pcache_write_done exactly once. Bytes past
-	 * end of file are not written to the file as data (they are zero in the frame). Allocates no memory.
-	 * Called with no lock.
+	 * end of file are not written, whatever the frame has there. Allocates no memory. Called with no lock.
 	 */
 	void (*write)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
 
@@ -110,7 +109,8 @@ struct readahead {
 	pgidx_t next;	 // where a sequential reader would go on
 	uint32_t window; // pages; 0: off
 	pgidx_t ahead;	 // first page not yet asked for
-	bool random;	 // advised: never read ahead
+	bool random;	 // advised: never read ahead;
+	bool sequential; // or with the largest window at once
 };
 int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, struct page **out);
 
@@ -171,6 +171,9 @@ void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last);
  */
 int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
 
+/* What was stored beyond the file's end in its last page is gone: for a new mapping. map_lock taken inside. */
+void pcache_zero_tail(struct pcache_object *obj);
+
 /*
  * Zeroes [from, to) inside one page, filled if need be, for a caller that takes blocks of this part of it away;
  * reserves none. Nothing shows the page: who uses it waits for map_lock, and stores reserve anew. It is dirty: blocks
@@ -184,8 +187,20 @@ int pcache_clear(struct pcache_object *obj, uint64_t from, uint64_t to);
  */
 void pcache_flush_failed(struct pcache_object *obj, int err);
 
-/* Once-per-open-file report of asynchronous errors: compares with and updates *seen; 0 or the errno (negative). */
-int pcache_error_since(struct pcache_object *obj, unsigned *seen);
+/*
+ * Which failed writes of an object an open file has been told of: each once, by whichever of its descriptors and
+ * mappings asks first. They share the structure; with the last it goes. `make` sleeps for memory: NULL if there is
+ * none.
+ */
+struct pcache_errors {
+	atomic_uint seen; // of the object's write_errseq
+	atomic_uint refs;
+};
+struct pcache_errors *pcache_errors_make(const struct pcache_object *obj);
+void pcache_errors_ref(struct pcache_errors *errors);
+void pcache_errors_put(struct pcache_errors *errors); // NULL is fine
+/* Tells of those since the last call: 0, or the last one's errno (negative). */
+int pcache_errors_take(struct pcache_object *obj, struct pcache_errors *errors);
 
 /* All objects: writes everything dirty, waits; first error. For sync and unmount. */
 int pcache_write_all(void);

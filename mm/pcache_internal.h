@@ -72,7 +72,7 @@ void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *
 void rmap_unmap(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
 /* Used through a mapping since the last call. */
 bool rmap_take_use(struct pcache_object *obj, struct page *page);
-/* Shown by a mapping that is locked in memory. */
+/* Belongs to a mapping that is locked in memory, which shows it, or would at the next touch (not a copy of it). */
 bool rmap_locked(struct pcache_object *obj, struct page *page);
 /* For assertions: some entry lets stores through; the entries that show it are as many as page->mapped. */
 bool rmap_writable(struct pcache_object *obj, struct page *page);

@@ -163,7 +163,11 @@ void pcache_readahead(struct pcache_object *obj, pgidx_t first, size_t n)
 /* A sequential reader's next window, pages: it doubles. 0: readahead is switched off. */
 static uint32_t window_next(const struct readahead *ra)
 {
-	return min_of(ra->window ? ra->window * 2 : WINDOW_MIN, (uint32_t)tunable_pages(TUNE_READAHEAD_KBYTES));
+	const uint32_t max = (uint32_t)tunable_pages(TUNE_READAHEAD_KBYTES);
+
+	if (ra->window)
+		return min_of(ra->window * 2, max);
+	return ra->sequential ? max : min_of(WINDOW_MIN, max);
 }
 
 /* How many pages to read where index is missing. */

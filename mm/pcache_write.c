@@ -243,13 +243,3 @@ void pcache_flush_failed(struct pcache_object *obj, int err)
 	atomic_fetch_add(&obj->flush_errseq, 1);
 	spin_unlock(&obj->lock, flags);
 }
-
-int pcache_error_since(struct pcache_object *obj, unsigned *seen)
-{
-	unsigned now = atomic_load(&obj->write_errseq);
-
-	if (now == *seen)
-		return 0;
-	*seen = now;
-	return atomic_load(&obj->write_errno);
-}

@@ -129,7 +129,7 @@ static bool victim_unmap(const struct victim *v, struct pt_batch *batch, enum lo
 		goes = page_mapped(v->page) == 0;
 	else if (goes && take_use_locked(v))
 		goes = look == LOOK_ANY;
-	goes = goes && !(page_mapped(v->page) && rmap_locked(v->obj, v->page));
+	goes = goes && !rmap_locked(v->obj, v->page);
 	if (goes) {
 		page_state_change(v->obj, v->page, PAGE_EVICTING, 0);
 		rmap_unmap(v->obj, v->page, batch);
@@ -158,13 +158,12 @@ static bool victim_free(const struct victim *v, bool goes)
 	return freed;
 }
 
-/* evictor.mutex held. */
-static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
+/* evictor.mutex held, n at most BATCH. How many went. */
+static size_t evict_victims(const struct victim *victims, size_t n, enum look look)
 {
-	struct victim victims[BATCH];
 	bool goes[BATCH];
 	struct pt_batch batch = PT_BATCH_INIT;
-	size_t n = lru_take(victims, min_of(max, (size_t)BATCH)), freed = 0;
+	size_t freed = 0;
 
 	for (size_t i = 0; i < n; i++)
 		goes[i] = victim_unmap(&victims[i], &batch, look);
@@ -172,8 +171,16 @@ static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
 	for (size_t i = 0; i < n; i++)
 		freed += victim_free(&victims[i], goes[i]);
 	atomic_fetch_add_explicit(&cache_counts.evicted, freed, memory_order_relaxed);
-	*looked_at = n;
 	return freed;
+}
+
+/* evictor.mutex held. */
+static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
+{
+	struct victim victims[BATCH];
+
+	*looked_at = lru_take(victims, min_of(max, (size_t)BATCH));
+	return evict_victims(victims, *looked_at, look);
 }
 
 size_t reclaim_shrink(size_t want)
@@ -222,6 +229,34 @@ size_t reclaim_drop_clean(void)
 
 	mutex_lock(&evictor.mutex);
 	freed = evict(SIZE_MAX, LOOK_UNMAPPED);
+	mutex_unlock(&evictor.mutex);
+	return freed;
+}
+
+/* Pages of the object at or after *index, pinned; *index moves behind them. */
+static size_t object_take(struct pcache_object *obj, pgidx_t *index, pgidx_t last, struct victim *victims)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	struct page *page;
+	size_t n = 0;
+
+	while (n < BATCH && *index <= last && (page = radix_next(&obj->pages, index)) && *index <= last) {
+		page_pin(page);
+		victims[n++] = (struct victim){page, obj};
+		++*index;
+	}
+	spin_unlock(&obj->lock, flags);
+	return n;
+}
+
+size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	struct victim victims[BATCH];
+	size_t freed = 0, n;
+
+	mutex_lock(&evictor.mutex);
+	while ((n = object_take(obj, &first, last, victims)))
+		freed += evict_victims(victims, n, LOOK_UNMAPPED);
 	mutex_unlock(&evictor.mutex);
 	return freed;
 }

@@ -26,7 +26,10 @@ size_t reclaim_shrink(size_t want);
 /* Frames in use by the page cache that the evictor can free now, at most about `want`: how many were. May sleep. */
 size_t reclaim(size_t want);
 
-/* The same, waiting for writes if nothing is free to go. False: nothing more can be had. May sleep. */
+/* Drops those of the object's pages [first, last] that are clean, unpinned and unmapped: how many. May sleep. */
+size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/* As reclaim, waiting for writes if nothing is free to go. False: nothing more can be had. May sleep. */
 bool reclaim_wait(size_t want);
 
 /* kmalloc that makes memory free first if it must. NULL only if nothing can be evicted. May sleep. */

@@ -50,8 +50,8 @@ struct vma *vma_following_locked(const struct vma *vma)
 /* How far up another mapping may come below this one. */
 static vaddr_t room_end(const struct vma *vma)
 {
-	const size_t grown = min_of(vma->end - vma_start(vma), GROW_MAX);
-	const size_t keep = vma->grows_down ? GROW_MAX - grown + GROW_GUARD : 0;
+	const size_t grown = min_of(vma->end - vma_start(vma), MAP_GROW_MAX);
+	const size_t keep = vma->grows_down ? MAP_GROW_MAX - grown + GROW_GUARD : 0;
 
 	return vma_start(vma) - MMAP_MIN > keep ? vma_start(vma) - keep : MMAP_MIN;
 }
@@ -139,6 +139,7 @@ void vma_put(struct vma *vma)
 	assert(!vma->shows_object);
 	if (vma->object)
 		vma->object->ops->ref(vma->object, -1);
+	pcache_errors_put(vma->errors);
 	kfree(vma);
 }
 
@@ -154,9 +155,17 @@ static void attach_locked(struct vma *vma)
 {
 	vma->generation = ++space.generation;
 	tree_insert(&space.tree, &vma->node);
-	room_update_locked(vma);
-	if (vma_following_locked(vma))
-		room_update_locked(vma_following_locked(vma));
+	extent_changed_locked(vma);
+}
+
+static void list_at_object_locked(struct vma *vma)
+{
+	if (!vma->object)
+		return;
+	vma->mapping_node.key = vma->pgoff;
+	tree_insert(&vma->object->mappings, &vma->mapping_node);
+	tree_value_set(&vma->mapping_node, vma_index(vma, vma->end - 1));
+	vma->shows_object = true;
 }
 
 static void unlink_locked(struct vma *vma)
@@ -176,16 +185,6 @@ static void forget_object_locked(struct vma *vma)
 	vma->shows_object = false;
 }
 
-static void list_at_object_locked(struct vma *vma)
-{
-	if (!vma->object)
-		return;
-	vma->mapping_node.key = vma->pgoff;
-	tree_insert(&vma->object->mappings, &vma->mapping_node);
-	tree_value_set(&vma->mapping_node, vma_index(vma, vma->end - 1));
-	vma->shows_object = true;
-}
-
 void vma_insert(struct vma *vma)
 {
 	unsigned long flags = spin_lock(&space.lock);
@@ -199,6 +198,7 @@ static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t a
 {
 	vma->kind = model->kind;
 	vma->object = model->object;
+	vma->errors = model->errors;
 	vma->max_prot = model->max_prot;
 	vma->noreserve = model->noreserve;
 	vma->grows_down = model->grows_down;
@@ -206,6 +206,7 @@ static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t a
 	vma->prot = model->prot;
 	vma->charged = model->charged;
 	vma->locked = model->locked;
+	vma->on_fault = model->on_fault;
 	vma->ra = model->ra;
 }
 
@@ -215,6 +216,8 @@ void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t
 
 	if (model->object)
 		model->object->ops->ref(model->object, 1);
+	if (model->errors)
+		pcache_errors_ref(model->errors);
 	flags = spin_lock(&space.lock);
 	init_like_locked(vma, model, at);
 	vma->node.key = start;
@@ -229,6 +232,8 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	assert(mutex_owned(&space.change) && vma_start(vma) < at && at < vma->end);
 	if (vma->object)
 		vma->object->ops->ref(vma->object, 1);
+	if (vma->errors)
+		pcache_errors_ref(vma->errors);
 	flags = spin_lock(&space.lock);
 	init_like_locked(upper, vma, at);
 	upper->node.key = at;
@@ -275,9 +280,9 @@ void vma_forget_object(struct vma *vma)
 static bool can_join(const struct vma *low, const struct vma *high)
 {
 	return low->end == vma_start(high) && low->kind == high->kind && low->object == high->object &&
-	       low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
+	       low->errors == high->errors && low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
 	       low->grows_down == high->grows_down && low->prot == high->prot && low->charged == high->charged &&
-	       low->locked == high->locked && low->ra.random == high->ra.random &&
+	       low->locked == high->locked && low->on_fault == high->on_fault && low->ra.random == high->ra.random &&
 	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
 }
 

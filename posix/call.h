@@ -16,12 +16,31 @@
 #include "arch/hart.h"
 #include "arch/signal.h"
 #include "kernel/thread.h"
+#include "mm/map.h"
 #include "posix/thread.h"
+
+/*
+ * The kernel runs on the caller's stack and may not fault there with a spinlock held. Where the stack is a mapping that
+ * grows, it grows now, by a fault of the application's, to what a call may need.
+ */
+#define CALL_STACK (4 * PAGE_SIZE)
+
+static inline void call_stack_prepare(const struct thread *self)
+{
+	volatile char *frame = __builtin_frame_address(0);
+
+	if (self->grown_end - (vaddr_t)frame > MAP_GROW_MAX)
+		return; // on another stack, of a signal perhaps
+	for (size_t below = PAGE_SIZE; below <= CALL_STACK; below += PAGE_SIZE)
+		*(frame - below) = 0;
+}
 
 static inline struct thread *call_begin(void)
 {
 	struct thread *self = thread_self();
 
+	if (self->grown_end && self->calls == 0)
+		call_stack_prepare(self);
 	self->calls++;
 	atomic_signal_fence(memory_order_seq_cst); // a trap of this thread looks at it
 	return self;

@@ -64,13 +64,14 @@ static void request_end(struct map_request *req)
 {
 	if (req->object)
 		req->object->ops->ref(req->object, -1);
+	pcache_errors_put(req->errors);
 }
 
 /* Takes the object behind fd into the request, with a reference, if the file was opened for it; NULL: /dev/zero's. */
 static int request_file(struct map_request *req, int fd, bool shared)
 {
 	bool readable, writable;
-	int err = fs_object(fd, &req->object, &readable, &writable);
+	int err = fs_object(fd, &req->object, &req->errors, &readable, &writable);
 
 	if (err)
 		return err;
@@ -129,6 +130,7 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	    .fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
 	    .noreplace = flags & MAP_FIXED_NOREPLACE,
 	    .populate = flags & MAP_POPULATE,
+	    .cached_only = flags & MAP_NONBLOCK,
 	    .locked = flags & MAP_LOCKED,
 	    .noreserve = flags & MAP_NORESERVE,
 	    .low = flags & MAP_32BIT,
@@ -187,6 +189,13 @@ int mprotect(void *addr, size_t len, int prot)
 	return (int)result_posix(err);
 }
 
+static int sync_range(vaddr_t addr, size_t len, int flags)
+{
+	int err = flags & MS_INVALIDATE ? map_invalidate(addr, len) : 0;
+
+	return err && err != -ENOMEM ? err : map_sync(addr, len, flags & MS_SYNC);
+}
+
 int msync(void *addr, size_t len, int flags)
 {
 	int err = mman_range_check(addr, &len);
@@ -195,6 +204,6 @@ int msync(void *addr, size_t len, int flags)
 	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		err = -EINVAL;
 	if (!err && len)
-		err = KERNEL_CALL(map_sync((vaddr_t)addr, len, flags & MS_SYNC));
+		err = KERNEL_CALL(sync_range((vaddr_t)addr, len, flags));
 	return (int)result_posix(err);
 }

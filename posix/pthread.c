@@ -92,7 +92,10 @@ static void schedule_locked(struct posix_thread *p, int policy, int priority)
 static void *thread_main(void *arg)
 {
 	struct posix_thread *self = arg;
+	struct map_info stack;
 
+	if (map_lookup((vaddr_t)__builtin_frame_address(0), &stack) && stack.grows_down)
+		self->thread->grown_end = stack.end;
 	(void)call_end(call_begin()); // for signals that came before it ran
 	pthread_exit(self->function(self->arg));
 }

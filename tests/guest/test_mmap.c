@@ -173,6 +173,25 @@ static void test_overlap(void)
 	drop(fd);
 }
 
+static void test_msync(void)
+{
+	int fd = make(4 * PAGE);
+	unsigned char *p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED, fd, 0);
+
+	CHECK(p != MAP_FAILED && close(fd) == 0);
+	memset(p, 'm', 4 * PAGE);
+	CHECK(msync(p, 4 * PAGE, MS_SYNC | MS_INVALIDATE) == 0 && p[PAGE] == 'm'); // nothing is lost by it
+	CHECK(msync(p, 4 * PAGE, MS_ASYNC | MS_INVALIDATE) == 0 && msync(p, 4 * PAGE, MS_INVALIDATE) == 0);
+	CHECK(msync(p, 0, MS_SYNC) == 0 && msync(p, 1, MS_SYNC) == 0 && msync(p, 4 * PAGE, 0) == 0);
+	CHECK(FAILS(msync(p, PAGE, 8), EINVAL) && FAILS(msync(p, SIZE_MAX, MS_SYNC), ENOMEM));
+	CHECK(munmap(p + PAGE, PAGE) == 0 && FAILS(msync(p, 4 * PAGE, MS_SYNC), ENOMEM));
+	CHECK(FAILS(msync(p, 4 * PAGE, MS_SYNC | MS_INVALIDATE), ENOMEM));
+	CHECK(mlock(p + 2 * PAGE, PAGE) == 0 && FAILS(msync(p, 4 * PAGE, MS_SYNC | MS_INVALIDATE), EBUSY));
+	CHECK(FAILS(msync(p + 2 * PAGE, PAGE, MS_INVALIDATE), EBUSY) && msync(p + 2 * PAGE, PAGE, MS_SYNC) == 0);
+	CHECK(munlock(p + 2 * PAGE, PAGE) == 0 && msync(p + 2 * PAGE, PAGE, MS_INVALIDATE) == 0);
+	CHECK(munmap(p, 4 * PAGE) == 0 && unlink(PATH) == 0);
+}
+
 static uint64_t stamp(size_t page)
 {
 	return page * 0x9e3779b97f4a7c15u + 1;
@@ -240,5 +259,6 @@ static void test_threads(void)
 
 TAP_MAIN({"anonymous memory", test_anonymous}, {"a shared mapping is the file", test_shared_is_the_file},
 	 {"private copies", test_private}, {"beyond the end of the file", test_tail}, {"errors", test_errors},
-	 {"protection", test_protect}, {"reads and writes from and to the mapped page", test_overlap},
-	 {"larger than memory", test_large}, {"threads on one mapping", test_threads})
+	 {"protection", test_protect}, {"msync", test_msync},
+	 {"reads and writes from and to the mapped page", test_overlap}, {"larger than memory", test_large},
+	 {"threads on one mapping", test_threads})

@@ -250,6 +250,40 @@ static void test_growth_is_charged(void)
 	unmap(p - PAGE, 2 * PAGE);
 }
 
+/* Each level asks the kernel for something, at another distance from the end of what there is so far. */
+static unsigned descend(int fd, unsigned depth)
+{
+	volatile unsigned char frame[200];
+	unsigned char byte = 0;
+
+	frame[depth % sizeof(frame)] = (unsigned char)depth;
+	CHECK(pwrite(fd, (const void *)&frame[depth % sizeof(frame)], 1, depth) == 1 &&
+	      pread(fd, &byte, 1, depth) == 1);
+	return depth ? descend(fd, depth - 1) + (frame[depth % sizeof(frame)] == byte) : 0;
+}
+
+static void *descend_thread(void *arg)
+{
+	CHECK(descend(*(int *)arg, 1000) == 1000);
+	return NULL;
+}
+
+static void test_live_stack(void)
+{
+	const size_t size = 64 * 1024;
+	unsigned char *p = map(NULL, size, RW, ANON | MAP_GROWSDOWN);
+	pthread_attr_t attr;
+	pthread_t thread;
+	int fd = make();
+
+	CHECK(pthread_attr_init(&attr) == 0 && pthread_attr_setstack(&attr, p, size) == 0);
+	CHECK(pthread_create(&thread, &attr, descend_thread, &fd) == 0 && pthread_join(thread, NULL) == 0);
+	CHECK(pthread_attr_destroy(&attr) == 0 && close(fd) == 0 && unlink(PATH) == 0);
+	CHECK(msync(p - size, 2 * size, MS_ASYNC) == 0); // it did grow
+	unmap(p + size - STACK_MAX, STACK_MAX);
+}
+
 TAP_MAIN({"flags that are accepted", test_accepted}, {"what is refused, and how", test_refused}, {"hints", test_hint},
 	 {"below 4 GiB", test_low}, {"more than may be locked", test_locked}, {"a stack grows", test_grows},
-	 {"a stack has room to grow", test_grows_beside_others}, {"growth is promised memory", test_growth_is_charged})
+	 {"a stack has room to grow", test_grows_beside_others}, {"growth is promised memory", test_growth_is_charged},
+	 {"a thread's stack grows", test_live_stack})

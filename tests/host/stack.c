@@ -74,12 +74,13 @@ uint8_t *stack_map(int fd, size_t len, enum map_prot prot, enum map_kind kind)
 	int err;
 
 	if (fd >= 0)
-		assert_int_equal(fs_object(fd, &req.object, &readable, &writable), 0);
+		assert_int_equal(fs_object(fd, &req.object, &req.errors, &readable, &writable), 0);
 	err = map_create(&req, &va);
 	if (err)
 		fail_msg("mapping %zu bytes: %d", len, err);
 	if (req.object)
 		req.object->ops->ref(req.object, -1);
+	pcache_errors_put(req.errors);
 	return (uint8_t *)va;
 }
 

@@ -243,7 +243,7 @@ static void test_write(void **state)
 static void write_error_body(void *arg)
 {
 	struct fakefile *file;
-	unsigned seen = 0, other = 0;
+	struct pcache_errors seen = {0}, other = {0};
 
 	(void)arg;
 	harness_start_mm();
@@ -256,13 +256,13 @@ static void write_error_body(void *arg)
 		assert_int_equal(file->fail[FAKE_WRITE].fired, 1);
 		assert_int_equal(stats().dirty, 1); // what failed is still there
 		pcache_check(&file->object);
-		assert_int_equal(pcache_error_since(&file->object, &seen), -EIO);
-		assert_int_equal(pcache_error_since(&file->object, &seen), 0); // once for each
+		assert_int_equal(pcache_errors_take(&file->object, &seen), -EIO);
+		assert_int_equal(pcache_errors_take(&file->object, &seen), 0); // once for each
 		assert_int_equal(pcache_sync_range(&file->object, 0, PGIDX_MAX), 0);
 		for (pgidx_t i = 0; i < PAGES; i++)
 			assert_int_equal(file->synced[i * PAGE_SIZE], (uint8_t)(n + i));
 	}
-	assert_int_equal(pcache_error_since(&file->object, &other), -EIO);
+	assert_int_equal(pcache_errors_take(&file->object, &other), -EIO);
 	fakefile_fail(file, FAKE_RESERVE, 1, 1, -ENOSPC);
 	file->backed[5] = false;
 	assert_int_equal(pcache_drop_clean(), PAGES);
@@ -283,7 +283,7 @@ static void test_write_errors(void **state)
 static void flush_error_body(void *arg)
 {
 	struct fakefile *file;
-	unsigned seen = 0;
+	struct pcache_errors seen = {0};
 
 	(void)arg;
 	harness_start_mm();
@@ -295,7 +295,7 @@ static void flush_error_body(void *arg)
 	assert_int_equal(pcache_sync_range(&file->object, 0, 0), -EIO);
 	assert_int_equal(file->fail[FAKE_SYNC].fired, 1);
 	assert_int_equal(stats().dirty, 4); // 0 again, and the three not asked for
-	assert_int_equal(pcache_error_since(&file->object, &seen), -EIO);
+	assert_int_equal(pcache_errors_take(&file->object, &seen), -EIO);
 	memset(file->data, 0, 4 * PAGE_SIZE); // the card lost it
 	assert_int_equal(pcache_sync_range(&file->object, 0, PGIDX_MAX), 0);
 	for (pgidx_t i = 0; i < 4; i++)

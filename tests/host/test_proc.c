@@ -216,6 +216,7 @@ static void test_tree(void **state)
 static void reading_body(void *arg)
 {
 	static char whole[4096], piece[64];
+	struct pcache_errors *errors;
 	struct pcache_object *object;
 	bool readable, writable;
 	long n, at = 0, got;
@@ -242,7 +243,7 @@ static void reading_body(void *arg)
 	assert_int_equal(fs_read(fd, NULL, 5), -EFAULT);
 	assert_int_equal(fs_write(fd, "x", 1), -EBADF);
 	assert_int_equal(fs_ftruncate(fd, 0), -EINVAL);
-	assert_int_equal(fs_object(fd, &object, &readable, &writable), -ENODEV);
+	assert_int_equal(fs_object(fd, &object, &errors, &readable, &writable), -ENODEV);
 	assert_int_equal(fs_isatty(fd), -ENOTTY);
 	assert_int_equal(fs_fsync(fd, false), 0);
 	assert_int_equal(fs_close(fd), 0);

@@ -241,12 +241,64 @@ static void test_by_page(void **state)
 		harness_run(&(struct harness){.seed = seed}, by_page_body, NULL);
 }
 
+/* ---- msync over several mappings ---- */
+static void sync_body(void *arg)
+{
+	struct map_request req = {
+	    .len = 8 * PAGE_SIZE, .prot = MAP_R | MAP_W, .max_prot = MAP_R | MAP_W, .kind = MAP_KIND_SHARED};
+	struct fakefile *file;
+	vaddr_t p;
+
+	(void)arg;
+	harness_start_mm();
+	file = fakefile_make(8 * PAGE_SIZE, false);
+	req.object = &file->object;
+	assert_int_equal(map_create(&req, &p), 0);
+	assert_int_equal(map_protect(p + PAGE_SIZE, PAGE_SIZE, MAP_R), 0);
+	for (size_t i = 0; i < 8; i++) {
+		if (i != 1)
+			*(uint8_t *)(p + i * PAGE_SIZE) = 0xee;
+	}
+	assert_int_equal(map_remove(p + 3 * PAGE_SIZE, PAGE_SIZE), 0);
+	/* What is there is written, up to the end of the range and not beyond, and the hole is told of. */
+	assert_int_equal(map_sync(p, 6 * PAGE_SIZE, true), -ENOMEM);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(file->synced[i * PAGE_SIZE] == 0xee, i < 6 && i != 1 && i != 3);
+	assert_int_equal(map_sync(p + 4 * PAGE_SIZE, 4 * PAGE_SIZE, true), 0);
+	assert_int_equal(file->synced[7 * PAGE_SIZE], 0xee);
+	assert_int_equal(map_sync(p + 8 * PAGE_SIZE, PAGE_SIZE, true), -ENOMEM);
+	/* Of failures the first is told, and the rest is tried. */
+	*(uint8_t *)(p + 2 * PAGE_SIZE) = *(uint8_t *)(p + 4 * PAGE_SIZE) = 0xdd;
+	fakefile_fail(file, FAKE_WRITE, 1, 1, -EIO);
+	assert_int_equal(map_sync(p, 5 * PAGE_SIZE, true), -EIO);
+	assert_int_equal(file->synced[4 * PAGE_SIZE], 0xdd);
+	assert_int_equal(map_sync(p + PAGE_SIZE, 2 * PAGE_SIZE, true), 0);
+	assert_int_equal(file->synced[2 * PAGE_SIZE], 0xdd);
+
+	assert_int_equal(map_invalidate(p, 3 * PAGE_SIZE), 0);
+	assert_int_equal(map_invalidate(p, 8 * PAGE_SIZE), -ENOMEM);
+	assert_int_equal(map_lock(p + 6 * PAGE_SIZE, PAGE_SIZE, true), 0);
+	assert_int_equal(map_invalidate(p, 8 * PAGE_SIZE), -EBUSY);
+	assert_int_equal(map_invalidate(p + 4 * PAGE_SIZE, 2 * PAGE_SIZE), 0);
+	assert_int_equal(map_remove(p, 8 * PAGE_SIZE), 0);
+	assert_int_equal(pcache_write_all(), 0); // what was in the hole
+	assert_int_equal(file->data[3 * PAGE_SIZE], 0xee);
+	fakefile_free(file);
+}
+
+static void test_sync(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, sync_body, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_split_and_merge),
 	    cmocka_unit_test(test_by_page),
+	    cmocka_unit_test(test_sync),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
