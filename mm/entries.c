@@ -28,7 +28,7 @@ struct page *zero_page;
 
 int zero_page_init(void)
 {
-	zero_page = frame_alloc();
+	zero_page = frame_alloc_far();
 	if (!zero_page)
 		return -ENOMEM;
 	frame_clear(zero_page);
@@ -197,7 +197,7 @@ static void move_frames_free(void)
 static int move_frames_get(size_t n)
 {
 	for (; n > 0; n--) {
-		struct page *page = frame_get();
+		struct page *page = frame_get_far();
 
 		if (!page) {
 			move_frames_free();

@@ -314,16 +314,26 @@ bool reclaim_wait(size_t want)
 	return reclaim(want) > 0 || writeback_wait_progress(seen);
 }
 
-struct page *frame_get(void)
+static struct page *get(struct page *(*alloc)(void))
 {
 	struct page *page;
 
 	assert(thread_may_sleep());
-	while (!(page = frame_alloc_normal())) {
+	while (!(page = alloc())) {
 		if (!reclaim_wait(BATCH))
-			return frame_alloc_normal();
+			return alloc();
 	}
 	return page;
+}
+
+struct page *frame_get(void)
+{
+	return get(frame_alloc_normal);
+}
+
+struct page *frame_get_far(void)
+{
+	return get(frame_alloc_far_normal);
 }
 
 void *kmalloc_wait(size_t size)
@@ -341,7 +351,7 @@ void *kmalloc_wait(size_t size)
 /* ---- ahead of need ---- */
 bool reclaim_is_near(void)
 {
-	return frame_free_count() < atomic_load_explicit(&evictor.low, memory_order_relaxed);
+	return frame_near_free_count() < atomic_load_explicit(&evictor.low, memory_order_relaxed);
 }
 
 void reclaim_poke(size_t free)
@@ -358,11 +368,11 @@ void reclaim_poke(size_t free)
 
 void reclaim_marks_changed(void)
 {
-	const size_t margin = max_of(frame_total() * tunable(TUNE_WATERMARK_SCALE_FACTOR) / 10000, MARGIN_MIN);
+	const size_t margin = max_of(frame_near_total() * tunable(TUNE_WATERMARK_SCALE_FACTOR) / 10000, MARGIN_MIN);
 
 	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
 	atomic_store(&evictor.low, frame_reserve() + margin);
-	reclaim_poke(frame_free_count());
+	reclaim_poke(frame_near_free_count());
 }
 
 static void *reclaimer_main(void *arg)
@@ -374,7 +384,7 @@ static void *reclaimer_main(void *arg)
 		while (!atomic_exchange(&evictor.wanted, false))
 			waitq_wait(&evictor.waitq, &evictor.lock, &flags);
 		spin_unlock(&evictor.lock, flags);
-		for (size_t free, high; (free = frame_free_count()) < (high = atomic_load(&evictor.high));) {
+		for (size_t free, high; (free = frame_near_free_count()) < (high = atomic_load(&evictor.high));) {
 			if (!reclaim_wait(high - free))
 				break;
 		}

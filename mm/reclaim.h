@@ -11,6 +11,8 @@
 
 /* A frame, evicting and waiting for writeback as needed. NULL only if nothing can be evicted. May sleep. */
 struct page *frame_get(void);
+/* The same for what no device ever transfers: evicts only if there is no far frame either. */
+struct page *frame_get_far(void);
 
 /* Caches elsewhere (dentries, inodes, buffers) that can give memory back: called by the evictor, may only try-lock. */
 struct shrinker {
