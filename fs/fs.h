@@ -47,6 +47,15 @@ int64_t fs_lseek(int fd, int64_t offset, int whence);
 int fs_ftruncate(int fd, int64_t size);
 int fs_fallocate(int fd, int64_t offset, int64_t len);		      // posix_fallocate
 int fs_fallocate_mode(int fd, int mode, int64_t offset, int64_t len); // fallocate: FALLOC_FL_* of <fcntl.h>
+/* posix_fadvise: POSIX_FADV_* of <fcntl.h>; len 0: to the end. -EINVAL. */
+int fs_fadvise(int fd, int64_t offset, int64_t len, int advice);
+/* Starts reading. -EBADF (also: not open for reading), -EINVAL (no regular file). */
+int fs_readahead(int fd, int64_t offset, size_t count);
+/*
+ * sync_file_range: SYNC_FILE_RANGE_* of <fcntl.h>; len 0: to the end. Writes data; neither metadata nor a FLUSH, so
+ * nothing is durable for it. -EINVAL, -ESPIPE (a device), the error of a write.
+ */
+int fs_sync_range(int fd, int64_t offset, int64_t len, unsigned flags);
 int fs_fsync(int fd, bool data_only);
 int fs_sync(void);		       // -EIO also if any FLUSH of the device has failed meanwhile
 int fs_fstat(int fd, struct stat *st); // st is kernel memory

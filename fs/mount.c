@@ -12,6 +12,7 @@
 #include "arch/clock.h"
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
+#include "fs/synth.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 
@@ -97,8 +98,8 @@ static void *settler(void *arg)
 int fs_init(void)
 {
 	inodes_init();
-	ext2_data_init();
-	return 0;
+	proc_init();
+	return ext2_data_init();
 }
 
 int fs_mount_root(struct blkdev *dev, bool read_only)

@@ -49,6 +49,7 @@ static int read_pattern_piece(const struct piece *piece, void *arg)
 	unsigned long flags = spin_lock(&space.lock);
 
 	piece->vma->ra.random = *advice == MAP_ADV_RANDOM;
+	piece->vma->ra.sequential = *advice == MAP_ADV_SEQUENTIAL;
 	spin_unlock(&space.lock, flags);
 	return 0;
 }

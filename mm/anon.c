@@ -76,11 +76,11 @@ static enum fault_step show_zeros(const struct fault *f)
 	flags = spin_lock(&space.lock);
 	step = fault_recheck_locked(f);
 	old = pt_get(f->va);
+	/* Zeros may be shown with fewer rights than the mapping gives by now. Else another thread was first. */
 	if (step == FAULT_STEP_DONE && (pte_is_none(old) || entry_page(old) == zero_page)) {
-		/* Zeros may be shown with fewer rights than the mapping gives by now. */
 		pt_exchange(f->va, pte_make(page_pa(zero_page), (f->rights & ~PT_W) | pte_rights(old)));
 		pt_fence(f->va);
-	} // else another thread was first
+	}
 	spin_unlock(&space.lock, flags);
 	return step;
 }

@@ -255,6 +255,7 @@ void entries_move(vaddr_t from, vaddr_t to, vaddr_t dest, enum pt_rights rights)
 		spin_unlock(&space.lock, flags);
 	}
 	removed_free(&removed); // of frames there are none
+	rights &= ~PT_X;	// which a fault gives
 	if (rights)
 		entries_show_held(dest, dest + (to - start), rights);
 	move_frames_free();

@@ -24,9 +24,8 @@
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
 #include "mm/shm.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
-
-#define AROUND_PAGES 16 // mapped together if they are cached
 
 static enum pt_rights rights_for(enum fault_access access)
 {
@@ -169,17 +168,21 @@ static void show_locked(vaddr_t va, struct page *page, enum pt_rights rights)
 	pt_fence(va);
 }
 
-/* Maps cached neighbours, if they may be read. Tells readahead how far the reader will come without a fault. */
+/*
+ * Maps cached neighbours, if they may be read; not what a hole may be under way in. Tells readahead how far the reader
+ * will come without a fault.
+ */
 static void map_around_locked(struct fault *f, struct pcache_object *obj)
 {
-	const vaddr_t window = align_down(f->va, AROUND_PAGES * PAGE_SIZE);
+	const size_t around = tunable(TUNE_FAULT_AROUND_KBYTES) * 1024;
+	const vaddr_t window = align_down(f->va, around);
 	const vaddr_t from = max_of(window, vma_start(f->vma));
-	const vaddr_t to = min_of(window + AROUND_PAGES * PAGE_SIZE, f->vma->end);
+	const vaddr_t to = min_of(window + around, f->vma->end);
 
 	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
 		struct page *page = pte_is_none(pt_get(va)) ? radix_get(&obj->pages, vma_index(f->vma, va)) : NULL;
 
-		if (page && page_flags(page) & PAGE_UPTODATE && f->rights & PT_R)
+		if (page && (page_flags(page) & (PAGE_UPTODATE | PAGE_SPARSE)) == PAGE_UPTODATE && f->rights & PT_R)
 			show_locked(va, page, PT_R);
 	}
 	if (f->ra.next == f->index + 1)
@@ -188,11 +191,34 @@ static void map_around_locked(struct fault *f, struct pcache_object *obj)
 			f->ra.next++;
 }
 
+int fault_show_cached(struct vma *vma, vaddr_t va)
+{
+	struct pcache_object *obj = vma->object;
+	struct fault f = {.va = va, .access = FAULT_READ, .vma = vma};
+	unsigned long flags, inner;
+
+	if (!obj)
+		return 0;
+	if (fault_prepare_table(&f))
+		return -ENOMEM;
+	flags = spin_lock(&obj->lock);
+	inner = spin_lock(&space.lock);
+	f.rights = prot_rights(vma->prot);
+	if (vma_find_locked(va) == vma && f.rights & PT_R && pt_has_table(va)) {
+		f.index = vma_index(vma, va);
+		map_around_locked(&f, obj);
+	}
+	spin_unlock(&space.lock, inner);
+	spin_unlock(&obj->lock, flags);
+	return 0;
+}
+
 /*
  * Shows a pinned page of the mapping's object: writable, then a file's is dirty from here on (I3), or for reading. The
- * page lock keeps writeback from cleaning it in between.
+ * page lock keeps writeback from cleaning it in between. Pages with one of the flags `refused` are left to who has
+ * map_lock.
  */
-static enum fault_step install(struct fault *f, struct page *page, bool store)
+static enum fault_step install(struct fault *f, struct page *page, bool store, unsigned refused)
 {
 	struct pcache_object *obj = f->vma->object;
 	const enum pt_rights rights = store ? f->rights : f->rights & ~PT_W;
@@ -203,9 +229,9 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 	if (f->access == FAULT_EXEC)
 		icache_sync();
 	flags = spin_lock(&obj->lock);
-	if (page->object != obj || (store && !(page_flags(page) & PAGE_BACKED))) {
+	if (page->object != obj || (store && !(page_flags(page) & PAGE_BACKED)) || page_flags(page) & refused) {
 		spin_unlock(&obj->lock, flags);
-		return FAULT_STEP_AGAIN; // without map_lock: truncated meanwhile
+		return FAULT_STEP_AGAIN; // without map_lock: truncated or cut meanwhile
 	}
 	inner = spin_lock(&space.lock);
 	step = fault_recheck_locked(f);
@@ -218,11 +244,13 @@ static enum fault_step install(struct fault *f, struct page *page, bool store)
 			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
 			show_locked(f->va, page, rights | pte_rights(old));
 		} else {
-			/* It may be shown with fewer rights than the mapping gives by now; writable it stays. */
-			show_locked(f->va, page, rights | pte_rights(old));
+			/* It may be shown with fewer rights than the mapping gives by now. */
+			if (rights & ~pte_rights(old))
+				show_locked(f->va, page, rights | pte_rights(old));
 			map_around_locked(f, obj);
 		}
 		f->ra.random = f->vma->ra.random; // may have been advised meanwhile
+		f->ra.sequential = f->vma->ra.sequential;
 		f->vma->ra = f->ra;
 	}
 	spin_unlock(&space.lock, inner);
@@ -250,7 +278,7 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 		return FAULT_STEP_FAILED;
 	}
 	if (!copy)
-		return install(f, page, store);
+		return install(f, page, store, 0);
 	frame_copy(copy, page);
 	return anon_install(f, copy);
 }
@@ -271,7 +299,7 @@ static enum fault_step show_resident(struct fault *f, bool store, bool *resident
 	if (f->ra.next == f->index)
 		f->ra.next++; // the next miss is still part of a sequence
 	if (!store || page_flags(page) & PAGE_BACKED)
-		step = install(f, page, store);
+		step = install(f, page, store, PAGE_SPARSE);
 	pcache_put(page);
 	return step;
 }
@@ -332,7 +360,7 @@ static enum fault_step fault_memory(struct fault *f, int *error)
 	err = shm_get(obj, f->index, &page);
 	if (!err) {
 		err = fault_prepare_table(f);
-		step = err ? FAULT_STEP_FAILED : install(f, page, true);
+		step = err ? FAULT_STEP_FAILED : install(f, page, true, 0);
 		pcache_put(page);
 	}
 	*error = -err;
@@ -368,7 +396,7 @@ enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)
 	} while (step == FAULT_STEP_AGAIN);
 	/* A stack is there before the kernel runs on it. What cannot be had now is faulted in later. */
 	if (f.grown_to)
-		(void)populate(f.va + PAGE_SIZE, f.grown_to);
+		(void)populate(f.va + PAGE_SIZE, f.grown_to, POPULATE_WRITE);
 	return step == FAULT_STEP_DONE ? FAULT_OK : FAULT_ADRERR;
 }
 

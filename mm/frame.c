@@ -17,10 +17,9 @@
 #include "kernel/panic.h"
 #include "kernel/spinlock.h"
 #include "mm/reclaim.h"
+#include "mm/tunable.h"
 
 #define RANGES_MAX 64
-#define RESERVE_MIN 4 // frames for page tables while everything else is taken
-#define RESERVE_MAX 128
 
 struct range {
 	paddr_t start, next, end; // [next, end) has never been touched
@@ -36,7 +35,7 @@ static struct {
 	/* Constant after frame_init. */
 	paddr_t base; // of pages[0]
 	struct page *pages;
-	size_t total, reserve;
+	size_t total;
 } frames = {.lock = SPINLOCK_INIT("frames"), .free = LIST_INIT(frames.free)};
 
 /* Cuts the memory for all descriptors off the end of the largest range. */
@@ -78,7 +77,7 @@ void frame_init(const struct mem_range *ranges, size_t count)
 	for (size_t i = 0; i < frames.range_count; i++)
 		total += (frames.ranges[i].end - frames.ranges[i].start) / PAGE_SIZE;
 	frames.total = total;
-	frames.reserve = min_of(max_of(total / 128, (size_t)RESERVE_MIN), (size_t)RESERVE_MAX);
+	tunables_init(total);
 	atomic_store(&frames.free_count, total);
 }
 
@@ -188,7 +187,7 @@ struct page *frame_alloc(void)
 
 struct page *frame_alloc_normal(void)
 {
-	return frame_take(frames.reserve);
+	return frame_take(frame_reserve());
 }
 
 static void put_free_locked(struct page *page)
@@ -255,7 +254,7 @@ struct page *frame_alloc_contig(size_t count, size_t align)
 
 	assert(count > 0 && (align & (align - 1)) == 0);
 	align = max_of(align, PAGE_SIZE);
-	for (size_t i = 0; i < frames.range_count && !page && count + frames.reserve <= free; i++) {
+	for (size_t i = 0; i < frames.range_count && !page && count + frame_reserve() <= free; i++) {
 		if (!find_adjacent_locked(&frames.ranges[i], count, align, &from))
 			continue;
 		take_adjacent_locked(&frames.ranges[i], from, count);
@@ -292,5 +291,5 @@ size_t frame_free_count(void)
 
 size_t frame_reserve(void)
 {
-	return frames.reserve;
+	return tunable_pages(TUNE_MIN_FREE_KBYTES);
 }

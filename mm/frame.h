@@ -100,4 +100,4 @@ struct page *pa_to_page(paddr_t pa);	// NULL: not RAM of ours
 
 size_t frame_total(void);
 size_t frame_free_count(void);
-size_t frame_reserve(void); // what frame_alloc_normal leaves
+size_t frame_reserve(void); // what frame_alloc_normal leaves: min_free_kbytes

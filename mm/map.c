@@ -15,6 +15,7 @@
 #include "mm/kmalloc.h"
 #include "mm/pcache_internal.h"
 #include "mm/range.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 /* The heap has the lower part to itself, so that it can grow. */
@@ -46,7 +47,7 @@ static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t lim
 {
 	const vaddr_t hint = align_down(req->addr, PAGE_SIZE), start = max_of(hint, MMAP_MIN);
 	const struct vma *above = vma_next_locked(start);
-	const size_t guard = above && above->grows_down ? GROW_GUARD : 0;
+	const size_t guard = above && above->grows_down ? tunable(TUNE_STACK_GUARD_GAP) * PAGE_SIZE : 0;
 
 	if (!hint || start >= limit || len > limit - start || !range_is_free(start, len))
 		return 0;
@@ -91,21 +92,39 @@ static int check(const struct map_request *req, size_t len)
 	return req->prot & ~req->max_prot ? -EACCES : 0;
 }
 
+/* As asked, or as mlockall has asked for all that comes. */
+static void vma_set_locked(struct vma *vma, bool asked)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	vma->locked = asked || space.lock_future;
+	vma->on_fault = !asked && space.lock_future_on_fault;
+	spin_unlock(&space.lock, flags);
+}
+
 static int vma_charge(struct vma *vma, bool locked)
 {
 	const size_t pages = vma_pages(vma);
-	int err = 0;
+	const bool charged = vma_needs_charge(vma, vma->prot);
 
-	if (locked && commit_lock(pages, "mmap"))
+	vma_set_locked(vma, locked);
+	if (vma->locked && commit_lock(pages, "mmap"))
 		return -EAGAIN;
-	vma->locked = locked;
-	if (vma_needs_charge(vma, vma->prot))
-		err = commit_charge(pages, "mmap");
-	if (err && locked)
+	vma->charged = charged;
+	if (!charged || !commit_charge(pages, "mmap"))
+		return 0;
+	if (vma->locked)
 		commit_unlock(pages);
-	else if (!err)
-		vma->charged = vma_needs_charge(vma, vma->prot);
-	return err;
+	return -ENOMEM;
+}
+
+/* mmap succeeds: what is not there now is faulted in later. */
+static void fault_in(const struct map_request *req, vaddr_t start, vaddr_t end, bool locked)
+{
+	if (locked || (req->populate && !req->cached_only))
+		(void)populate(start, end, POPULATE_LOCK);
+	else if (req->populate)
+		(void)populate_cached(start, end);
 }
 
 static struct vma *vma_make(const struct map_request *req, size_t len)
@@ -157,6 +176,7 @@ int map_create(const struct map_request *req, vaddr_t *out)
 	struct spares spares = {0};
 	struct vma *vma;
 	vaddr_t start;
+	bool locked;
 	int err;
 
 	err = check(req, len);
@@ -170,6 +190,9 @@ int map_create(const struct map_request *req, vaddr_t *out)
 		err = vma_charge(vma, req->locked);
 	if (err)
 		goto drop;
+	locked = vma->locked;
+	if (vma->object && !vma->object->memory)
+		pcache_zero_tail(vma->object);
 	vma_ref(vma); // it may be joined with another before its place is read
 	err = insert(req, vma, &spares, &dead);
 	if (err)
@@ -180,8 +203,7 @@ int map_create(const struct map_request *req, vaddr_t *out)
 		goto drop;
 	spares_give(&spares);
 	vmas_put(&dead);
-	if (req->populate || req->locked)
-		(void)populate(start, start + len); // mmap succeeds: what is not there now is faulted in later
+	fault_in(req, start, start + len, locked);
 	*out = start;
 	return 0;
 drop:

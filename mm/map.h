@@ -23,6 +23,7 @@ struct map_request {
 	enum map_kind kind;
 	bool fixed, noreplace; // MAP_FIXED; MAP_FIXED_NOREPLACE
 	bool populate, locked, noreserve;
+	bool cached_only;	      // populate: what is cached, without waiting for the card (MAP_NONBLOCK)
 	bool low;		      // without fixed: below 4 GiB
 	bool grows_down;	      // MAP_KIND_ANON only: a touch below makes it longer
 	struct pcache_object *object; // NULL for MAP_KIND_ANON alone; the mapping takes its own reference
@@ -58,8 +59,19 @@ int map_protect(vaddr_t addr, size_t len, enum map_prot prot); // -ENOMEM (hole)
 int map_sync(vaddr_t addr, size_t len, bool sync);
 /* MS_INVALIDATE, of which there is nothing to do: -EBUSY if some of it is locked, -ENOMEM. */
 int map_invalidate(vaddr_t addr, size_t len);
-/* mlock, munlock. */
+/*
+ * mlock, munlock; whole pages. -ENOMEM: a hole (nothing has changed then), or more than may be locked, or a page cannot
+ * be had; -EAGAIN: there is no memory for it. What has been locked stays so when a page cannot be had.
+ */
 int map_lock(vaddr_t addr, size_t len, bool lock);
+/* mlockall; 0: munlockall. -ENOMEM: more than may be locked. The values are POSIX's. */
+enum map_lock_all { MAP_LOCK_CURRENT = 1, MAP_LOCK_FUTURE = 2, MAP_LOCK_ON_FAULT = 4 };
+int map_lock_all(enum map_lock_all what);
+/*
+ * mincore: whether each of the pages from addr on is in memory, 0 or 1, in kernel memory. Returns how many are mapped
+ * without a hole, at most `pages`.
+ */
+size_t map_in_core(vaddr_t addr, size_t pages, unsigned char *out);
 /*
  * Faults in all of [addr, addr + len), which must be readable, writable and not shared with a file, so that accesses to
  * it never fault until it is unmapped, protected or given up by madvise: nothing takes such pages away. -EINVAL: it is
@@ -83,3 +95,9 @@ struct map_info {
 	struct pcache_object *object;
 };
 bool map_lookup(vaddr_t addr, struct map_info *out);
+
+/* Frames: of private memory and memory objects; of locked mappings; promised; that can be promised. */
+struct map_stats {
+	size_t anon, locked, committed, commit_limit;
+};
+void map_stats(struct map_stats *out);

@@ -2,8 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * mlock, and faulting ranges in. Holds space.change while it alters mappings, and no lock of the address space while
- * pages are fetched. Sleeps.
+ * mlock, munlock and mlockall: mappings whose pages are not evicted. Holds space.change while it alters mappings, and
+ * no lock of the address space while pages are fetched. Sleeps.
  */
 
 #include "mm/range.h"
@@ -22,13 +22,31 @@ static size_t pages_not(bool locked, vaddr_t start, vaddr_t end)
 	return pages;
 }
 
-static void lock_range(vaddr_t start, vaddr_t end, bool lock)
+static void mark_range(vaddr_t start, vaddr_t end, bool lock, bool on_fault)
 {
 	unsigned long flags = spin_lock(&space.lock);
 
-	for (struct vma *vma = vma_next_locked(start); vma && vma_start(vma) < end; vma = vma_following_locked(vma))
+	for (struct vma *vma = vma_next_locked(start); vma && vma_start(vma) < end; vma = vma_following_locked(vma)) {
 		vma->locked = lock;
+		vma->on_fault = lock && on_fault;
+	}
 	spin_unlock(&space.lock, flags);
+}
+
+/* What is locked already counts once: locks do not stack. */
+static int lock_range(vaddr_t start, vaddr_t end, bool lock, bool on_fault, struct list_node *dead)
+{
+	int err = 0;
+
+	if (lock)
+		err = commit_lock(pages_not(true, start, end), "mlock");
+	else
+		commit_unlock(pages_not(false, start, end));
+	if (err)
+		return err;
+	mark_range(start, end, lock, on_fault);
+	vma_merge(start, end, dead);
+	return 0;
 }
 
 int map_lock(vaddr_t addr, size_t len, bool lock)
@@ -37,86 +55,50 @@ int map_lock(vaddr_t addr, size_t len, bool lock)
 	struct spares spares;
 	int err;
 
-	len += addr % PAGE_SIZE;
-	addr = align_down(addr, PAGE_SIZE);
-	if (!range_is_good(addr, &len))
-		return len ? -ENOMEM : -EINVAL;
-	if (len == 0)
-		return 0;
 	err = spares_take(&spares);
 	if (err)
 		return err;
 	mutex_lock(&space.change);
-	if (!range_is_mapped(addr, addr + len))
-		err = -ENOMEM;
-	else if (lock)
-		err = commit_lock(pages_not(true, addr, addr + len), "mlock");
-	else
-		commit_unlock(pages_not(false, addr, addr + len));
-	if (!err) {
+	if (range_is_mapped(addr, addr + len)) {
 		range_isolate(addr, addr + len, &spares);
-		lock_range(addr, addr + len, lock);
-		vma_merge(addr, addr + len, &dead);
+		err = lock_range(addr, addr + len, lock, false, &dead);
+		if (err)
+			vma_merge(addr, addr + len, &dead);
+	} else {
+		err = -ENOMEM;
 	}
 	mutex_unlock(&space.change);
 	spares_give(&spares);
 	vmas_put(&dead);
-	return !err && lock ? populate(addr, addr + len) : err;
+	if (err || !lock)
+		return err;
+	err = populate(addr, addr + len, POPULATE_LOCK);
+	return err == -ENOMEM ? -EAGAIN : err ? -ENOMEM : 0;
 }
 
-/* ---- faulting in ---- */
-static int populate_piece(const struct piece *piece, void *arg)
+static void lock_future(bool lock, bool on_fault)
 {
-	enum fault_access access = FAULT_READ;
+	unsigned long flags = spin_lock(&space.lock);
 
-	(void)arg;
-	if (piece->prot == 0)
-		return 0;
-	if (piece->prot & MAP_W && !vma_is_shared(piece->vma))
-		access = FAULT_WRITE;
-	else if (!(prot_rights(piece->prot) & PT_R))
-		access = FAULT_EXEC;
-	for (vaddr_t va = piece->start; va < piece->end; va += PAGE_SIZE) {
-		int error;
-
-		if (fault_serve(va, access, &error) != FAULT_OK)
-			return error ? -error : -ENOMEM;
-	}
-	return 0;
+	space.lock_future = lock;
+	space.lock_future_on_fault = lock && on_fault;
+	spin_unlock(&space.lock, flags);
 }
 
-int populate(vaddr_t start, vaddr_t end)
+int map_lock_all(enum map_lock_all what)
 {
-	return each_piece(start, end, populate_piece, NULL);
-}
+	const bool on_fault = what & MAP_LOCK_ON_FAULT;
+	struct list_node dead = LIST_INIT(dead);
+	int err = 0;
 
-/* A file's shared page is read-only whenever it is clean. */
-static int wire_piece(const struct piece *piece, void *arg)
-{
-	int error;
-
-	(void)arg;
-	if (vma_is_shared_file(piece->vma) || (piece->prot & (MAP_R | MAP_W)) != (MAP_R | MAP_W))
-		return -EINVAL;
-	for (vaddr_t va = piece->start; va < piece->end; va += PAGE_SIZE) {
-		if (fault_serve(va, FAULT_WRITE, &error) != FAULT_OK)
-			return error ? -error : -ENOMEM;
-	}
-	return 0;
-}
-
-int map_wire(vaddr_t addr, size_t len)
-{
-	vaddr_t start = align_down(addr, PAGE_SIZE);
-	bool mapped;
-
-	if (len > MMAP_MAX)
-		return -EINVAL;
-	len += addr - start;
-	if (!range_is_good(start, &len))
-		return -EINVAL;
 	mutex_lock(&space.change);
-	mapped = range_is_mapped(start, start + len);
+	if (what & MAP_LOCK_CURRENT || !what)
+		err = lock_range(MMAP_MIN, MMAP_MAX, what, on_fault, &dead);
+	if (!err)
+		lock_future(what & MAP_LOCK_FUTURE, on_fault);
 	mutex_unlock(&space.change);
-	return mapped ? each_piece(start, start + len, wire_piece, NULL) : -EINVAL;
+	vmas_put(&dead);
+	if (!err && what & MAP_LOCK_CURRENT)
+		populate_locked(MMAP_MIN, MMAP_MAX);
+	return err;
 }

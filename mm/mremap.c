@@ -92,7 +92,7 @@ static void leave_old(struct remap *r, struct vma *vma)
 {
 	unsigned long flags = spin_lock(&space.lock);
 
-	vma->locked = false;
+	vma->locked = vma->on_fault = false;
 	vma->charged = vma->charged && r->keep_old;
 	spin_unlock(&space.lock, flags);
 	if (r->keep_old) {
@@ -135,11 +135,8 @@ static int move(struct remap *r, struct vma *vma)
 
 	vma_init_like(added, vma, r->from, r->at, r->at + r->new_len);
 	err = take_out(r, &vma);
-	if (err) {
-		if (!r->fixed)
-			tables_prune(r->at, r->at + r->new_len);
+	if (err)
 		return err;
-	}
 	if (r->len < r->old_len)
 		cut_tail(r);
 	if (r->fixed)
@@ -240,8 +237,8 @@ int map_remap(const struct map_remap *req, vaddr_t *out)
 	if (err)
 		return err;
 	if (r.populate)
-		(void)populate(r.at + r.new_len - r.populate,
-			       r.at + r.new_len); // what is not there now is faulted in later
+		(void)populate(r.at + r.new_len - r.populate, r.at + r.new_len,
+			       POPULATE_LOCK); // what is not there now is faulted in later
 	*out = r.at;
 	return 0;
 }

@@ -34,8 +34,7 @@ struct pcache_ops {
 
 	/*
 	 * Starts writing pages (writing, backed) and returns; each ends with pcache_write_done exactly once. Bytes past
-	 * end of file are not written to the file as data (they are zero in the frame). Allocates no memory.
-	 * Called with no lock.
+	 * end of file are not written, whatever the frame has there. Allocates no memory. Called with no lock.
 	 */
 	void (*write)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
 
@@ -79,7 +78,9 @@ struct pcache_object {
 	nsec_t dirty_since;
 	nsec_t retry_at;	 // a write failed: not tried again in the background before
 	unsigned retry_shift;	 // doubles the wait
-	pgidx_t writeback_next;	 // where the next pass under pressure goes on
+	pgidx_t writeback_next;	 // where the next pass under pressure goes on; the thread's own, as
+	pgidx_t sweep_next;	 // where the sweep over an aged object goes on; 0: none is under way
+	nsec_t sweep_from;	 // when it began
 	unsigned writeback_pins; // the object may not go
 	uint64_t visit;		 // last walk over all dirty objects that came by
 
@@ -108,7 +109,8 @@ struct readahead {
 	pgidx_t next;	 // where a sequential reader would go on
 	uint32_t window; // pages; 0: off
 	pgidx_t ahead;	 // first page not yet asked for
-	bool random;	 // advised: never read ahead
+	bool random;	 // advised: never read ahead;
+	bool sequential; // or with the largest window at once
 };
 int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, struct page **out);
 
@@ -168,6 +170,9 @@ void pcache_remove(struct pcache_object *obj, pgidx_t first, pgidx_t last);
  * and extend. map_lock held, from is inside the file. 0 or the error of fill or reserve.
  */
 int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to);
+
+/* What was stored beyond the file's end in its last page is gone: for a new mapping. map_lock taken inside. */
+void pcache_zero_tail(struct pcache_object *obj);
 
 /*
  * Zeroes [from, to) inside one page, filled if need be, for a caller that takes blocks of this part of it away;

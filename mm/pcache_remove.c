@@ -82,6 +82,21 @@ int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to)
 	return err;
 }
 
+void pcache_zero_tail(struct pcache_object *obj)
+{
+	struct page *page;
+	size_t used;
+
+	rwlock_lock_read(&obj->map_lock);
+	used = obj->size % PAGE_SIZE;
+	page = used ? pcache_find(obj, obj->size / PAGE_SIZE) : NULL;
+	if (page) {
+		memset((char *)page_va(page) + used, 0, PAGE_SIZE - used);
+		pcache_put(page);
+	}
+	rwlock_unlock_read(&obj->map_lock);
+}
+
 int pcache_clear(struct pcache_object *obj, uint64_t from, uint64_t to)
 {
 	struct pt_batch batch = PT_BATCH_INIT;

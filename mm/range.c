@@ -117,6 +117,7 @@ static bool piece_next(vaddr_t at, vaddr_t end, struct piece *out)
 		out->end = min_of(end, vma->end);
 		out->prot = vma->prot;
 		out->locked = vma->locked;
+		out->on_fault = vma->on_fault;
 		out->first = vma_index(vma, out->start);
 		out->last = vma_index(vma, out->end - 1);
 	}
@@ -142,4 +143,21 @@ int each_piece(vaddr_t start, vaddr_t end, int (*work)(const struct piece *piece
 	if (first)
 		return first;
 	return hole || at < end ? -ENOMEM : 0;
+}
+
+int each_piece_in_order(vaddr_t start, vaddr_t end, int (*work)(const struct piece *piece, void *arg), void *arg)
+{
+	struct piece piece;
+
+	for (vaddr_t at = start; at < end; at = piece.end) {
+		int err;
+
+		if (!piece_next(at, end, &piece))
+			return -ENOMEM;
+		err = piece.start > at ? -ENOMEM : work(&piece, arg);
+		vma_put(piece.vma);
+		if (err)
+			return err;
+	}
+	return 0;
 }

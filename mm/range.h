@@ -31,8 +31,10 @@ struct piece {
 	struct vma *vma; // referenced
 	vaddr_t start, end;
 	enum map_prot prot;
-	bool locked;
+	bool locked, on_fault;
 	pgidx_t first, last; // of the object
 };
 /* Calls work for each piece; -ENOMEM for a hole, after the rest is done. The first error else. */
 int each_piece(vaddr_t start, vaddr_t end, int (*work)(const struct piece *piece, void *arg), void *arg);
+/* Ends at the first hole, -ENOMEM, or error. */
+int each_piece_in_order(vaddr_t start, vaddr_t end, int (*work)(const struct piece *piece, void *arg), void *arg);

@@ -20,11 +20,11 @@
 #include "mm/kmalloc.h"
 #include "mm/pcache_internal.h"
 #include "mm/shootdown.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 #define BATCH 16
-#define MARGIN_MIN 4 // frames between the reserve, the low and the high mark
-#define MARGIN_MAX 512
+#define MARGIN_MIN 4ul // frames
 #define RECLAIMER_STACK_SIZE (16 * 1024)
 
 static struct {
@@ -43,7 +43,7 @@ static struct {
 	struct spinlock lock; // guards the thread's sleep
 	struct waitq waitq;
 	atomic_bool wanted;
-	atomic_size_t low, high; // marks; 0 before the thread runs
+	atomic_size_t low, high; // marks of free frames: it begins below one; 0 before the thread runs
 } evictor = {
     .mutex = MUTEX_INIT(evictor.mutex, "evictor"),
     .shrinkers = LIST_INIT(evictor.shrinkers),
@@ -129,7 +129,7 @@ static bool victim_unmap(const struct victim *v, struct pt_batch *batch, enum lo
 		goes = page_mapped(v->page) == 0;
 	else if (goes && take_use_locked(v))
 		goes = look == LOOK_ANY;
-	goes = goes && !(page_mapped(v->page) && rmap_locked(v->obj, v->page));
+	goes = goes && !rmap_locked(v->obj, v->page);
 	if (goes) {
 		page_state_change(v->obj, v->page, PAGE_EVICTING, 0);
 		rmap_unmap(v->obj, v->page, batch);
@@ -158,13 +158,12 @@ static bool victim_free(const struct victim *v, bool goes)
 	return freed;
 }
 
-/* evictor.mutex held. */
-static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
+/* evictor.mutex held, n at most BATCH. How many went. */
+static size_t evict_victims(const struct victim *victims, size_t n, enum look look)
 {
-	struct victim victims[BATCH];
 	bool goes[BATCH];
 	struct pt_batch batch = PT_BATCH_INIT;
-	size_t n = lru_take(victims, min_of(max, (size_t)BATCH)), freed = 0;
+	size_t freed = 0;
 
 	for (size_t i = 0; i < n; i++)
 		goes[i] = victim_unmap(&victims[i], &batch, look);
@@ -172,11 +171,19 @@ static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
 	for (size_t i = 0; i < n; i++)
 		freed += victim_free(&victims[i], goes[i]);
 	atomic_fetch_add_explicit(&cache_counts.evicted, freed, memory_order_relaxed);
-	*looked_at = n;
 	return freed;
 }
 
-static size_t shrink(size_t want)
+/* evictor.mutex held. */
+static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
+{
+	struct victim victims[BATCH];
+
+	*looked_at = lru_take(victims, min_of(max, (size_t)BATCH));
+	return evict_victims(victims, *looked_at, look);
+}
+
+size_t reclaim_shrink(size_t want)
 {
 	size_t freed = 0;
 
@@ -210,7 +217,7 @@ size_t reclaim(size_t want)
 		freed = evict(want, LOOK_ANY);
 	mutex_unlock(&evictor.mutex);
 	if (freed < want)
-		freed += shrink(want - freed);
+		freed += reclaim_shrink(want - freed);
 	if (freed == 0)
 		freed = tables_prune_all();
 	return freed;
@@ -222,6 +229,34 @@ size_t reclaim_drop_clean(void)
 
 	mutex_lock(&evictor.mutex);
 	freed = evict(SIZE_MAX, LOOK_UNMAPPED);
+	mutex_unlock(&evictor.mutex);
+	return freed;
+}
+
+/* Pages of the object at or after *index, pinned; *index moves behind them. */
+static size_t object_take(struct pcache_object *obj, pgidx_t *index, pgidx_t last, struct victim *victims)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	struct page *page;
+	size_t n = 0;
+
+	while (n < BATCH && *index <= last && (page = radix_next(&obj->pages, index)) && *index <= last) {
+		page_pin(page);
+		victims[n++] = (struct victim){page, obj};
+		++*index;
+	}
+	spin_unlock(&obj->lock, flags);
+	return n;
+}
+
+size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	struct victim victims[BATCH];
+	size_t freed = 0, n;
+
+	mutex_lock(&evictor.mutex);
+	while ((n = object_take(obj, &first, last, victims)))
+		freed += evict_victims(victims, n, LOOK_UNMAPPED);
 	mutex_unlock(&evictor.mutex);
 	return freed;
 }
@@ -287,10 +322,17 @@ void reclaim_poke(size_t free)
 	spin_unlock(&evictor.lock, flags);
 }
 
+void reclaim_marks_changed(void)
+{
+	const size_t margin = max_of(frame_total() * tunable(TUNE_WATERMARK_SCALE_FACTOR) / 10000, MARGIN_MIN);
+
+	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
+	atomic_store(&evictor.low, frame_reserve() + margin);
+	reclaim_poke(frame_free_count());
+}
+
 static void *reclaimer_main(void *arg)
 {
-	const size_t high = atomic_load(&evictor.high);
-
 	(void)arg;
 	for (;;) {
 		unsigned long flags = spin_lock(&evictor.lock);
@@ -298,7 +340,7 @@ static void *reclaimer_main(void *arg)
 		while (!atomic_exchange(&evictor.wanted, false))
 			waitq_wait(&evictor.waitq, &evictor.lock, &flags);
 		spin_unlock(&evictor.lock, flags);
-		for (size_t free; (free = frame_free_count()) < high;) {
+		for (size_t free, high; (free = frame_free_count()) < (high = atomic_load(&evictor.high));) {
 			if (!reclaim_wait(high - free))
 				break;
 		}
@@ -308,9 +350,6 @@ static void *reclaimer_main(void *arg)
 
 int reclaim_init(void)
 {
-	size_t margin = min_of(max_of(frame_total() / 64, (size_t)MARGIN_MIN), (size_t)MARGIN_MAX);
-
-	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
-	atomic_store(&evictor.low, frame_reserve() + margin);
+	reclaim_marks_changed();
 	return thread_create("reclaimer", RECLAIMER_STACK_SIZE, reclaimer_main, NULL, NULL);
 }

@@ -18,11 +18,16 @@ struct shrinker {
 	struct list_node node;
 };
 void shrinker_register(struct shrinker *s);
+/* Asks them for so many frames; how many came free. May sleep. */
+size_t reclaim_shrink(size_t want);
 
 /* Frames in use by the page cache that the evictor can free now, at most about `want`: how many were. May sleep. */
 size_t reclaim(size_t want);
 
-/* The same, waiting for writes if nothing is free to go. False: nothing more can be had. May sleep. */
+/* Drops those of the object's pages [first, last] that are clean, unpinned and unmapped: how many. May sleep. */
+size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/* As reclaim, waiting for writes if nothing is free to go. False: nothing more can be had. May sleep. */
 bool reclaim_wait(size_t want);
 
 /* kmalloc that makes memory free first if it must. NULL only if nothing can be evicted. May sleep. */
@@ -36,3 +41,6 @@ int reclaim_init(void);
 
 /* The allocator has `free` frames left: wakes the thread if that is too little. Any context. */
 void reclaim_poke(size_t free);
+
+/* The tunables that say how much is kept free have changed. Any context. */
+void reclaim_marks_changed(void);

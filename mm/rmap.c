@@ -98,11 +98,13 @@ bool rmap_locked(struct pcache_object *obj, struct page *page)
 	unsigned long flags = spin_lock(&space.lock);
 	bool locked = false;
 
-	for (struct vma *vma = first_covering(obj, page); vma && page_mapped(page); vma = next_covering(vma, page)) {
+	for (struct vma *vma = first_covering(obj, page); vma && space.locked && !locked;
+	     vma = next_covering(vma, page)) {
 		vaddr_t va;
 		pte_t e;
 
-		locked |= vma->locked && shown_by(vma, page, &va, &e);
+		if (vma->locked)
+			locked = shown_by(vma, page, &va, &e) || pte_is_none(e);
 	}
 	spin_unlock(&space.lock, flags);
 	return locked;

@@ -155,9 +155,17 @@ static void attach_locked(struct vma *vma)
 {
 	vma->generation = ++space.generation;
 	tree_insert(&space.tree, &vma->node);
-	room_update_locked(vma);
-	if (vma_following_locked(vma))
-		room_update_locked(vma_following_locked(vma));
+	extent_changed_locked(vma);
+}
+
+static void list_at_object_locked(struct vma *vma)
+{
+	if (!vma->object)
+		return;
+	vma->mapping_node.key = vma->pgoff;
+	tree_insert(&vma->object->mappings, &vma->mapping_node);
+	tree_value_set(&vma->mapping_node, vma_index(vma, vma->end - 1));
+	vma->shows_object = true;
 }
 
 static void unlink_locked(struct vma *vma)
@@ -175,16 +183,6 @@ static void forget_object_locked(struct vma *vma)
 	if (vma->shows_object)
 		tree_remove(&vma->object->mappings, &vma->mapping_node);
 	vma->shows_object = false;
-}
-
-static void list_at_object_locked(struct vma *vma)
-{
-	if (!vma->object)
-		return;
-	vma->mapping_node.key = vma->pgoff;
-	tree_insert(&vma->object->mappings, &vma->mapping_node);
-	tree_value_set(&vma->mapping_node, vma_index(vma, vma->end - 1));
-	vma->shows_object = true;
 }
 
 void vma_insert(struct vma *vma)
@@ -217,6 +215,7 @@ static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t a
 	vma->prot = model->prot;
 	vma->charged = model->charged;
 	vma->locked = model->locked;
+	vma->on_fault = model->on_fault;
 	vma->ra = model->ra;
 }
 
@@ -286,7 +285,7 @@ static bool can_join(const struct vma *low, const struct vma *high)
 	return low->end == vma_start(high) && low->kind == high->kind && low->object == high->object &&
 	       low->errors == high->errors && low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
 	       low->grows_down == high->grows_down && low->prot == high->prot && low->charged == high->charged &&
-	       low->locked == high->locked && low->ra.random == high->ra.random &&
+	       low->locked == high->locked && low->on_fault == high->on_fault && low->ra.random == high->ra.random &&
 	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
 }
 

@@ -32,8 +32,9 @@ struct vma {
 	vaddr_t end;
 	pgidx_t pgoff; // page of the object at the first address
 	enum map_prot prot;
-	bool charged; // its pages count in space.committed
-	bool locked;  // its pages are not evicted
+	bool charged;  // its pages count in space.committed
+	bool locked;   // its pages are not evicted,
+	bool on_fault; // and come by faults alone
 	struct readahead ra;
 	unsigned long generation; // never the same for two states of a mapping, the last of which is out of the tree
 	struct tree_node mapping_node; // in object->mappings; key: pgoff, value: page of its last address
@@ -49,9 +50,10 @@ struct space {
 	struct spinlock lock;
 	struct tree tree;
 	unsigned long generation;
-	size_t committed;      // pages promised to private writable memory
-	size_t locked;	       // pages of locked mappings
-	size_t anon_frames;    // frames that private memory has
+	size_t committed;			// pages promised to private writable memory
+	size_t locked;				// pages of locked mappings
+	bool lock_future, lock_future_on_fault; // new mappings are locked
+	size_t anon_frames;			// frames that private memory has
 	unsigned unflushed;    // batches with changed entries that some hart may still use (mm/shootdown.h)
 	unsigned changes[256]; // of entries that were removed or narrowed, by page (mm/shootdown.h)
 	vaddr_t heap_end;      // map_sbrk
@@ -89,8 +91,8 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
 /*
- * A mapping that grows down keeps this distance to what is below, and grows to MAP_GROW_MAX. What it may grow into is
- * left to it unless somebody asks for an address there.
+ * A mapping that grows down grows to MAP_GROW_MAX, and what it may grow into, with this gap below, is left to it unless
+ * somebody asks for an address there. When it grows it keeps stack_guard_gap (mm/tunable.h) to what is below.
  */
 #define GROW_GUARD (256 * PAGE_SIZE)
 
@@ -114,10 +116,10 @@ void vma_ref(struct vma *vma);
 void vma_put(struct vma *vma); // may sleep
 /* With the mutex held; these take the spinlock. */
 void vma_insert(struct vma *vma);
+/* Makes it one like the model from `at` on (which may be the model's end), but for its place. In no tree. */
+void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end);
 /* Other ends, in the same order among the mappings; pgoff is the caller's. The spinlock is held. */
 void vma_resize_locked(struct vma *vma, vaddr_t start, vaddr_t end);
-/* Makes it one like the model from `at` on (which may be the model's end), but for its place. In no tree, no list. */
-void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t start, vaddr_t end);
 /* The part from `at` on goes into upper, and both get new generations. */
 void vma_split(struct vma *vma, vaddr_t at, struct vma *upper);
 /* Out of the tree: no fault serves it any more. It stays among its object's mappings. */
@@ -184,9 +186,25 @@ int fault_prepare_table(const struct fault *f);
 enum fault_step anon_install(const struct fault *f, struct page *frame);
 /* f->shown, if it is still there, may be executed. */
 enum fault_step anon_make_executable(const struct fault *f);
-/* Faults pages in (mm/range.c), as mlock and MAP_POPULATE want them. 0 or -ENOMEM, -EIO, ... of the first that failed.
+/*
+ * Shows for reading what is cached of the AROUND_PAGES around va, of a referenced mapping: waits for memory at most.
+ * 0, also if the mapping has changed, or -ENOMEM.
  */
-int populate(vaddr_t start, vaddr_t end);
+int fault_show_cached(struct vma *vma, vaddr_t va);
+#define AROUND_PAGES 16 // mapped together if they are cached
+
+/* ---- populate.c ---- */
+/*
+ * Faults pages in, up to the first that cannot be had: for reading, for writing, or so that what is locked is there:
+ * private memory is its own, shared files are only read, mappings locked on_fault are left alone. 0; -EINVAL: no such
+ * right; -EFAULT: it would be a SIGBUS; -ENOMEM: no memory, or a hole.
+ */
+enum populate { POPULATE_LOCK, POPULATE_READ, POPULATE_WRITE };
+int populate(vaddr_t start, vaddr_t end, enum populate how);
+/* What is in the cache already, and nothing else. 0 or -ENOMEM. */
+int populate_cached(vaddr_t start, vaddr_t end);
+/* Those mappings that are locked; failures are left to later faults. */
+void populate_locked(vaddr_t start, vaddr_t end);
 
 /* ---- grow.c ---- */
 /* Makes a mapping that grows down cover va, just below it: where it ended before, or 0: none may. space.change held. */

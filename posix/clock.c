@@ -24,6 +24,7 @@
 #include "posix/mutex_pi.h"
 #include "posix/result.h"
 #include "posix/thread.h"
+#include "posix/user.h"
 
 #define RESOLUTION_NS 1000 // the coarsest counter among the boards, 1 MHz
 
@@ -88,54 +89,57 @@ int clock_deadline_after(const struct timespec *ts, nsec_t *deadline)
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
 	if (clock == CLOCK_REALTIME)
-		*ts = timespec_from(time_wall());
-	else if (clock_is_monotonic(clock))
-		*ts = timespec_from(clock_now());
-	else
-		return (int)result_posix(-EINVAL);
-	return 0;
+		return (int)result_posix(user_put(ts, timespec_from(time_wall())));
+	if (clock_is_monotonic(clock))
+		return (int)result_posix(user_put(ts, timespec_from(clock_now())));
+	return (int)result_posix(-EINVAL);
 }
 
 int timespec_get(struct timespec *ts, int base)
 {
 	if (base != TIME_UTC)
 		return 0;
-	*ts = timespec_from(time_wall());
-	return base;
+	return user_put(ts, timespec_from(time_wall())) ? 0 : base;
 }
 
 int clock_getres(clockid_t clock, struct timespec *ts)
 {
 	if (clock != CLOCK_REALTIME && !clock_is_monotonic(clock))
 		return (int)result_posix(-EINVAL);
-	if (ts)
-		*ts = timespec_from(RESOLUTION_NS);
-	return 0;
+	return ts ? (int)result_posix(user_put(ts, timespec_from(RESOLUTION_NS))) : 0;
 }
 
-int clock_settime(clockid_t clock, const struct timespec *ts)
+static int wall_set(const struct timespec *ts)
 {
 	uint64_t ns;
 
-	if (clock != CLOCK_REALTIME || !timespec_to(ts, &ns) || ns > INT64_MAX)
-		return (int)result_posix(-EINVAL);
+	if (!timespec_to(ts, &ns) || ns > INT64_MAX)
+		return -EINVAL;
 	time_set_wall(ns, CLOCK_SET);
 	futex_clock_set();
 	pi_mutexes_clock_set();
 	return 0;
 }
 
+int clock_settime(clockid_t clock, const struct timespec *ts)
+{
+	struct timespec copy;
+	int err = clock == CLOCK_REALTIME ? user_get(&copy, ts) : -EINVAL;
+
+	return (int)result_posix(err ? err : wall_set(&copy));
+}
+
 int settimeofday(const struct timeval *tv, const struct timezone *zone)
 {
-	struct timespec ts;
+	struct timeval copy;
+	int err = tv ? user_get(&copy, tv) : 0;
 
 	(void)zone;
-	if (!tv)
-		return 0;
-	if (tv->tv_usec < 0 || tv->tv_usec >= 1000000)
-		return (int)result_posix(-EINVAL);
-	ts = (struct timespec){.tv_sec = tv->tv_sec, .tv_nsec = tv->tv_usec * 1000};
-	return clock_settime(CLOCK_REALTIME, &ts);
+	if (tv && !err)
+		err = copy.tv_usec < 0 || copy.tv_usec >= 1000000
+			  ? -EINVAL
+			  : wall_set(&(struct timespec){.tv_sec = copy.tv_sec, .tv_nsec = copy.tv_usec * 1000});
+	return (int)result_posix(err);
 }
 
 enum cairn_clock cairn_clock_source(void)
@@ -152,21 +156,19 @@ enum cairn_clock cairn_clock_source(void)
 
 int gettimeofday(struct timeval *restrict tv, void *restrict zone)
 {
-	uint64_t ns = time_wall();
+	const uint64_t ns = time_wall();
+	const struct timeval now = {.tv_sec = (time_t)(ns / NSEC_PER_SEC),
+				    .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000)};
 
 	(void)zone;
-	tv->tv_sec = (time_t)(ns / NSEC_PER_SEC);
-	tv->tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000);
-	return 0;
+	return (int)result_posix(user_put(tv, now));
 }
 
 time_t time(time_t *out)
 {
-	time_t now = (time_t)(time_wall() / NSEC_PER_SEC);
+	const time_t now = (time_t)(time_wall() / NSEC_PER_SEC);
 
-	if (out)
-		*out = now;
-	return now;
+	return out && user_put(out, now) ? (time_t)result_posix(-EFAULT) : now;
 }
 
 /* 0, or EINTR: a handler of a signal has run, SA_RESTART or not. */
@@ -202,18 +204,23 @@ static int sleep_for(uint64_t ns, uint64_t *rest)
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *rest)
 {
 	struct deadline deadline;
+	struct timespec copy;
 	uint64_t ns, left;
 	int err;
 
+	if (clock != CLOCK_REALTIME && !clock_is_monotonic(clock))
+		return EINVAL;
+	if (user_get(&copy, request))
+		return EFAULT;
 	if (flags & TIMER_ABSTIME) {
-		err = clock_deadline(clock, request, &deadline);
+		err = clock_deadline(clock, &copy, &deadline);
 		return err ? err : sleep_until(&deadline);
 	}
-	if ((clock != CLOCK_REALTIME && !clock_is_monotonic(clock)) || !timespec_to(request, &ns))
+	if (!timespec_to(&copy, &ns))
 		return EINVAL;
 	err = sleep_for(ns, &left);
-	if (err && rest)
-		*rest = timespec_from(left);
+	if (err && rest && user_put(rest, timespec_from(left)))
+		err = EFAULT;
 	return err;
 }
 

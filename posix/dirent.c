@@ -75,7 +75,8 @@ DIR *opendir(const char *path)
 struct dirent *readdir(DIR *dir)
 {
 	struct fs_dirent found;
-	int r = KERNEL_CALL(fs_readdir(dir->fd, &found));
+	const int fd = dir->fd; // outside the call: a wild stream is a fault of the application's
+	int r = KERNEL_CALL(fs_readdir(fd, &found));
 
 	if (result_posix(r) <= 0)
 		return NULL;
@@ -87,8 +88,10 @@ struct dirent *readdir(DIR *dir)
 
 void rewinddir(DIR *dir)
 {
+	const int fd = dir->fd;
+
 	/* POSIX gives it no way to fail; a bad descriptor is reported by the next readdir. */
-	(void)KERNEL_CALL(fs_rewinddir(dir->fd));
+	(void)KERNEL_CALL(fs_rewinddir(fd));
 }
 
 int dirfd(DIR *dir)
@@ -96,15 +99,15 @@ int dirfd(DIR *dir)
 	return dir->fd;
 }
 
-static int dir_close(DIR *dir)
+static int dir_close(DIR *dir, int fd)
 {
-	int fd = dir->fd;
-
 	kfree(dir);
 	return fs_close(fd);
 }
 
 int closedir(DIR *dir)
 {
-	return (int)result_posix(KERNEL_CALL(dir_close(dir)));
+	const int fd = dir->fd;
+
+	return (int)result_posix(KERNEL_CALL(dir_close(dir, fd)));
 }

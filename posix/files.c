@@ -22,6 +22,7 @@
 #include "fs/fs.h"
 #include "posix/call.h"
 #include "posix/result.h"
+#include "posix/user.h"
 
 int open(const char *path, int flags, ...)
 {
@@ -114,6 +115,26 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 	return (int)result_posix(KERNEL_CALL(fs_fallocate_mode(fd, mode, offset, len)));
 }
 
+int posix_fadvise(int fd, off_t offset, off_t len, int advice)
+{
+	int err = KERNEL_CALL(fs_fadvise(fd, offset, len, advice));
+
+	if (err)
+		process_stop_if_ending(); // as result_posix
+	return -err;
+}
+
+ssize_t readahead(int fd, off_t offset, size_t count)
+{
+	return result_posix(KERNEL_CALL(fs_readahead(fd, offset, count)));
+}
+
+int sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
+{
+	pthread_testcancel();
+	return (int)result_posix(KERNEL_CALL(fs_sync_range(fd, offset, len, flags)));
+}
+
 int fsync(int fd)
 {
 	pthread_testcancel();
@@ -134,9 +155,7 @@ void sync(void)
 
 static int stat_out(int err, const struct stat *st, struct stat *out)
 {
-	if (!err && uaccess_copy(out, st, sizeof(*st)))
-		err = -EFAULT;
-	return (int)result_posix(err);
+	return (int)result_posix(err ? err : user_put(out, *st));
 }
 
 int stat(const char *restrict path, struct stat *restrict out)
@@ -233,11 +252,12 @@ int fcntl(int fd, int command, ...)
 /* There is one directory to stand in: the root. */
 char *getcwd(char *buf, size_t size)
 {
-	if (size < 2) {
-		errno = size ? ERANGE : EINVAL;
-		return NULL;
-	}
-	return strcpy(buf, "/");
+	static const char root[] = "/";
+	int err = size == 0 ? -EINVAL : size < sizeof(root) ? -ERANGE : 0;
+
+	if (!err && uaccess_copy(buf, root, sizeof(root)))
+		err = -EFAULT;
+	return result_posix(err) ? NULL : buf;
 }
 
 static int statvfs_out(int err, struct statvfs *out)
@@ -256,9 +276,7 @@ static int statvfs_out(int err, struct statvfs *out)
 	st.f_files = space.inodes;
 	st.f_ffree = st.f_favail = space.inodes_free;
 	st.f_namemax = 255;
-	if (uaccess_copy(out, &st, sizeof(st)))
-		return (int)result_posix(-EFAULT);
-	return 0;
+	return (int)result_posix(user_put(out, st));
 }
 
 int statvfs(const char *restrict path, struct statvfs *restrict out)

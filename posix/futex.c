@@ -13,10 +13,10 @@
 #include <limits.h>
 
 #include "arch/hart.h"
-#include "arch/uaccess.h"
 #include "kernel/thread.h"
 #include "posix/call.h"
 #include "posix/thread.h"
+#include "posix/user.h"
 
 #define BUCKETS 64
 
@@ -45,13 +45,16 @@ static struct futex_bucket *bucket_lock(const uint32_t *word, unsigned long *fla
 	return b;
 }
 
-/* Leaves with the bucket locked and 0 if the word is as expected, unlocked and -EAGAIN otherwise. */
+/*
+ * Leaves with the bucket locked and 0 if the word is as expected, unlocked and -EAGAIN otherwise; also if it cannot be
+ * had any more, for the caller looks at it again, outside the call.
+ */
 static int wait_begin(const uint32_t *word, uint32_t expected, struct futex_bucket **b, unsigned long *flags)
 {
 	uint32_t value;
 
 	for (;;) {
-		if (__atomic_load_n(word, __ATOMIC_RELAXED) != expected)
+		if (user_get(&value, word) || value != expected)
 			return -EAGAIN;
 		*b = bucket_lock(word, flags);
 		if (uaccess_peek32(word, &value))

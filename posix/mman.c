@@ -130,6 +130,7 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	    .fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
 	    .noreplace = flags & MAP_FIXED_NOREPLACE,
 	    .populate = flags & MAP_POPULATE,
+	    .cached_only = flags & MAP_NONBLOCK,
 	    .locked = flags & MAP_LOCKED,
 	    .noreserve = flags & MAP_NORESERVE,
 	    .low = flags & MAP_32BIT,

@@ -16,6 +16,7 @@
 #include "posix/call.h"
 #include "posix/result.h"
 #include "posix/thread.h"
+#include "posix/user.h"
 
 /* -EINVAL: no such policy. */
 static int lowest_priority(int policy)
@@ -56,9 +57,7 @@ int sched_rr_get_interval(pid_t pid, struct timespec *interval)
 {
 	int err = process_check(pid);
 
-	if (!err)
-		*interval = (struct timespec){.tv_nsec = SLICE_NS};
-	return (int)result_posix(err);
+	return (int)result_posix(err ? err : user_put(interval, (struct timespec){.tv_nsec = SLICE_NS}));
 }
 
 int sched_getscheduler(pid_t pid)
@@ -74,18 +73,22 @@ int sched_getscheduler(pid_t pid)
 int sched_getparam(pid_t pid, struct sched_param *param)
 {
 	int policy, err = process_check(pid);
+	struct sched_param own;
 
 	if (!err)
-		err = -pthread_getschedparam(pthread_self(), &policy, param);
-	return (int)result_posix(err);
+		err = -pthread_getschedparam(pthread_self(), &policy, &own);
+	return (int)result_posix(err ? err : user_put(param, own));
 }
 
 int sched_setparam(pid_t pid, const struct sched_param *param)
 {
 	int err = process_check(pid);
+	struct sched_param copy;
 
 	if (!err)
-		err = -pthread_setschedprio(pthread_self(), param->sched_priority);
+		err = user_get(&copy, param);
+	if (!err)
+		err = -pthread_setschedprio(pthread_self(), copy.sched_priority);
 	return (int)result_posix(err);
 }
 
@@ -93,10 +96,13 @@ int sched_setparam(pid_t pid, const struct sched_param *param)
 int sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
 {
 	int before = sched_getscheduler(pid), err;
+	struct sched_param copy;
 
 	if (before < 0)
 		return before;
-	err = -pthread_setschedparam(pthread_self(), policy, param);
+	err = user_get(&copy, param);
+	if (!err)
+		err = -pthread_setschedparam(pthread_self(), policy, &copy);
 	return (int)result_posix(err ? err : before);
 }
 

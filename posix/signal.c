@@ -25,6 +25,7 @@
 #include "posix/clock.h"
 #include "posix/process.h"
 #include "posix/result.h"
+#include "posix/user.h"
 
 #define BIT(sig) (UINT64_C(1) << ((sig)-1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
@@ -64,6 +65,16 @@ sigset_t signal_set(uint64_t bits)
 		if (bits & BIT(sig))
 			(void)sigaddset(&set, sig);
 	return set;
+}
+
+static int set_get(const sigset_t *set, uint64_t *bits)
+{
+	sigset_t copy;
+	int err = user_get(&copy, set);
+
+	if (!err)
+		*bits = signal_bits(&copy);
+	return err;
 }
 
 /* ---- what a signal does; signals.lock is held ---- */
@@ -322,19 +333,22 @@ static int change_action(int sig, const struct signal_action *action, struct sig
 int sigaction(int sig, const struct sigaction *restrict action, struct sigaction *restrict out)
 {
 	struct signal_action new, old;
+	struct sigaction copy;
 
 	if (!signal_valid(sig) || (action && (UNBLOCKABLE & BIT(sig))))
 		return (int)result_posix(-EINVAL);
+	if (action && user_get(&copy, action))
+		return (int)result_posix(-EFAULT);
 	if (action)
-		new = (struct signal_action){action->sa_sigaction, signal_bits(&action->sa_mask), action->sa_flags};
+		new = (struct signal_action){copy.sa_sigaction, signal_bits(&copy.sa_mask), copy.sa_flags};
 	(void)KERNEL_CALL(change_action(sig, action ? &new : NULL, &old)); // cannot fail
-	if (out) {
-		memset(out, 0, sizeof(*out));
-		out->sa_sigaction = old.handler;
-		out->sa_mask = signal_set(old.mask);
-		out->sa_flags = old.flags;
-	}
-	return 0;
+	if (!out)
+		return 0;
+	memset(&copy, 0, sizeof(copy));
+	copy.sa_sigaction = old.handler;
+	copy.sa_mask = signal_set(old.mask);
+	copy.sa_flags = old.flags;
+	return (int)result_posix(user_put(out, copy));
 }
 
 void (*signal(int sig, void (*handler)(int)))(int)
@@ -370,11 +384,13 @@ static int change_mask(struct posix_thread *self, int how, const uint64_t *bits,
 
 int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict out)
 {
-	uint64_t bits = set ? signal_bits(set) : 0, old;
-	int err = KERNEL_CALL(change_mask(posix_self(), how, set ? &bits : NULL, &old));
+	uint64_t bits = 0, old;
+	int err = set ? set_get(set, &bits) : 0;
 
+	if (!err)
+		err = KERNEL_CALL(change_mask(posix_self(), how, set ? &bits : NULL, &old));
 	if (!err && out)
-		*out = signal_set(old);
+		err = user_put(out, signal_set(old));
 	return -err;
 }
 
@@ -389,8 +405,7 @@ int sigpending(sigset_t *set)
 	uint64_t bits = posix_self()->pending | signals.pending;
 
 	spin_unlock(&signals.lock, flags);
-	*set = signal_set(bits);
-	return 0;
+	return (int)result_posix(user_put(set, signal_set(bits)));
 }
 
 /* ---- waiting ---- */
@@ -433,7 +448,10 @@ static int suspend_with(uint64_t mask)
 
 int sigsuspend(const sigset_t *mask)
 {
-	return suspend_with(signal_bits(mask));
+	uint64_t bits;
+	int err = set_get(mask, &bits);
+
+	return err ? (int)result_posix(err) : suspend_with(bits);
 }
 
 int pause(void)
@@ -470,11 +488,18 @@ static int wait_for(struct posix_thread *self, uint64_t set, nsec_t deadline)
 int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict timeout)
 {
 	nsec_t deadline = UINT64_MAX;
-	int err = timeout ? clock_deadline_after(timeout, &deadline) : 0;
-	int sig = err ? -err : KERNEL_CALL(wait_for(posix_self(), signal_bits(set), deadline));
+	struct timespec copy;
+	uint64_t bits;
+	int sig = set_get(set, &bits);
 
-	if (sig > 0 && info)
-		*info = (siginfo_t){.si_signo = sig, .si_code = SI_USER, .si_pid = getpid()};
+	if (!sig && timeout)
+		sig = user_get(&copy, timeout);
+	if (!sig && timeout)
+		sig = -clock_deadline_after(&copy, &deadline);
+	if (!sig)
+		sig = KERNEL_CALL(wait_for(posix_self(), bits, deadline));
+	if (sig > 0 && info && user_put(info, ((siginfo_t){.si_signo = sig, .si_code = SI_USER, .si_pid = getpid()})))
+		sig = -EFAULT; // and it is taken
 	return (int)result_posix(sig);
 }
 
@@ -485,11 +510,13 @@ int sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info)
 
 int sigwait(const sigset_t *restrict set, int *restrict sig)
 {
-	int r;
+	uint64_t bits;
+	int r = set_get(set, &bits);
 
+	if (r)
+		return -r;
 	do
-		r = KERNEL_CALL(wait_for(posix_self(), signal_bits(set), UINT64_MAX));
+		r = KERNEL_CALL(wait_for(posix_self(), bits, UINT64_MAX));
 	while (r == -EINTR);
-	*sig = r;
-	return 0;
+	return -user_put(sig, r);
 }

@@ -24,6 +24,7 @@
 #include "posix/result.h"
 #include "posix/signal.h"
 #include "posix/try.h"
+#include "posix/user.h"
 
 #define ALTSTACK_MIN 2048u // MINSIGSTKSZ, which on the host build is the host's and no constant
 
@@ -213,20 +214,20 @@ static bool on_altstack_here(const struct posix_thread *self)
 int sigaltstack(const stack_t *restrict stack, stack_t *restrict out)
 {
 	struct posix_thread *self = posix_self();
-	stack_t old = self->altstack;
+	stack_t old = self->altstack, new;
 
 	if (on_altstack_here(self))
 		old.ss_flags = SS_ONSTACK;
 	if (stack) {
+		if (user_get(&new, stack))
+			return (int)result_posix(-EFAULT);
 		if (old.ss_flags == SS_ONSTACK)
 			return (int)result_posix(-EPERM);
-		if (stack->ss_flags & ~SS_DISABLE)
+		if (new.ss_flags & ~SS_DISABLE)
 			return (int)result_posix(-EINVAL);
-		if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < ALTSTACK_MIN)
+		if (!(new.ss_flags &SS_DISABLE) && new.ss_size < ALTSTACK_MIN)
 			return (int)result_posix(-ENOMEM);
-		self->altstack = *stack;
+		self->altstack = new;
 	}
-	if (out)
-		*out = old;
-	return 0;
+	return out ? (int)result_posix(user_put(out, old)) : 0;
 }

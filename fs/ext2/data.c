@@ -6,8 +6,12 @@
  * page frames; runs of blocks adjacent on the card become one request, whatever the block size. A page's parts
  * under way are counted in page->io_pending; the last one to end tells the cache.
  *
- * Requests are a fixed pool of DATA_REQUESTS. Who finds none waits for one to end; its holders wait for the device
- * only. Starting transfers sleeps (look-ups read indirect blocks); ends come from interrupts.
+ * What a page has beyond the file's end is never written: the block that the end lies in goes to the card from a copy
+ * with zeros there, since stores into the page go on meanwhile, and are the application's own affair.
+ *
+ * Requests are a fixed pool of DATA_REQUESTS, copies one of DATA_TAILS. Who finds none waits for one to end; who waits
+ * for a copy has no request that is not submitted, so their holders wait for the device only. Starting transfers sleeps
+ * (look-ups read indirect blocks); ends come from interrupts.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,28 +21,47 @@
 
 #define DATA_REQUESTS 16
 #define DATA_SEGMENTS 64
+#define DATA_TAILS 2
+
+/* A block as it is written: up to the file's end, then zeros. */
+struct tail {
+	struct list_node node;
+	struct page *frame; // constant
+};
 
 struct data_request {
 	struct list_node node;
 	struct inode *inode;
-	uint64_t eof; // bytes; what a page holds beyond is zeroed after a read
+	uint64_t eof;	   // bytes; what a page holds beyond is zeroed after a read
+	struct tail *tail; // which it writes from, or NULL
 	struct blk_request request;
 	struct blk_segment segments[DATA_SEGMENTS];
 	struct page *pages[DATA_SEGMENTS];
 };
 
 static struct {
-	struct spinlock lock; // guards the list
-	struct waitq waitq;
-	struct list_node free;
+	struct spinlock lock; // guards the lists
+	struct waitq waitq, tails_waitq;
+	struct list_node free, tails_free;
 	struct data_request requests[DATA_REQUESTS];
-} pool = {.lock = SPINLOCK_INIT("data requests"), .waitq = WAITQ_INIT(pool.waitq)};
+	struct tail tails[DATA_TAILS];
+} pool = {.lock = SPINLOCK_INIT("data requests"),
+	  .waitq = WAITQ_INIT(pool.waitq),
+	  .tails_waitq = WAITQ_INIT(pool.tails_waitq)};
 
 int ext2_data_init(void)
 {
 	list_init(&pool.free);
 	for (unsigned i = 0; i < DATA_REQUESTS; i++)
 		list_push_back(&pool.free, &pool.requests[i].node);
+	list_init(&pool.tails_free);
+	for (unsigned i = 0; i < DATA_TAILS; i++) {
+		if (!pool.tails[i].frame)
+			pool.tails[i].frame = frame_alloc();
+		if (!pool.tails[i].frame)
+			return -ENOMEM;
+		list_push_back(&pool.tails_free, &pool.tails[i].node);
+	}
 	return 0;
 }
 
@@ -59,7 +82,37 @@ static void request_give(struct data_request *r)
 
 	list_push_front(&pool.free, &r->node);
 	waitq_wake_one(&pool.waitq);
+	if (r->tail) {
+		list_push_front(&pool.tails_free, &r->tail->node);
+		waitq_wake_one(&pool.tails_waitq);
+	}
 	spin_unlock(&pool.lock, flags);
+}
+
+static struct tail *tail_take(void)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	struct list_node *node;
+
+	while (!(node = list_pop_front(&pool.tails_free)))
+		waitq_wait(&pool.tails_waitq, &pool.lock, &flags);
+	spin_unlock(&pool.lock, flags);
+	return list_entry(node, struct tail, node);
+}
+
+/*
+ * Takes a block out of a page as the device would: stores into it may go on, and each word is from before or after one.
+ * That is no race to be found.
+ */
+__attribute__((no_sanitize("thread"))) static void tail_fill(struct tail *tail, const char *block, uint32_t size,
+							     uint32_t used)
+{
+	const volatile uint64_t *from = (const volatile uint64_t *)block;
+	uint64_t *to = page_va(tail->frame);
+
+	for (uint32_t i = 0; i < size / sizeof(*to); i++)
+		to[i] = from[i];
+	memset((char *)to + used, 0, size - used);
 }
 
 /* ---- parts of a page: io_pending is a count, and one bit that fill_done is told of ---- */
@@ -136,7 +189,7 @@ static void transfer_flush(struct transfer *t)
 	t->request = NULL;
 }
 
-static void transfer_add(struct transfer *t, struct page *page, uint32_t offset, uint32_t len, sector_t sector)
+static void transfer_add(struct transfer *t, struct page *page, paddr_t pa, uint32_t len, sector_t sector)
 {
 	struct data_request *r = t->request;
 
@@ -148,13 +201,28 @@ static void transfer_add(struct transfer *t, struct page *page, uint32_t offset,
 		r = t->request = request_take();
 		r->inode = t->inode;
 		r->eof = t->eof;
+		r->tail = NULL;
 		r->request = (struct blk_request){
 		    .op = t->op, .sector = sector, .segments = r->segments, .done = data_done, .arg = r};
 	}
 	page_add_part(page);
 	r->pages[r->request.segment_count] = page;
-	r->segments[r->request.segment_count++] = (struct blk_segment){.pa = page_pa(page) + offset, .len = len};
+	r->segments[r->request.segment_count++] = (struct blk_segment){.pa = pa, .len = len};
 	r->request.sectors += len / SECTOR_SIZE;
+}
+
+/* The page's block at `offset`, which the file's end cuts. */
+static void transfer_add_tail(struct transfer *t, struct page *page, uint32_t offset, sector_t sector)
+{
+	const uint32_t size = t->inode->vol->block_size;
+	struct tail *tail;
+
+	transfer_flush(t);
+	tail = tail_take();
+	tail_fill(tail, (const char *)page_va(page) + offset, size, t->eof % size);
+	transfer_add(t, page, page_pa(tail->frame), size, sector);
+	t->request->tail = tail;
+	transfer_flush(t);
 }
 
 /* Blocks of one page that lie in the file. *holes: some are not on the card; a fill makes them zeros. */
@@ -163,6 +231,7 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 	const struct volume *vol = t->inode->vol;
 	const uint64_t start = page->index * PAGE_SIZE, end = min_of(t->eof, start + PAGE_SIZE);
 	const uint32_t last = (end + vol->block_size - 1) >> vol->block_shift;
+	const uint32_t whole = t->op == BLK_WRITE ? end >> vol->block_shift : last; // a tail is written from a copy
 	uint32_t lblk = start >> vol->block_shift;
 
 	*holes = false;
@@ -170,13 +239,15 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 		const uint32_t offset = ((uint64_t)lblk << vol->block_shift) - start;
 		fsblk_t block;
 		uint32_t run;
-		int err = ext2_bmap(t->inode, lblk, last - lblk, &block, &run);
+		int err = ext2_bmap(t->inode, lblk, lblk < whole ? whole - lblk : 1, &block, &run);
+		const sector_t sector = (sector_t)block * vol->sectors_per_block;
 
 		if (err)
 			return err;
-		if (block) {
-			transfer_add(t, page, offset, run << vol->block_shift,
-				     (sector_t)block * vol->sectors_per_block);
+		if (block && lblk < whole) {
+			transfer_add(t, page, page_pa(page) + offset, run << vol->block_shift, sector);
+		} else if (block) {
+			transfer_add_tail(t, page, offset, sector);
 		} else {
 			*holes = true;
 			if (t->op == BLK_READ)

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define M_MMAP_THRESHOLD (-3)
+#define M_MMAP_THRESHOLD (-3) // bytes from which a block is a mapping of its own: 0 to 512 KiB; 128 KiB without a call
 
 void *memalign(size_t alignment, size_t size);
 size_t malloc_usable_size(void *p);

@@ -30,6 +30,7 @@ const struct operation operations[] = {
     {RUN(unlock), .args = "page n", .weight = 3},
     {RUN(advise), .args = "page n advice", .weight = 2},
     {RUN(dontneed), .args = "page n", .weight = 3},
+    {RUN(remap), .args = "page n to m flags", .weight = 6},
     {RUN(open), .args = "flags slot", .weight = 2},
     {RUN(dup), .args = "fd slot", .weight = 2},
     {RUN(close), .args = "fd slot", .weight = 3},

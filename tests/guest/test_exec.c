@@ -132,12 +132,24 @@ static void check_rewrites(char *p)
 static void test_memory(void)
 {
 	char *p = mmap(NULL, PAGE, RW, ANON, -1, 0), *q = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *moved = mmap(NULL, PAGE, PROT_NONE, ANON, -1, 0), *twin;
 
 	catch ();
-	CHECK(p != MAP_FAILED && q != MAP_FAILED);
+	CHECK(p != MAP_FAILED && q != MAP_FAILED && moved != MAP_FAILED);
 	check_rewrites(p);
 	check_rewrites(q);
-	CHECK(munmap(p, PAGE) == 0 && munmap(q, PAGE) == 0);
+	CHECK(mremap(p, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, moved) == moved && run(moved + 32) == 119);
+	CHECK(run_signal(p + 32) == SIGSEGV && seen_is(SEGV_MAPERR, p + 32));
+	put_code(moved + 32, 120);
+	fence();
+	CHECK(run(moved + 32) == 120);
+	/* A second mapping of the same memory. */
+	twin = mremap(q, 0, PAGE, MREMAP_MAYMOVE);
+	CHECK(twin != MAP_FAILED && run(twin + 32) == 119);
+	put_code(twin + 32, 121);
+	fence();
+	CHECK(run(q + 32) == 121);
+	CHECK(munmap(moved, PAGE) == 0 && munmap(q, PAGE) == 0 && munmap(twin, PAGE) == 0);
 }
 
 static void test_file(void)

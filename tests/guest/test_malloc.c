@@ -3,6 +3,7 @@
 
 /* The allocator: contents, alignment, edges, threads, memory given back. */
 
+#include <cairn.h>
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
@@ -14,6 +15,7 @@
 
 #define SLOTS 300
 #define MIB (1024 * 1024)
+#define PAGE 4096ul
 
 /* Calls that must fail, out of the compiler's sight: it would warn. */
 static void *(*volatile realloc_unseen)(void *, size_t) = realloc;
@@ -171,19 +173,84 @@ static void test_large_comes_back(void)
 	}
 }
 
+/* ---- mappings of their own ---- */
+
+static void load(void *at)
+{
+	(void)*(volatile char *)at;
+}
+
+/* As a number, since the block may be free. */
+static bool is_mapped(uintptr_t at)
+{
+	const struct cairn_fault *fault = cairn_try(load, (void *)at);
+
+	CHECK(!fault || fault->kind == CAIRN_FAULT_UNMAPPED);
+	return !fault;
+}
+
+/* A block that is a mapping, of which free leaves nothing. */
+static void check_mapped(char *p, size_t size)
+{
+	uintptr_t base = (uintptr_t)p & ~(PAGE - 1), end = (uintptr_t)p + malloc_usable_size(p);
+
+	CHECK(p && end % PAGE == 0 && end - (uintptr_t)p >= size && end - (uintptr_t)p < size + PAGE + 16);
+	memset(p, 0x77, malloc_usable_size(p));
+	free(p);
+	for (uintptr_t at = base; at < end; at += PAGE)
+		CHECK(!is_mapped(at));
+}
+
 static void test_threshold(void)
 {
-	void *p;
+	const size_t threshold = 128 * 1024;
+	char *p = malloc(threshold - 16), *small;
+	uintptr_t at = (uintptr_t)p;
 
-	CHECK(mallopt(M_MMAP_THRESHOLD, -1) == 0);
+	free(p); // the largest that is none: its memory stays the heap's
+	CHECK(is_mapped(at) && is_mapped(at + threshold - 17));
+	for (size_t size = threshold; size < 40 * MIB; size = size * 3 + 1)
+		check_mapped(malloc(size), size);
+	p = calloc(threshold, 1);
+	CHECK(is_filled((unsigned char *)p, threshold, 0));
+	check_mapped(p, threshold);
+	p = realloc(malloc(100), MIB); // grown into one
+	check_mapped(p, MIB);
+	p = malloc(4 * MIB);
+	memset(p, 0x21, 4 * MIB);
+	at = (uintptr_t)p;
+	small = realloc(p, 100); // and shrunk out of one
+	CHECK(small && is_filled((unsigned char *)small, 100, 0x21) && !is_mapped(at) && !is_mapped(at + 4 * MIB - 1));
+	free(small);
+	CHECK(posix_memalign((void **)&p, MIB, MIB) == 0);
+	at = (uintptr_t)p;
+	free(p);
+	CHECK(at % MIB == 0 && !is_mapped(at - 1) && !is_mapped(at) && !is_mapped(at + MIB - 1));
+}
+
+static void test_mallopt(void)
+{
+	uintptr_t at;
+	char *p;
+
+	CHECK(mallopt(M_MMAP_THRESHOLD, -1) == 0 && mallopt(M_MMAP_THRESHOLD, INT_MAX) == 0);
 	CHECK(mallopt(12345, 1) == 0);
 	CHECK(mallopt(M_MMAP_THRESHOLD, 64 * 1024) == 1);
-	p = malloc(64 * 1024);
-	CHECK(p && (uintptr_t)p % 4096 == 16); // a mapping of its own, behind its header
+	check_mapped(malloc(64 * 1024), 64 * 1024);
+	p = malloc(64 * 1024 - 16);
+	at = (uintptr_t)p;
 	free(p);
+	CHECK(is_mapped(at));
+	CHECK(mallopt(M_MMAP_THRESHOLD, 0) == 1);
+	check_mapped(malloc(1), 1);
+	CHECK(mallopt(M_MMAP_THRESHOLD, 512 * 1024) == 1);
+	p = malloc(128 * 1024);
+	at = (uintptr_t)p;
 	CHECK(mallopt(M_MMAP_THRESHOLD, 128 * 1024) == 1);
+	free(p); // by what the block is, not by what it would be now
+	CHECK(is_mapped(at));
 }
 
 TAP_MAIN({"contents survive", test_churn}, {"threads", test_threads}, {"calloc is zero", test_calloc},
 	 {"edges", test_edges}, {"alignment", test_alignment}, {"large blocks come back", test_large_comes_back},
-	 {"threshold of mappings", test_threshold})
+	 {"mappings of their own", test_threshold}, {"their threshold", test_mallopt})

@@ -20,6 +20,7 @@
 #define KEEP FALLOC_FL_KEEP_SIZE
 #define ZERO FALLOC_FL_ZERO_RANGE
 #define DATA_LEN (100 * 1024 + 777)
+#define COPY_LEN (6 * PAGE_SIZE)
 
 static unsigned block; // of the image of this run
 
@@ -309,7 +310,7 @@ static void pages_body(void *arg)
 	stack_fill(expected, 1, 0, DATA_LEN);
 	fd = stack_open("/data", O_RDWR);
 	p = stack_map(fd, DATA_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
-	copy = stack_map(fd, DATA_LEN, MAP_R | MAP_W, MAP_KIND_PRIVATE);
+	copy = stack_map(fd, COPY_LEN, MAP_R | MAP_W, MAP_KIND_PRIVATE);
 	assert_int_equal(harness_store(copy + 5 * 4096 + 9, 0x77, &error), FAULT_OK);
 	for (size_t i = 0; i < array_size(ranges); i++) {
 		const size_t at = ranges[i].at, len = ranges[i].len, end = min_of(at + len, (size_t)DATA_LEN);
@@ -331,7 +332,7 @@ static void pages_body(void *arg)
 		assert_int_equal(value, 0x77); // a private copy stays
 	}
 	assert_int_equal(size_of(fd), DATA_LEN);
-	stack_unmap(copy, DATA_LEN);
+	stack_unmap(copy, COPY_LEN);
 	stack_unmap(p, DATA_LEN);
 	assert_int_equal(fs_close(fd), 0);
 	stop();

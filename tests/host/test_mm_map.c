@@ -572,11 +572,13 @@ static void random_body(void *arg)
 		static const enum map_prot prots[] = {0, MAP_R, RW};
 		enum map_prot prot = prots[rand() % 3];
 		uint8_t *p = base + first * PAGE_SIZE;
-		bool whole = true;
+		bool whole = true, accessible = true, lock = rand() % 2;
 		int error;
 
-		for (size_t k = first; k < first + n; k++)
+		for (size_t k = first; k < first + n; k++) {
 			whole &= model[k].mapped;
+			accessible &= model[k].prot != 0;
+		}
 		switch (rand() % 8) {
 		case 0:
 			map_at(p, n * PAGE_SIZE, prot);
@@ -597,7 +599,8 @@ static void random_body(void *arg)
 				model[k].prot = prot;
 			break;
 		case 3:
-			assert_int_equal(map_lock((vaddr_t)p, n * PAGE_SIZE, rand() % 2), whole ? 0 : -ENOMEM);
+			assert_int_equal(map_lock((vaddr_t)p, n * PAGE_SIZE, lock),
+					 whole && (accessible || !lock) ? 0 : -ENOMEM);
 			if (whole)
 				assert_int_equal(map_lock((vaddr_t)p, n * PAGE_SIZE, false), 0);
 			break;

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Blocks prepared and punched under mappings, advice, ranges written: the calls at their POSIX edges, and in threads.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+#define PAGE 4096ul
+#define RW (PROT_READ | PROT_WRITE)
+#define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
+#define PATH "/falloc"
+#define FAILS(call, error) (errno = 0, (call) == -1 && errno == (error))
+
+static int make(size_t size)
+{
+	int fd = open(PATH, O_RDWR | O_CREAT | O_TRUNC, 0644);
+
+	CHECK(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+	return fd;
+}
+
+static void drop(int fd)
+{
+	CHECK(close(fd) == 0 && unlink(PATH) == 0);
+}
+
+static bool is_all(const volatile unsigned char *p, size_t n, unsigned char with)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != with)
+			return false;
+	return true;
+}
+
+static long blocks(int fd)
+{
+	struct stat st;
+
+	CHECK(fstat(fd, &st) == 0);
+	return st.st_blocks;
+}
+
+static void test_modes(void)
+{
+	int fd = make(16 * PAGE);
+	unsigned char *p = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, fd, 0);
+	unsigned char *copy = mmap(NULL, 16 * PAGE, RW, MAP_PRIVATE, fd, 0);
+	struct stat st;
+	long full;
+
+	CHECK(p != MAP_FAILED && copy != MAP_FAILED && blocks(fd) == 0);
+	CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 16 * PAGE) == 0 && blocks(fd) >= 16 * 8);
+	CHECK(FAILS(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 17 * PAGE), EOPNOTSUPP));
+	full = blocks(fd);
+	memset(p, 'x', 16 * PAGE);
+	copy[5 * PAGE] = 'c';
+	CHECK(fallocate(fd, PUNCH, 2 * PAGE + 100, 6 * PAGE) == 0 && blocks(fd) == full - 5 * 8);
+	CHECK(is_all(p, 2 * PAGE + 100, 'x') && is_all(p + 2 * PAGE + 100, 6 * PAGE, 0) &&
+	      is_all(p + 8 * PAGE + 100, 8 * PAGE - 100, 'x'));
+	CHECK(copy[5 * PAGE] == 'c' && copy[5 * PAGE + 1] == 'x' && copy[4 * PAGE] == 0);
+	p[4 * PAGE] = 'y'; // a block again
+	CHECK(blocks(fd) == full - 4 * 8 && msync(p, 16 * PAGE, MS_SYNC) == 0);
+	CHECK(fallocate(fd, FALLOC_FL_ZERO_RANGE, 10 * PAGE, 10 * PAGE) == 0 && is_all(p + 10 * PAGE, 6 * PAGE, 0));
+	CHECK(fstat(fd, &st) == 0 && st.st_size == 20 * PAGE && blocks(fd) >= full);
+	CHECK(FAILS(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, PAGE), EOPNOTSUPP) &&
+	      FAILS(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, PAGE), EOPNOTSUPP) &&
+	      FAILS(fallocate(fd, 0x4000, 0, PAGE), EOPNOTSUPP) && FAILS(fallocate(fd, 0, -1, PAGE), EINVAL) &&
+	      FAILS(fallocate(fd, 0, 0, INT64_MAX), EFBIG) && FAILS(fallocate(99, 0, 0, PAGE), EBADF) &&
+	      FAILS(fallocate(STDOUT_FILENO, 0, 0, PAGE), ENODEV));
+	errno = 77; // posix_fallocate returns its error
+	CHECK(posix_fallocate(STDOUT_FILENO, 0, PAGE) == ENODEV && posix_fallocate(fd, 0, 0) == EINVAL && errno == 77);
+	CHECK(munmap(p, 16 * PAGE) == 0 && munmap(copy, 16 * PAGE) == 0);
+	drop(fd);
+}
+
+static void test_advice(void)
+{
+	int fd = make(64 * PAGE), writer = open(PATH, O_WRONLY);
+	unsigned char *p = mmap(NULL, 64 * PAGE, RW, MAP_SHARED, fd, 0);
+
+	CHECK(p != MAP_FAILED && writer >= 0);
+	memset(p, 'a', 64 * PAGE);
+	for (int advice = POSIX_FADV_NORMAL; advice <= POSIX_FADV_NOREUSE; advice++)
+		CHECK(posix_fadvise(fd, 0, 0, advice) == 0);
+	CHECK(munmap(p, 64 * PAGE) == 0);
+	CHECK(sync_file_range(fd, 0, 0,
+			      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0);
+	CHECK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 && readahead(fd, 0, 64 * PAGE) == 0);
+	p = mmap(NULL, 64 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED && is_all(p, 64 * PAGE, 'a') && munmap(p, 64 * PAGE) == 0);
+	errno = 77;
+	CHECK(posix_fadvise(fd, 0, 0, 99) == EINVAL && posix_fadvise(99, 0, 0, 0) == EBADF &&
+	      posix_fadvise(fd, 0, -1, 0) == EINVAL && errno == 77);
+	CHECK(FAILS(readahead(writer, 0, PAGE), EBADF) && FAILS(readahead(STDIN_FILENO, 0, PAGE), EINVAL));
+	CHECK(FAILS(sync_file_range(fd, 0, 0, 8), EINVAL) && FAILS(sync_file_range(fd, -1, 0, 2), EINVAL) &&
+	      FAILS(sync_file_range(STDOUT_FILENO, 0, 0, 2), ESPIPE) && FAILS(sync_file_range(99, 0, 0, 2), EBADF));
+	CHECK(close(writer) == 0);
+	drop(fd);
+}
+
+#define STORERS 3
+#define FILE_PAGES 8ul
+
+static volatile unsigned char *holed;
+static atomic_bool punching;
+static int holed_fd;
+
+/* What a hole takes away was stored before it; it takes all of it. */
+static void *store(void *arg)
+{
+	volatile unsigned char *mine = holed + (size_t)arg * 8;
+	unsigned gone = 0;
+
+	for (unsigned i = 0; atomic_load(&punching); i++) {
+		const unsigned char value = (unsigned char)(1 + i % 255);
+		volatile unsigned char *a = mine + (1 + i % 6) * PAGE, *b = mine + (1 + (i + 2) % 6) * PAGE;
+		unsigned char first, second;
+
+		mine[0] = value; // outside
+		*a = value;
+		*b = value;
+		second = *b;
+		first = *a;
+		CHECK(second == value || (second == 0 && first == 0));
+		CHECK(first == value || first == 0);
+		CHECK(mine[0] == value);
+		gone += first == 0;
+	}
+	return (void *)(uintptr_t)gone;
+}
+
+static void test_threads(void)
+{
+	const int rounds = tap_is_quick() ? 100 : 1000;
+	pthread_t threads[STORERS];
+	unsigned char back[PAGE];
+
+	holed_fd = make(FILE_PAGES * PAGE);
+	holed = mmap(NULL, FILE_PAGES * PAGE, RW, MAP_SHARED, holed_fd, 0);
+	CHECK(holed != MAP_FAILED);
+	atomic_store(&punching, true);
+	for (size_t i = 0; i < STORERS; i++)
+		CHECK(pthread_create(&threads[i], NULL, store, (void *)i) == 0);
+	for (int i = 0; i < rounds; i++) {
+		CHECK(fallocate(holed_fd, PUNCH, PAGE - 50, 6 * PAGE + 100) == 0);
+		if (i % 10 == 0)
+			CHECK(msync((void *)holed, FILE_PAGES * PAGE, i % 20 ? MS_ASYNC : MS_SYNC) == 0);
+	}
+	atomic_store(&punching, false);
+	for (size_t i = 0; i < STORERS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	for (size_t page = 0; page < FILE_PAGES; page++) {
+		CHECK(pread(holed_fd, back, PAGE, (off_t)(page * PAGE)) == (ssize_t)PAGE);
+		CHECK(memcmp(back, (unsigned char *)holed + page * PAGE, PAGE) == 0);
+	}
+	CHECK(munmap((void *)holed, FILE_PAGES * PAGE) == 0);
+	drop(holed_fd);
+}
+
+TAP_MAIN({"fallocate", test_modes}, {"advice and ranges", test_advice}, {"holes beside stores", test_threads})
