@@ -121,7 +121,7 @@ static enum fault_result fault_find(struct fault *f)
 
 static void *table_take(void)
 {
-	struct page *page = frame_alloc(); // may use the reserve
+	struct page *page = frame_alloc_far(); // may use the reserve
 
 	return page ? page_va(page) : NULL;
 }
@@ -138,7 +138,7 @@ int fault_prepare_table(const struct fault *f)
 		spin_unlock(&space.lock, flags);
 		if (!err)
 			return 0;
-		page = frame_get();
+		page = frame_get_far();
 		if (!page)
 			return -ENOMEM;
 		frame_free(page); // now the reserve has one for the next try
@@ -267,7 +267,7 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 
 	if (store && shared)
 		err = page_reserve(f->vma->object, page);
-	else if (store && !(copy = frame_get()))
+	else if (store && !(copy = frame_get_far()))
 		err = -ENOMEM;
 	if (!err)
 		err = fault_prepare_table(f);

@@ -11,6 +11,8 @@
 
 /* A frame, evicting and waiting for writeback as needed. NULL only if nothing can be evicted. May sleep. */
 struct page *frame_get(void);
+/* The same for what no device ever transfers: evicts only if there is no far frame either. */
+struct page *frame_get_far(void);
 
 /* Caches elsewhere (dentries, inodes, buffers) that can give memory back: called by the evictor, may only try-lock. */
 struct shrinker {
@@ -26,6 +28,9 @@ size_t reclaim(size_t want);
 
 /* Drops those of the object's pages [first, last] that are clean, unpinned and unmapped: how many. May sleep. */
 size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/* Those of the object's pages [first, last] that at most one mapping shows are the next to go unless they are used. */
+void reclaim_make_old(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
 /* As reclaim, waiting for writes if nothing is free to go. False: nothing more can be had. May sleep. */
 bool reclaim_wait(size_t want);

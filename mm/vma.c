@@ -286,6 +286,7 @@ static bool can_join(const struct vma *low, const struct vma *high)
 	       low->errors == high->errors && low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
 	       low->grows_down == high->grows_down && low->prot == high->prot && low->charged == high->charged &&
 	       low->locked == high->locked && low->on_fault == high->on_fault && low->ra.random == high->ra.random &&
+	       low->ra.sequential == high->ra.sequential &&
 	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
 }
 

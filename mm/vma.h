@@ -142,6 +142,8 @@ int zero_page_init(void);
 
 /* Removes what is mapped in [from, to); private memory is freed. */
 void entries_remove(vaddr_t from, vaddr_t to);
+/* The same, but for private memory, which stays. */
+void entries_remove_cached(vaddr_t from, vaddr_t to);
 /* Takes rights away: what is not in `keep`. */
 void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep);
 /*

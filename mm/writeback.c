@@ -80,7 +80,8 @@ static size_t busy_pages(void)
 /* So many percent of the memory that could hold file pages. */
 static size_t share(size_t percent)
 {
-	size_t pages = frame_free_count() + atomic_load(&cache_counts.pages), limit = atomic_load(&cache_counts.limit);
+	size_t pages = frame_near_free_count() + atomic_load(&cache_counts.pages),
+	       limit = atomic_load(&cache_counts.limit);
 
 	if (limit)
 		pages = min_of(pages, limit);

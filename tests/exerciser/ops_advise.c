@@ -79,3 +79,12 @@ void op_dontneed(struct exerciser *x)
 		if (x->spots[i].kind != MEMORY)
 			spot_uncopy(x, &x->spots[i]);
 }
+
+void op_mincore(struct exerciser *x)
+{
+	const struct pages p = pick_pages(x, 16);
+	unsigned char present[16];
+
+	NOTE(x, (long)p.first, (long)p.n);
+	expect(x, "mincore", mincore(address(x, &p), bytes(&p), present), hole_error(x, &p));
+}
