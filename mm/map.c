@@ -15,6 +15,7 @@
 #include "mm/kmalloc.h"
 #include "mm/pcache_internal.h"
 #include "mm/range.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 /* The heap has the lower part to itself, so that it can grow. */
@@ -46,7 +47,7 @@ static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t lim
 {
 	const vaddr_t hint = align_down(req->addr, PAGE_SIZE), start = max_of(hint, MMAP_MIN);
 	const struct vma *above = vma_next_locked(start);
-	const size_t guard = above && above->grows_down ? GROW_GUARD : 0;
+	const size_t guard = above && above->grows_down ? tunable(TUNE_STACK_GUARD_GAP) * PAGE_SIZE : 0;
 
 	if (!hint || start >= limit || len > limit - start || !range_is_free(start, len))
 		return 0;

@@ -49,24 +49,6 @@ bool chance(struct exerciser *x, unsigned one_in)
 }
 
 /* ---- the report ---- */
-void note(struct exerciser *x, const long values[NOTES])
-{
-	struct note *n = &x->log[x->logged % LOGGED];
-
-	memcpy(n->values, values, sizeof(n->values));
-	x->noted[x->kind]++;
-}
-
-void note_result(struct exerciser *x, long result)
-{
-	x->log[x->logged % LOGGED].result = result;
-}
-
-void refused(struct exerciser *x)
-{
-	x->refused[x->kind]++;
-}
-
 static void print_note(const struct note *n)
 {
 	const char *arg = operations[n->kind].args;
@@ -79,6 +61,28 @@ static void print_note(const struct note *n)
 		arg += len + (arg[len] == ' ');
 	}
 	printf(" -> %ld\n", n->result);
+}
+
+void note(struct exerciser *x, const long values[NOTES])
+{
+	struct note *n = &x->log[x->logged % LOGGED];
+
+	memcpy(n->values, values, sizeof(n->values));
+	x->noted[x->kind]++;
+	if (x->config.trace) {
+		print_note(n);
+		fflush(stdout);
+	}
+}
+
+void note_result(struct exerciser *x, long result)
+{
+	x->log[x->logged % LOGGED].result = result;
+}
+
+void refused(struct exerciser *x)
+{
+	x->refused[x->kind]++;
 }
 
 static void print_list(const struct exerciser *x)
@@ -213,6 +217,8 @@ bool exerciser_option(struct exerciser_config *c, const char *word)
 		c->base = value;
 	else if (number(word, "scarce", &value))
 		c->scarce = value;
+	else if (number(word, "trace", &value))
+		c->trace = value;
 	else if (number(word, "seconds", &value))
 		c->seconds = (unsigned)value;
 	else if (strncmp(word, "path=", 5) == 0)
@@ -264,6 +270,8 @@ static void check_size(struct exerciser *x)
 
 static void step(struct exerciser *x)
 {
+	if (x->config.progress && x->self == 0)
+		*x->config.progress = x->number;
 	x->random = mix(mix(x->config.seed + 1) + x->number * 0x2545f4914f6cdd1du + x->self);
 	x->kind = draw_kind(x);
 	if (is_dropped(x) || x->config.left_out & 1ul << x->kind || !fits(&x->config, &operations[x->kind]))

@@ -36,6 +36,8 @@ struct exerciser_config {
 	uint64_t left_out;   // kinds of operations, by bit
 	struct exerciser_span drop[EXERCISER_DROPS_MAX]; // operations that are not carried out, by number
 	unsigned drops;
+	bool trace;		   // prints each operation as it begins
+	unsigned long *progress;   // number of the operation that runs, of the first thread; NULL: nobody looks
 	void (*drop_caches)(void); // of what may be dropped; NULL: there is no way to
 	uint8_t *data;		   // for the model, pages * 4096 bytes; NULL: malloced
 	const char *replay;	   // the command that arguments are added to
@@ -59,8 +61,8 @@ uint64_t exerciser_expected(const struct exerciser_config *config);
 	}
 
 /*
- * Takes a word: seed=N ops=N pages=N arena=N lock=N threads=N base=N scarce=0|1 seconds=N path=PATH, skip=KIND,...,
- * only=KIND,..., drop=N-M,N,... False: it is none of them. The word must stay.
+ * Takes a word: seed=N ops=N pages=N arena=N lock=N threads=N base=N scarce=0|1 trace=0|1 seconds=N path=PATH,
+ * skip=KIND,..., only=KIND,..., drop=N-M,N,... False: it is none of them. The word must stay.
  */
 bool exerciser_option(struct exerciser_config *config, const char *word);
 

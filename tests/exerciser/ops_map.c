@@ -11,79 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "state.h"
-
-struct pages {
-	size_t first, n;
-};
-
-static struct pages pick_pages(struct exerciser *x, size_t most)
-{
-	const size_t n = 1 + below(x, below(x, 3) ? most : 3), all = x->config.arena;
-
-	return (struct pages){below(x, all - n + 1), n};
-}
-
-static size_t bytes(const struct pages *p)
-{
-	return p->n * PAGE;
-}
-
-/* The first page that is (or is not) so; p->n: none. */
-static size_t find(const struct exerciser *x, const struct pages *p, bool (*is)(const struct spot *s))
-{
-	size_t i = 0;
-
-	while (i < p->n && !is(&x->spots[p->first + i]))
-		i++;
-	return i;
-}
-
-static bool is_hole(const struct spot *s)
-{
-	return s->kind == HOLE;
-}
-
-static bool is_locked(const struct spot *s)
-{
-	return s->locked;
-}
-
-static bool is_read_only(const struct spot *s)
-{
-	return !s->may_write;
-}
-
-/* A call for which the first page decides, or that does all of the range: cut in front of the first page that is so. */
-static bool cut(const struct exerciser *x, struct pages *p, bool (*is)(const struct spot *s))
-{
-	const size_t i = find(x, p, is);
-
-	p->n = i ? i : 1;
-	return i > 0;
-}
-
-/* Private pages are copied by what makes them all present; how far it came is not known. */
-static void copied_perhaps(struct exerciser *x, const struct pages *p)
-{
-	for (size_t i = p->first; i < p->first + p->n; i++) {
-		struct spot *s = &x->spots[i];
-
-		if (s->kind != PRIVATE || s->copy || !(s->prot & PROT_WRITE) || s->index * PAGE >= x->size)
-			continue;
-		spot_copy(x, s);
-		s->maybe = true;
-	}
-}
-
-/* The page whose bytes behind the file's end are not known. */
-static bool has_tail(const struct exerciser *x, const struct pages *p)
-{
-	for (size_t i = p->first; i < p->first + p->n; i++)
-		if (is_file(&x->spots[i]) && x->spots[i].index == x->tail)
-			return true;
-	return false;
-}
+#include "pages.h"
 
 static int pick_prot(struct exerciser *x)
 {
@@ -130,34 +58,25 @@ void arena_drop(struct exerciser *x)
 
 static enum kind pick_kind(struct exerciser *x)
 {
-	static const enum kind kinds[] = {SHARED, SHARED, SHARED, PRIVATE, PRIVATE, ANON};
+	static const enum kind kinds[] = {SHARED,  SHARED,  SHARED, SHARED, PRIVATE,
+					  PRIVATE, PRIVATE, ANON,   ANON,   MEMORY};
 
 	return kinds[below(x, sizeof(kinds) / sizeof(*kinds))];
 }
 
 static int map_flags(enum kind kind)
 {
-	return (kind == SHARED ? MAP_SHARED : MAP_PRIVATE) | (kind == ANON ? MAP_ANONYMOUS : 0);
+	return (kind == SHARED || kind == MEMORY ? MAP_SHARED : MAP_PRIVATE) |
+	       (kind == ANON || kind == MEMORY ? MAP_ANONYMOUS : 0);
 }
 
 static long map_error(const struct descriptor *d, enum kind kind, int prot)
 {
 	const int mode = d->file->flags & O_ACCMODE;
 
-	if (kind == ANON)
+	if (kind == ANON || kind == MEMORY)
 		return 0;
 	return mode == O_WRONLY || (kind == SHARED && mode == O_RDONLY && prot & PROT_WRITE) ? -EACCES : 0;
-}
-
-/* The result of a call that may want memory: 0 done, else nothing has changed. */
-static bool done(struct exerciser *x, const char *what, long got, long want)
-{
-	if (x->config.scarce && got == -1 && errno == ENOMEM) {
-		note_result(x, -ENOMEM);
-		refused(x);
-		return false;
-	}
-	return expect(x, what, got, want) && want == 0;
 }
 
 void op_map(struct exerciser *x)
@@ -168,15 +87,15 @@ void op_map(struct exerciser *x)
 	const int prot = pick_prot(x);
 	const struct spot like = {.kind = kind,
 				  .prot = prot,
-				  .index = kind == ANON ? 0 : below(x, x->config.pages),
+				  .index = below(x, x->config.pages),
 				  .may_write = kind != SHARED || (d->file->flags & O_ACCMODE) == O_RDWR};
 	const bool populate = chance(x, 6) && !(is_file(&like) && x->tail - like.index < p.n);
-	void *at = x->arena + p.first * PAGE;
+	void *at = address(x, &p);
 	const void *got;
 
 	NOTE(x, (long)p.first, (long)p.n, kind, prot | populate << 4, (long)like.index);
 	got = mmap(at, bytes(&p), prot, map_flags(kind) | MAP_FIXED | (populate ? MAP_POPULATE : 0),
-		   kind == ANON ? -1 : d->fd, kind == ANON ? 0 : (off_t)(x->config.base + like.index * PAGE));
+		   is_file(&like) ? d->fd : -1, is_file(&like) ? (off_t)(x->config.base + like.index * PAGE) : 0);
 	if (!done(x, "mmap", got == MAP_FAILED ? -1 : got != at, map_error(d, kind, prot)))
 		return;
 	fill_spots(x, p.first, p.n, &like);
@@ -189,7 +108,7 @@ void op_unmap(struct exerciser *x)
 	const struct pages p = pick_pages(x, 8);
 
 	NOTE(x, (long)p.first, (long)p.n);
-	if (!expect(x, "munmap", munmap(x->arena + p.first * PAGE, bytes(&p)), 0))
+	if (!expect(x, "munmap", munmap(address(x, &p), bytes(&p)), 0))
 		return;
 	for (size_t i = 0; i < p.n; i++)
 		spot_clear(x, &x->spots[p.first + i]);
@@ -209,7 +128,7 @@ void op_protect(struct exerciser *x)
 	if (has_tail(x, &p) && find(x, &p, is_locked) < p.n)
 		return;
 	NOTE(x, (long)p.first, (long)p.n, prot);
-	if (!done(x, "mprotect", mprotect(x->arena + p.first * PAGE, bytes(&p), prot), want))
+	if (!done(x, "mprotect", mprotect(address(x, &p), bytes(&p), prot), want))
 		return;
 	for (size_t i = 0; i < p.n; i++) {
 		struct spot *s = &x->spots[p.first + i];
@@ -227,77 +146,7 @@ void op_msync(struct exerciser *x)
 	const int flags = (chance(x, 2) ? MS_SYNC : MS_ASYNC) | (invalidate ? MS_INVALIDATE : 0);
 
 	NOTE(x, (long)p.first, (long)p.n, flags);
-	expect(x, "msync", msync(x->arena + p.first * PAGE, bytes(&p), flags),
-	       find(x, &p, is_hole) < p.n ? -ENOMEM : 0);
-}
-
-/* ---- mlock, munlock ---- */
-static void set_locked(struct exerciser *x, const struct pages *p, bool locked)
-{
-	for (size_t i = p->first; i < p->first + p->n; i++) {
-		x->locked += (size_t)locked - x->spots[i].locked;
-		x->spots[i].locked = locked;
-	}
-}
-
-void op_lock(struct exerciser *x)
-{
-	struct pages p = pick_pages(x, 4);
-	void *at = x->arena + p.first * PAGE;
-
-	if (!cut(x, &p, is_hole) || x->locked + p.n > x->config.lock_pages || has_tail(x, &p))
-		return;
-	NOTE(x, (long)p.first, (long)p.n);
-	if (mlock(at, bytes(&p)) == 0) {
-		note_result(x, 0);
-		copied_perhaps(x, &p);
-		set_locked(x, &p, true);
-		return;
-	}
-	note_result(x, -errno);
-	if (errno != ENOMEM && errno != EAGAIN)
-		fail(x, "mlock: %s", strerror(errno));
-	refused(x); // some page cannot be had: what came before it may be locked, and copied
-	copied_perhaps(x, &p);
-	if (expect(x, "munlock after mlock", munlock(at, bytes(&p)), 0))
-		set_locked(x, &p, false);
-}
-
-void op_unlock(struct exerciser *x)
-{
-	struct pages p = pick_pages(x, 16);
-	const bool mapped = cut(x, &p, is_hole);
-
-	NOTE(x, (long)p.first, (long)p.n);
-	if (expect(x, "munlock", munlock(x->arena + p.first * PAGE, bytes(&p)), mapped ? 0 : -ENOMEM) && mapped)
-		set_locked(x, &p, false);
-}
-
-/* ---- madvise ---- */
-/* Advice that changes nothing that can be seen. */
-void op_advise(struct exerciser *x)
-{
-	static const int advices[] = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED};
-	const struct pages p = pick_pages(x, 16);
-	const int advice = advices[below(x, sizeof(advices) / sizeof(*advices))];
-
-	NOTE(x, (long)p.first, (long)p.n, advice);
-	expect(x, "madvise", madvise(x->arena + p.first * PAGE, bytes(&p), advice),
-	       find(x, &p, is_hole) < p.n ? -ENOMEM : 0);
-}
-
-void op_dontneed(struct exerciser *x)
-{
-	struct pages p = pick_pages(x, 16);
-
-	if (!cut(x, &p, is_locked))
-		return;
-	NOTE(x, (long)p.first, (long)p.n);
-	if (!expect(x, "madvise", madvise(x->arena + p.first * PAGE, bytes(&p), MADV_DONTNEED),
-		    find(x, &p, is_hole) < p.n ? -ENOMEM : 0))
-		return;
-	for (size_t i = 0; i < p.n; i++)
-		spot_uncopy(x, &x->spots[p.first + i]);
+	expect(x, "msync", msync(address(x, &p), bytes(&p), flags), find(x, &p, is_hole) < p.n ? -ENOMEM : 0);
 }
 
 /* ---- a mapping for a moment ---- */

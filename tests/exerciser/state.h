@@ -16,7 +16,7 @@
 #define NOWHERE SIZE_MAX
 
 /* What is mapped at a page of addresses. */
-enum kind { HOLE, ANON, SHARED, PRIVATE };
+enum kind { HOLE, ANON, MEMORY, SHARED, PRIVATE }; // MEMORY: anonymous and shared
 
 struct spot {
 	enum kind kind;
@@ -191,3 +191,11 @@ OPERATION(unlock);
 OPERATION(advise);
 OPERATION(dontneed);
 OPERATION(brief);
+OPERATION(mincore);
+OPERATION(remap);
+OPERATION(punch);
+OPERATION(zero);
+OPERATION(keep);
+OPERATION(sync_range);
+OPERATION(fadvise);
+OPERATION(readahead);

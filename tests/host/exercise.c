@@ -22,6 +22,7 @@
 static struct exercise_machine machine;
 static struct exerciser_config config;
 static struct exerciser_result *result; // shared with the runs
+static unsigned long *progress;		// the same
 static uint8_t *data;			// the same
 static uint64_t done;			// kinds of operations, in all runs
 
@@ -118,9 +119,9 @@ static bool drop_others(const unsigned long *kept, size_t n, unsigned long last)
 }
 
 /* Leaves out a part after the other, of ever smaller size, as long as the run still fails. */
-static void shrink(const char *image)
+static void shrink(const char *image, unsigned long failed_at)
 {
-	size_t n = result->failed_at - 1;
+	size_t n = failed_at - 1;
 	unsigned long *kept = calloc(n + 1, sizeof(*kept)), *tried = calloc(n + 1, sizeof(*tried));
 	unsigned runs = 0;
 
@@ -172,12 +173,14 @@ void exercise_run(const struct exercise_machine *on, const struct exerciser_conf
 	int status;
 
 	result = result ? result : harness_shared(sizeof(*result));
+	progress = progress ? progress : harness_shared(sizeof(*progress));
 	data = data ? data : harness_shared(EXERCISE_PAGES * PAGE);
 	assert_true(how->pages <= EXERCISE_PAGES);
 	machine = *on;
 	config = *how;
 	config.drop_caches = drop_caches;
 	config.data = data;
+	config.progress = progress;
 	config.replay = replay_command();
 	memset(data, 0, EXERCISE_PAGES * PAGE);
 	image = image_for();
@@ -191,13 +194,16 @@ void exercise_run(const struct exercise_machine *on, const struct exerciser_conf
 		done |= result->kinds;
 		return;
 	}
-	if (status) {
-		print_error("%s\nthe run ended with status %d; to repeat it: %s seed=%llu ops=%lu\n", log, status,
-			    config.replay, (unsigned long long)config.seed, config.ops);
-	} else if (!config.threads && !config.drops) {
+	if (status)
+		print_error("%s\nthe run ended with status %d in operation %lu; to repeat it: %s seed=%llu ops=%lu\n",
+			    log, status, *progress, config.replay, (unsigned long long)config.seed, config.ops);
+	if (!config.threads && !config.drops) {
 		print_message("# the shortest run found that fails:\n");
-		shrink(image);
-		(void)run(image, &log); // reports
+		shrink(image, status ? *progress : result->failed_at);
+		config.trace = status;
+		status = run(image, &log); // reports, unless it ends by itself
+		if (status)
+			print_error("%s\nthe run ended with status %d\n", log, status);
 	}
 	fail_msg("the exerciser failed");
 }
