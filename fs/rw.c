@@ -67,6 +67,7 @@ static long read_regular(struct inode *inode, struct readahead *ra, void *buf, s
 	while (done < n && !err) {
 		const uint64_t at = offset + done;
 		struct page *page = NULL;
+		const bool goes_on = at == ra->end && at % PAGE_SIZE; // reading on in a page is no new use
 		size_t len = 0, missing;
 
 		rwlock_lock_read(&object->map_lock);
@@ -78,6 +79,9 @@ static long read_regular(struct inode *inode, struct readahead *ra, void *buf, s
 		rwlock_unlock_read(&object->map_lock);
 		if (err || !len)
 			break;
+		if (!goes_on)
+			pcache_mark_used(page);
+		ra->end = at + len;
 		missing = copy_out((char *)buf + done, page, at % PAGE_SIZE, len, &err);
 		pcache_put(page);
 		done += len - missing;
