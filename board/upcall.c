@@ -10,7 +10,7 @@
 
 void *upcall_frame_take(void)
 {
-	struct page *page = frame_alloc();
+	struct page *page = frame_alloc_far();
 
 	return page ? page_va(page) : NULL;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fs/fs.h"
+#include "fs/synth.h"
 #include "kernel/spinlock.h"
 
 static long null_read(struct chardev *dev, void *buf, size_t len)
@@ -97,5 +98,14 @@ uint64_t dev_ino(const struct chardev *dev)
 
 	while (dev_nth(i) != dev)
 		i++;
-	return DEV_DIRECTORY_INO + 1 + i;
+	return dev_directory.ino + 1 + i;
 }
+
+static bool dev_entry(const struct synth *dir, unsigned n, struct node *out)
+{
+	(void)dir;
+	*out = (struct node){.device = dev_nth(n)};
+	return out->device;
+}
+
+const struct synth dev_directory = {.name = "dev", .ino = SYNTH_INO, .nth = dev_entry};

@@ -15,4 +15,3 @@ struct chardev *dev_nth(unsigned n);
 bool dev_is_zero(const struct chardev *dev);
 /* An inode number for stat: beyond those of any card. */
 uint64_t dev_ino(const struct chardev *dev);
-#define DEV_DIRECTORY_INO 0x100000000ull

@@ -12,6 +12,7 @@
 #include "arch/clock.h"
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
+#include "fs/synth.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 
@@ -97,6 +98,7 @@ static void *settler(void *arg)
 int fs_init(void)
 {
 	inodes_init();
+	proc_init();
 	return ext2_data_init();
 }
 

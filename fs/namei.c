@@ -14,6 +14,7 @@
 #include "arch/uaccess.h"
 #include "fs/ext2/ext2.h"
 #include "fs/mount.h"
+#include "fs/synth.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
@@ -58,7 +59,7 @@ static int walk_to_root(struct walk *w)
 	struct inode *inode = NULL;
 	int err = vol ? inode_get(vol, EXT2_ROOT_INO, &inode) : 0;
 
-	/* Without a card there is a root with nothing but /dev in it: no node at all. */
+	/* Without a card there is a root with nothing but /dev and /proc in it: no node at all. */
 	if (!err && inode && !S_ISDIR(inode->mode)) {
 		err = ext2_damaged(vol, "the root is no directory");
 		inode_put(inode);
@@ -71,7 +72,7 @@ static int walk_to_root(struct walk *w)
 
 static bool at_root(const struct walk *w)
 {
-	return !w->at.dev_directory && !w->at.device && (!w->at.inode || w->at.inode->ino == EXT2_ROOT_INO);
+	return !w->at.synth && !w->at.device && (!w->at.inode || w->at.inode->ino == EXT2_ROOT_INO);
 }
 
 static int walk_start(struct walk *w, char *path)
@@ -102,21 +103,19 @@ static int next_name(struct walk *w, char *name, unsigned *len, bool *last, bool
 
 static bool is_directory(const struct walk *w)
 {
-	return w->at.dev_directory || (!w->at.device && (!w->at.inode || S_ISDIR(w->at.inode->mode)));
+	if (w->at.synth)
+		return w->at.synth->nth;
+	return !w->at.device && (!w->at.inode || S_ISDIR(w->at.inode->mode));
 }
 
 /* What `name` is in the directory where the walk is. */
 static int find(struct walk *w, const char *name, unsigned len, struct node *found)
 {
 	*found = (struct node){0};
-	if (w->at.dev_directory) {
-		found->device = dev_find(name);
-		return found->device ? 0 : -ENOENT;
-	}
-	if (at_root(w) && !strcmp(name, "dev")) {
-		found->dev_directory = true;
+	if (w->at.synth)
+		return synth_find(w->at.synth, name, found);
+	if (at_root(w) && synth_root(name, found))
 		return 0;
-	}
 	if (!w->at.inode)
 		return -ENODEV;
 	return ext2_lookup(w->at.inode, name, len, &found->inode);
@@ -134,7 +133,11 @@ static int step_dots(struct walk *w, const char *name, bool *done)
 		*done = false;
 		return 0;
 	}
-	if (w->at.dev_directory)
+	if (w->at.synth && w->at.synth->parent) {
+		node_set(&w->at, (struct node){.synth = w->at.synth->parent});
+		return 0;
+	}
+	if (w->at.synth)
 		return walk_to_root(w);
 	if (at_root(w))
 		return 0;
@@ -200,7 +203,7 @@ int path_lookup(char *path, bool follow, struct node *out)
 	}
 	if (!err && slash && !is_directory(&w))
 		err = -ENOTDIR;
-	if (!err && !w.at.inode && !w.at.device && !w.at.dev_directory)
+	if (!err && !w.at.inode && !w.at.device && !w.at.synth)
 		err = -ENODEV;
 	if (err)
 		node_put(&w.at);
@@ -212,6 +215,7 @@ int path_lookup(char *path, bool follow, struct node *out)
 int path_parent(char *path, bool follow, struct last_name *out)
 {
 	bool last = false, done;
+	struct node over;
 	struct walk w;
 	int r = 0, err = walk_start(&w, path);
 
@@ -246,7 +250,7 @@ int path_parent(char *path, bool follow, struct last_name *out)
 	}
 	if (!err && r == 0)
 		err = -EEXIST;
-	if (!err && (w.at.dev_directory || (at_root(&w) && !strcmp(out->name, "dev"))))
+	if (!err && (w.at.synth || (at_root(&w) && synth_root(out->name, &over))))
 		err = -EROFS;
 	if (!err && !w.at.inode)
 		err = -ENODEV;

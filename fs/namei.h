@@ -11,11 +11,13 @@
 #define PATH_SIZE 4096 // with the NUL
 #define LINKS_MAX 40   // symbolic links followed on one path
 
-/* What a path leads to: an inode (referenced), a device, or the directory /dev. */
+struct synth;
+
+/* What a path leads to: an inode (referenced), a device, or a synthetic directory or file (fs/synth.h). */
 struct node {
 	struct inode *inode;
 	struct chardev *device;
-	bool dev_directory;
+	const struct synth *synth;
 };
 void node_put(struct node *node);
 
@@ -34,7 +36,8 @@ struct last_name {
 int path_lookup(char *path, bool follow, struct node *out);
 /*
  * The same up to the last name, which need not exist; follow: through a symbolic link there, to the name that it leads
- * to. -EEXIST: there is no last name (the root). -EROFS: it is in /dev. "." and "..", as last names, are handed out.
+ * to. -EEXIST: there is no last name (the root). -EROFS: it is in /dev or /proc. "." and "..", as last names, are
+ * handed out.
  */
 int path_parent(char *path, bool follow, struct last_name *out);
 

@@ -15,18 +15,26 @@
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
+#include "fs/synth.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
+static bool node_is_directory(const struct node *node)
+{
+	return node->synth ? node->synth->nth != NULL : node->inode && S_ISDIR(node->inode->mode);
+}
+
 static int check_open(const struct node *node, int flags)
 {
-	const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+	const bool writes = (flags & O_ACCMODE) != O_RDONLY, reads = (flags & O_ACCMODE) != O_WRONLY;
 	const struct inode *inode = node->inode;
 
-	if (node->dev_directory || (inode && S_ISDIR(inode->mode)))
+	if (node_is_directory(node))
 		return writes || (flags & O_CREAT) ? -EISDIR : 0;
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
+	if (node->synth && ((reads && !node->synth->show) || (writes && !node->synth->store)))
+		return -EACCES;
 	if (!inode)
 		return 0;
 	if (S_ISLNK(inode->mode))
@@ -157,9 +165,12 @@ static void stat_node(const struct node *node, struct stat *st)
 		st->st_mode = S_IFCHR | 0666;
 		st->st_nlink = 1;
 	} else {
-		st->st_ino = DEV_DIRECTORY_INO;
-		st->st_mode = S_IFDIR | 0755;
-		st->st_nlink = 2;
+		const struct synth *synth = node->synth;
+
+		st->st_ino = synth->ino;
+		st->st_mode =
+		    synth->nth ? S_IFDIR | 0555 : S_IFREG | (synth->show ? 0444 : 0) | (synth->store ? 0200 : 0);
+		st->st_nlink = synth->nth ? 2 : 1;
 	}
 }
 
@@ -345,21 +356,22 @@ int fs_rename(const char *from, const char *to)
 
 /* ---- reading directories ---- */
 
-static int readdir_devices(struct file *file, struct fs_dirent *entry)
+static int readdir_synth(struct file *file, struct fs_dirent *entry)
 {
-	static const char *const dots[] = {".", ".."};
-	struct chardev *dev = NULL;
-	const char *name = file->offset < 2 ? dots[file->offset] : NULL;
+	const struct synth *dir = file->node.synth;
+	struct node node = {.synth = dir};
+	const char *name = file->offset == 0 ? "." : "..";
 
-	if (!name) {
-		dev = dev_nth(file->offset - 2);
-		if (!dev)
+	if (file->offset == 1 && dir->parent)
+		node.synth = dir->parent;
+	if (file->offset >= 2) {
+		if (!dir->nth(dir, (unsigned)file->offset - 2, &node))
 			return 0;
-		name = dev->name;
+		name = synth_name(&node);
 	}
 	file->offset++;
-	entry->ino = dev ? dev_ino(dev) : DEV_DIRECTORY_INO;
-	entry->type = dev ? 2 : 4; // DT_CHR, DT_DIR
+	entry->ino = synth_ino(&node);
+	entry->type = node.device ? 2 : node.synth->nth ? 4 : 8; // DT_CHR, DT_DIR, DT_REG
 	strncpy(entry->name, name, sizeof(entry->name) - 1);
 	entry->name[sizeof(entry->name) - 1] = 0;
 	return 1;
@@ -390,7 +402,7 @@ static int directory_get(int fd, struct file **out)
 {
 	int err = file_get(fd, out);
 
-	if (!err && !(*out)->node.dev_directory && !((*out)->node.inode && S_ISDIR((*out)->node.inode->mode))) {
+	if (!err && !node_is_directory(&(*out)->node)) {
 		(void)file_put(*out); // as in fs_fstat
 		err = -ENOTDIR;
 	}
@@ -405,7 +417,7 @@ int fs_readdir(int fd, struct fs_dirent *entry)
 	if (r)
 		return r;
 	mutex_lock(&file->lock);
-	r = file->node.dev_directory ? readdir_devices(file, entry) : readdir_inode(file, entry);
+	r = file->node.synth ? readdir_synth(file, entry) : readdir_inode(file, entry);
 	mutex_unlock(&file->lock);
 	(void)file_put(file); // as in fs_fstat
 	return r;

@@ -21,6 +21,7 @@
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
+#include "fs/synth.h"
 #include "mm/usercopy.h"
 
 #define COUNT_MAX 0x7ffff000   // of one call, bytes
@@ -277,7 +278,7 @@ static int check_read(const struct file *file)
 {
 	if (!file_readable(file))
 		return -EBADF;
-	if (file->node.dev_directory || (file->node.inode && !S_ISREG(file->node.inode->mode)))
+	if (file->node.synth ? file->node.synth->nth != NULL : file->node.inode && !S_ISREG(file->node.inode->mode))
 		return -EISDIR;
 	return 0;
 }
@@ -292,7 +293,10 @@ static long file_read(struct file *file, void *buf, size_t n)
 	if (file->node.device)
 		return device_read(file->node.device, buf, n);
 	mutex_lock(&file->lock);
-	r = read_regular(file->node.inode, &file->readahead, buf, n, file->offset);
+	if (file->node.synth)
+		r = synth_read(file->node.synth, buf, n, (uint64_t)file->offset);
+	else
+		r = read_regular(file->node.inode, &file->readahead, buf, n, file->offset);
 	if (r > 0)
 		file->offset += r;
 	mutex_unlock(&file->lock);
@@ -308,6 +312,8 @@ static long file_write(struct file *file, const void *buf, size_t n)
 		return -EBADF;
 	if (file->node.device)
 		return device_write(file->node.device, buf, n, file->channel);
+	if (file->node.synth)
+		return synth_write(file->node.synth, buf, n);
 	r = volume_write_begin(file->node.inode->vol);
 	if (r)
 		return r;
@@ -355,7 +361,9 @@ long fs_pread(int fd, void *buf, size_t n, int64_t offset)
 		r = -ESPIPE;
 	if (!r && offset < 0)
 		r = -EINVAL;
-	if (!r) {
+	if (!r && file->node.synth) {
+		r = synth_read(file->node.synth, buf, min_of(n, (size_t)COUNT_MAX), (uint64_t)offset);
+	} else if (!r) {
 		/* A stream of reads at offsets is seen as one too, without holding the others up. */
 		mutex_lock(&file->lock);
 		ra = file->readahead;
@@ -385,8 +393,10 @@ long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
 	else if (offset < 0)
 		r = -EINVAL;
 	else
-		r = volume_write_begin(file->node.inode->vol);
-	if (!r) {
+		r = file->node.synth ? 0 : volume_write_begin(file->node.inode->vol);
+	if (!r && file->node.synth) {
+		r = synth_write(file->node.synth, buf, n);
+	} else if (!r) {
 		r = write_regular(file, buf, min_of(n, (size_t)COUNT_MAX), &offset);
 		volume_write_end(file->node.inode->vol);
 	}

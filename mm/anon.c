@@ -104,7 +104,7 @@ enum fault_step anon_make_executable(const struct fault *f)
 enum fault_step fault_anon(const struct fault *f, int *error)
 {
 	const bool store = f->access == FAULT_WRITE;
-	struct page *frame = store ? frame_get() : NULL;
+	struct page *frame = store ? frame_get_far() : NULL;
 
 	if (store && !frame) {
 		*error = ENOMEM;

@@ -4,32 +4,31 @@
 /*
  * Promises of memory. There is no swap, so private writable memory is promised when it is mapped, a memory object when
  * it is made, and a fault later does not fail for want of a frame: mmap does, now, with a line that says why. What can
- * be promised is RAM less the kernel's own, the reserve and a smallest page cache. Takes space.lock; does not sleep.
+ * be promised is RAM less the kernel's own, the reserve and a smallest page cache; mm/tunable.h. Takes space.lock; does
+ * not sleep.
  */
 
 #include <errno.h>
 
 #include "kernel/log.h"
 #include "mm/pcache_internal.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
-#define CACHE_MIN 8 // frames
-#define CACHE_MAX 1024
-
-/* Frames that could be private memory. Those that are neither free nor cached nor private are the kernel's. */
-static size_t limit_locked(void)
+/* This share of the frames that could be private memory; those neither free nor cached nor private are the kernel's. */
+static size_t limit_locked(enum tunable_id percent)
 {
 	size_t usable = frame_free_count() + atomic_load(&cache_counts.pages) + atomic_load(&cache_counts.memory) +
 			space.anon_frames;
-	size_t keep = frame_reserve() + min_of(max_of(frame_total() / 16, (size_t)CACHE_MIN), (size_t)CACHE_MAX);
+	size_t keep = frame_reserve() + tunable_pages(TUNE_CACHE_RESERVE_KBYTES);
 
-	return usable > keep ? usable - keep : 0;
+	return usable > keep ? (usable - keep) * tunable(percent) / 100 : 0;
 }
 
 int commit_charge(size_t pages, const char *what)
 {
 	unsigned long flags = spin_lock(&space.lock);
-	size_t limit = limit_locked(), promised = space.committed;
+	size_t limit = limit_locked(TUNE_OVERCOMMIT_RATIO), promised = space.committed;
 	bool fits = promised <= limit && pages <= limit - promised;
 
 	if (fits)
@@ -54,7 +53,7 @@ void commit_release(size_t pages)
 int commit_lock(size_t pages, const char *what)
 {
 	unsigned long flags = spin_lock(&space.lock);
-	size_t limit = limit_locked() / 2, locked = space.locked;
+	size_t limit = limit_locked(TUNE_MLOCK_RATIO), locked = space.locked;
 	bool fits = locked <= limit && pages <= limit - locked;
 
 	if (fits)
@@ -62,8 +61,8 @@ int commit_lock(size_t pages, const char *what)
 	spin_unlock(&space.lock, flags);
 	if (fits)
 		return 0;
-	log_warning("%s: no memory to lock %zu KiB more: %zu KiB are locked, and at most half of RAM (%zu KiB) may be",
-		    what, pages * PAGE_SIZE >> 10, locked * PAGE_SIZE >> 10, limit * PAGE_SIZE >> 10);
+	log_warning("%s: no memory to lock %zu KiB more: %zu KiB are locked, and at most %zu KiB may be", what,
+		    pages * PAGE_SIZE >> 10, locked * PAGE_SIZE >> 10, limit * PAGE_SIZE >> 10);
 	return -ENOMEM;
 }
 
@@ -89,4 +88,15 @@ void vma_uncharge(struct vma *vma)
 	if (vma->locked)
 		commit_unlock(vma_pages(vma));
 	vma->charged = vma->locked = vma->on_fault = false;
+}
+
+void map_stats(struct map_stats *out)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	*out = (struct map_stats){.anon = space.anon_frames + atomic_load(&cache_counts.memory),
+				  .locked = space.locked,
+				  .committed = space.committed,
+				  .commit_limit = limit_locked(TUNE_OVERCOMMIT_RATIO)};
+	spin_unlock(&space.lock, flags);
 }

@@ -28,7 +28,7 @@ struct page *zero_page;
 
 int zero_page_init(void)
 {
-	zero_page = frame_alloc();
+	zero_page = frame_alloc_far();
 	if (!zero_page)
 		return -ENOMEM;
 	frame_clear(zero_page);
@@ -46,6 +46,13 @@ struct page *entry_page(pte_t e)
 bool page_is_cached(const struct page *page)
 {
 	return page->object != NULL;
+}
+
+static bool shows_private(pte_t e)
+{
+	struct page *page = entry_page(e);
+
+	return page != zero_page && !page_is_cached(page);
 }
 
 /* What was taken out of entries and may still be in use through them. */
@@ -105,15 +112,29 @@ void entries_remove(vaddr_t from, vaddr_t to)
 	removed_free(&removed);
 }
 
+void entries_remove_cached(vaddr_t from, vaddr_t to)
+{
+	struct removed removed = {.frames = LIST_INIT(removed.frames)};
+
+	while (from < to) {
+		unsigned long flags = spin_lock(&space.lock);
+
+		for (size_t i = 0; i < STEP_ENTRIES && (from = pt_next(from, to)) < to; i++, from += PAGE_SIZE)
+			if (!shows_private(pt_get(from)))
+				entry_remove_locked(from, &removed);
+		spin_unlock(&space.lock, flags);
+	}
+	removed_free(&removed); // of frames there are none
+}
+
 /* Private memory without rights is held; a page of the cache need not be shown at all. */
 static void entry_narrow_locked(vaddr_t va, enum pt_rights keep, struct removed *removed)
 {
 	pte_t e = pt_get(va);
-	struct page *page = entry_page(e);
 
 	if (!pte_is_present(e) || !(pte_rights(e) & ~keep))
 		return;
-	if ((pte_rights(e) & keep) || (page != zero_page && !page_is_cached(page))) {
+	if ((pte_rights(e) & keep) || shows_private(e)) {
 		pt_exchange(va, pte_narrow(e, keep));
 		shootdown_add_locked(&removed->batch, va);
 	} else {
@@ -138,13 +159,6 @@ void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep)
 }
 
 /* ---- moving ---- */
-static bool shows_private(pte_t e)
-{
-	struct page *page = entry_page(e);
-
-	return page != zero_page && !page_is_cached(page);
-}
-
 /* First address in [from, to) that shows private memory, or to. */
 static vaddr_t next_private(vaddr_t from, vaddr_t to)
 {
@@ -183,7 +197,7 @@ static void move_frames_free(void)
 static int move_frames_get(size_t n)
 {
 	for (; n > 0; n--) {
-		struct page *page = frame_get();
+		struct page *page = frame_get_far();
 
 		if (!page) {
 			move_frames_free();

@@ -24,6 +24,7 @@
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
 #include "mm/shm.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 static enum pt_rights rights_for(enum fault_access access)
@@ -120,7 +121,7 @@ static enum fault_result fault_find(struct fault *f)
 
 static void *table_take(void)
 {
-	struct page *page = frame_alloc(); // may use the reserve
+	struct page *page = frame_alloc_far(); // may use the reserve
 
 	return page ? page_va(page) : NULL;
 }
@@ -137,7 +138,7 @@ int fault_prepare_table(const struct fault *f)
 		spin_unlock(&space.lock, flags);
 		if (!err)
 			return 0;
-		page = frame_get();
+		page = frame_get_far();
 		if (!page)
 			return -ENOMEM;
 		frame_free(page); // now the reserve has one for the next try
@@ -173,9 +174,10 @@ static void show_locked(vaddr_t va, struct page *page, enum pt_rights rights)
  */
 static void map_around_locked(struct fault *f, struct pcache_object *obj)
 {
-	const vaddr_t window = align_down(f->va, AROUND_PAGES * PAGE_SIZE);
+	const size_t around = tunable(TUNE_FAULT_AROUND_KBYTES) * 1024;
+	const vaddr_t window = align_down(f->va, around);
 	const vaddr_t from = max_of(window, vma_start(f->vma));
-	const vaddr_t to = min_of(window + AROUND_PAGES * PAGE_SIZE, f->vma->end);
+	const vaddr_t to = min_of(window + around, f->vma->end);
 
 	for (vaddr_t va = from; va < to; va += PAGE_SIZE) {
 		struct page *page = pte_is_none(pt_get(va)) ? radix_get(&obj->pages, vma_index(f->vma, va)) : NULL;
@@ -265,7 +267,7 @@ static enum fault_step show_or_copy(struct fault *f, struct page *page, int *err
 
 	if (store && shared)
 		err = page_reserve(f->vma->object, page);
-	else if (store && !(copy = frame_get()))
+	else if (store && !(copy = frame_get_far()))
 		err = -ENOMEM;
 	if (!err)
 		err = fault_prepare_table(f);

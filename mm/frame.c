@@ -6,38 +6,58 @@
  * never touched; free frames of the first part are in one list. So start-up touches nothing, and allocation is O(1)
  * but for adjacent frames once no range has an untouched part left that is large enough.
  *
+ * There are two zones: near frames, which every block device reaches, and far ones, above what some device reaches.
+ * Each range lies in one of them. Without such a device there are no far frames, and nothing is asked that costs.
+ *
  * One spinlock, last in the order; never sleeps, any context.
  */
 
 #include "mm/frame.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/spinlock.h"
 #include "mm/reclaim.h"
+#include "mm/tunable.h"
 
-#define RANGES_MAX 64
-#define RESERVE_MIN 4 // frames for page tables while everything else is taken
-#define RESERVE_MAX 128
+#define RANGES_MAX 64 // of RAM, and a few more where a zone ends within one
+#define SPLITS_MAX 4
 
 struct range {
 	paddr_t start, next, end; // [next, end) has never been touched
 };
 
-static struct {
-	struct spinlock lock;
+struct zone {
 	struct list_node free; // struct page.lru
 	atomic_size_t free_count;
-	struct range ranges[RANGES_MAX];
+};
+
+static struct {
+	struct spinlock lock;
+	struct zone near, far;
+	struct range ranges[RANGES_MAX + SPLITS_MAX];
 	size_t range_count;
+	paddr_t reach; // where the far zone begins; constant once devices are there, as is near_total
+	size_t near_total;
 
 	/* Constant after frame_init. */
 	paddr_t base; // of pages[0]
 	struct page *pages;
-	size_t total, reserve;
-} frames = {.lock = SPINLOCK_INIT("frames"), .free = LIST_INIT(frames.free)};
+	size_t total;
+} frames = {
+    .lock = SPINLOCK_INIT("frames"),
+    .near = {.free = LIST_INIT(frames.near.free)},
+    .far = {.free = LIST_INIT(frames.far.free)},
+    .reach = UINT64_MAX,
+};
+
+static struct zone *zone_at(paddr_t pa)
+{
+	return pa < frames.reach ? &frames.near : &frames.far;
+}
 
 /* Cuts the memory for all descriptors off the end of the largest range. */
 static void place_descriptors(void)
@@ -77,9 +97,71 @@ void frame_init(const struct mem_range *ranges, size_t count)
 	place_descriptors();
 	for (size_t i = 0; i < frames.range_count; i++)
 		total += (frames.ranges[i].end - frames.ranges[i].start) / PAGE_SIZE;
-	frames.total = total;
-	frames.reserve = min_of(max_of(total / 128, (size_t)RESERVE_MIN), (size_t)RESERVE_MAX);
-	atomic_store(&frames.free_count, total);
+	frames.total = frames.near_total = total;
+	tunables_init(total);
+	atomic_store(&frames.near.free_count, total);
+}
+
+/* ---- zones ---- */
+/* Makes a border between ranges of one within a range. */
+static int split_locked(paddr_t at)
+{
+	for (size_t i = 0; i < frames.range_count; i++) {
+		struct range *r = &frames.ranges[i];
+
+		if (at <= r->start || at >= r->end)
+			continue;
+		if (frames.range_count == array_size(frames.ranges))
+			return -E2BIG;
+		frames.ranges[frames.range_count++] =
+		    (struct range){.start = at, .next = at < r->next ? r->next : at, .end = r->end};
+		r->next = min_of(at, r->next);
+		r->end = at;
+		return 0;
+	}
+	return 0;
+}
+
+/* Free frames go to the list of the zone that they are in by now. */
+static void sort_free_locked(void)
+{
+	struct list_node all = LIST_INIT(all), *node;
+
+	while ((node = list_pop_front(&frames.near.free)) || (node = list_pop_front(&frames.far.free)))
+		list_push_back(&all, node);
+	atomic_store(&frames.near.free_count, 0);
+	atomic_store(&frames.far.free_count, 0);
+	frames.near_total = 0;
+	while ((node = list_pop_front(&all))) {
+		struct zone *zone = zone_at(page_pa(list_entry(node, struct page, lru)));
+
+		list_push_back(&zone->free, node);
+		atomic_fetch_add(&zone->free_count, 1);
+	}
+	for (const struct range *r = frames.ranges; r < frames.ranges + frames.range_count; r++) {
+		struct zone *zone = zone_at(r->start);
+
+		atomic_fetch_add(&zone->free_count, (r->end - r->next) / PAGE_SIZE);
+		if (zone == &frames.near)
+			frames.near_total += (r->end - r->start) / PAGE_SIZE;
+	}
+}
+
+int frame_limit_reach(paddr_t last)
+{
+	const paddr_t reach = align_down(last, PAGE_SIZE) + ((last & PAGE_MASK) == PAGE_MASK ? PAGE_SIZE : 0);
+	unsigned long flags = spin_lock(&frames.lock);
+	int err = 0;
+
+	if (reach && reach < frames.reach) {
+		err = split_locked(reach);
+		if (!err) {
+			frames.reach = reach;
+			sort_free_locked();
+		}
+	}
+	spin_unlock(&frames.lock, flags);
+	return err;
 }
 
 enum { LINE = 16 }; // words cleared or copied in a row
@@ -149,9 +231,9 @@ static struct page *take_untouched_locked(struct range *r)
 	return page;
 }
 
-static struct page *take_locked(void)
+static struct page *take_locked(struct zone *zone)
 {
-	struct list_node *node = list_pop_front(&frames.free);
+	struct list_node *node = list_pop_front(&zone->free);
 
 	if (node) {
 		struct page *page = list_entry(node, struct page, lru);
@@ -160,41 +242,64 @@ static struct page *take_locked(void)
 		return page;
 	}
 	for (struct range *r = frames.ranges; r < frames.ranges + frames.range_count; r++) {
-		if (r->next < r->end)
+		if (r->next < r->end && zone_at(r->start) == zone)
 			return take_untouched_locked(r);
 	}
 	return NULL;
 }
 
-static struct page *frame_take(size_t keep)
+static struct page *frame_take(struct zone *zone, size_t keep)
 {
 	unsigned long flags = spin_lock(&frames.lock);
-	size_t free = atomic_load_explicit(&frames.free_count, memory_order_relaxed);
+	size_t free = atomic_load_explicit(&zone->free_count, memory_order_relaxed);
 	struct page *page = NULL;
 
 	if (free > keep) {
-		page = take_locked();
-		atomic_store_explicit(&frames.free_count, --free, memory_order_relaxed);
+		page = take_locked(zone);
+		atomic_store_explicit(&zone->free_count, --free, memory_order_relaxed);
 	}
 	spin_unlock(&frames.lock, flags);
-	reclaim_poke(free);
+	if (zone == &frames.near)
+		reclaim_poke(free);
 	return page;
 }
 
 struct page *frame_alloc(void)
 {
-	return frame_take(0);
+	return frame_take(&frames.near, 0);
 }
 
 struct page *frame_alloc_normal(void)
 {
-	return frame_take(frames.reserve);
+	return frame_take(&frames.near, frame_reserve());
+}
+
+/* A far frame, if there is one. */
+static struct page *far_take(void)
+{
+	bool any = atomic_load_explicit(&frames.far.free_count, memory_order_relaxed);
+
+	return any ? frame_take(&frames.far, 0) : NULL;
+}
+
+struct page *frame_alloc_far(void)
+{
+	struct page *page = far_take();
+
+	return page ? page : frame_alloc();
+}
+
+struct page *frame_alloc_far_normal(void)
+{
+	struct page *page = far_take();
+
+	return page ? page : frame_alloc_normal();
 }
 
 static void put_free_locked(struct page *page)
 {
 	atomic_store_explicit(&page->flags, PAGE_FREE, memory_order_relaxed);
-	list_push_front(&frames.free, &page->lru);
+	list_push_front(&zone_at(page_pa(page))->free, &page->lru);
 }
 
 static bool adjacent_are_free(const struct range *r, paddr_t from, size_t count)
@@ -249,20 +354,21 @@ static void take_adjacent_locked(struct range *r, paddr_t from, size_t count)
 struct page *frame_alloc_contig(size_t count, size_t align)
 {
 	unsigned long flags = spin_lock(&frames.lock);
-	size_t free = atomic_load_explicit(&frames.free_count, memory_order_relaxed);
+	size_t free = atomic_load_explicit(&frames.near.free_count, memory_order_relaxed);
 	struct page *page = NULL;
 	paddr_t from;
 
 	assert(count > 0 && (align & (align - 1)) == 0);
 	align = max_of(align, PAGE_SIZE);
-	for (size_t i = 0; i < frames.range_count && !page && count + frames.reserve <= free; i++) {
-		if (!find_adjacent_locked(&frames.ranges[i], count, align, &from))
+	for (size_t i = 0; i < frames.range_count && !page && count + frame_reserve() <= free; i++) {
+		if (zone_at(frames.ranges[i].start) == &frames.far ||
+		    !find_adjacent_locked(&frames.ranges[i], count, align, &from))
 			continue;
 		take_adjacent_locked(&frames.ranges[i], from, count);
 		page = &frames.pages[(from - frames.base) / PAGE_SIZE];
 		free -= count;
 	}
-	atomic_store_explicit(&frames.free_count, free, memory_order_relaxed);
+	atomic_store_explicit(&frames.near.free_count, free, memory_order_relaxed);
 	spin_unlock(&frames.lock, flags);
 	reclaim_poke(free);
 	return page;
@@ -276,7 +382,7 @@ void frame_free(struct page *page)
 	assert(!(atomic_load(&page->flags) & (PAGE_FREE | PAGE_FILLING | PAGE_WRITING)));
 	flags = spin_lock(&frames.lock);
 	put_free_locked(page);
-	atomic_fetch_add_explicit(&frames.free_count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&zone_at(page_pa(page))->free_count, 1, memory_order_relaxed);
 	spin_unlock(&frames.lock, flags);
 }
 
@@ -287,10 +393,21 @@ size_t frame_total(void)
 
 size_t frame_free_count(void)
 {
-	return atomic_load_explicit(&frames.free_count, memory_order_relaxed);
+	return atomic_load_explicit(&frames.near.free_count, memory_order_relaxed) +
+	       atomic_load_explicit(&frames.far.free_count, memory_order_relaxed);
+}
+
+size_t frame_near_total(void)
+{
+	return frames.near_total;
+}
+
+size_t frame_near_free_count(void)
+{
+	return atomic_load_explicit(&frames.near.free_count, memory_order_relaxed);
 }
 
 size_t frame_reserve(void)
 {
-	return frames.reserve;
+	return tunable_pages(TUNE_MIN_FREE_KBYTES);
 }

@@ -69,11 +69,23 @@ struct mem_range {
 };
 void frame_init(const struct mem_range *ranges, size_t count);
 
-/* A frame with undefined contents, pins 1, flags 0, no object. NULL: none free. Any context. */
+/*
+ * A device reaches nothing above the byte at `last`: frames from there on are far. Called at start, by whoever
+ * registers a block device, once for each device of that kind. 0; -E2BIG: RAM is in too many pieces.
+ */
+int frame_limit_reach(paddr_t last);
+
+/*
+ * A frame with undefined contents, pins 1, flags 0, no object. NULL: none free. Any context. It is near: all block
+ * devices reach it.
+ */
 struct page *frame_alloc(void);
 /* The same, only above the reserve kept for page tables and writeback. */
 struct page *frame_alloc_normal(void);
-/* `count` frames adjacent in physical memory, aligned to `align` bytes (a power of two), above the
+/* The same two for what no device ever transfers (page tables, private memory): a far frame if there is one. */
+struct page *frame_alloc_far(void);
+struct page *frame_alloc_far_normal(void);
+/* `count` near frames adjacent in physical memory, aligned to `align` bytes (a power of two), above the
  * reserve. At start, for drivers and for large blocks of the heap. */
 struct page *frame_alloc_contig(size_t count, size_t align);
 /* Invariant I4: pins is 1 (the caller's), unmapped, not under I/O, no object. Any context. */
@@ -100,4 +112,7 @@ struct page *pa_to_page(paddr_t pa);	// NULL: not RAM of ours
 
 size_t frame_total(void);
 size_t frame_free_count(void);
-size_t frame_reserve(void); // what frame_alloc_normal leaves
+/* Of the near ones, which reserve, watermarks and the page cache are about. */
+size_t frame_near_total(void);
+size_t frame_near_free_count(void);
+size_t frame_reserve(void); // what frame_alloc_normal leaves: min_free_kbytes

@@ -11,13 +11,16 @@
 
 #include <assert.h>
 
+#include "mm/tunable.h"
+
 /* Keeps away from what could be hit by running over the end; what nobody can access is a guard itself. */
 static bool is_clear_of_below(const struct vma *vma, vaddr_t start)
 {
 	const struct tree_node *node = tree_prev(&vma->node);
 	const struct vma *below = node ? tree_entry(node, struct vma, node) : NULL;
 
-	return !below || below->grows_down || !below->prot || start - below->end >= GROW_GUARD;
+	return !below || below->grows_down || !below->prot ||
+	       start - below->end >= tunable(TUNE_STACK_GUARD_GAP) * PAGE_SIZE;
 }
 
 static int charge(const struct vma *vma, size_t pages)

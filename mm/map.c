@@ -15,6 +15,7 @@
 #include "mm/kmalloc.h"
 #include "mm/pcache_internal.h"
 #include "mm/range.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 /* The heap has the lower part to itself, so that it can grow. */
@@ -46,7 +47,7 @@ static vaddr_t place_hint(const struct map_request *req, size_t len, vaddr_t lim
 {
 	const vaddr_t hint = align_down(req->addr, PAGE_SIZE), start = max_of(hint, MMAP_MIN);
 	const struct vma *above = vma_next_locked(start);
-	const size_t guard = above && above->grows_down ? GROW_GUARD : 0;
+	const size_t guard = above && above->grows_down ? tunable(TUNE_STACK_GUARD_GAP) * PAGE_SIZE : 0;
 
 	if (!hint || start >= limit || len > limit - start || !range_is_free(start, len))
 		return 0;
@@ -148,7 +149,9 @@ static struct vma *vma_make(const struct map_request *req, size_t len)
 	return vma;
 }
 
-static int insert(const struct map_request *req, struct vma *vma, struct spares *spares, struct list_node *dead)
+/* The mapping may be joined with another at once: its own place is *out. */
+static int insert(const struct map_request *req, struct vma *vma, struct spares *spares, struct list_node *dead,
+		  vaddr_t *out)
 {
 	const size_t len = vma->end;
 	vaddr_t start;
@@ -163,6 +166,7 @@ static int insert(const struct map_request *req, struct vma *vma, struct spares 
 		vma->end = start + len;
 		vma_insert(vma);
 		vma_merge(start, start + len, dead);
+		*out = start;
 	}
 	mutex_unlock(&space.change);
 	return err;
@@ -192,14 +196,11 @@ int map_create(const struct map_request *req, vaddr_t *out)
 	locked = vma->locked;
 	if (vma->object && !vma->object->memory)
 		pcache_zero_tail(vma->object);
-	vma_ref(vma); // it may be joined with another before its place is read
-	err = insert(req, vma, &spares, &dead);
-	if (err)
+	err = insert(req, vma, &spares, &dead, &start);
+	if (err) {
 		vma_uncharge(vma);
-	start = vma_start(vma);
-	vma_put(vma);
-	if (err)
 		goto drop;
+	}
 	spares_give(&spares);
 	vmas_put(&dead);
 	fault_in(req, start, start + len, locked);

@@ -78,8 +78,22 @@ size_t map_in_core(vaddr_t addr, size_t pages, unsigned char *out);
  * not all mapped so; -ENOMEM; an I/O error.
  */
 int map_wire(vaddr_t addr, size_t len);
-/* madvise for what is built: enum map_advice. */
-enum map_advice { MAP_ADV_NORMAL, MAP_ADV_RANDOM, MAP_ADV_SEQUENTIAL, MAP_ADV_WILLNEED, MAP_ADV_DONTNEED };
+/*
+ * madvise; whole pages, at least one. -ENOMEM: a hole (the rest is done), or no memory; -EINVAL: a mapping that may not
+ * be advised so (locked; FREE: not private anonymous; POPULATE: no such right); -EFAULT: POPULATE would be a SIGBUS.
+ */
+enum map_advice {
+	MAP_ADV_NORMAL,
+	MAP_ADV_RANDOM,
+	MAP_ADV_SEQUENTIAL,
+	MAP_ADV_WILLNEED,
+	MAP_ADV_DONTNEED,
+	MAP_ADV_FREE,
+	MAP_ADV_COLD,	 // the next to be evicted
+	MAP_ADV_PAGEOUT, // written and evicted
+	MAP_ADV_POPULATE_READ,
+	MAP_ADV_POPULATE_WRITE,
+};
 int map_advise(vaddr_t addr, size_t len, enum map_advice advice);
 
 /* Heap of the C library: grows by private anonymous memory. Returns the old end, or 0 when it cannot (ENOMEM). */
@@ -95,3 +109,9 @@ struct map_info {
 	struct pcache_object *object;
 };
 bool map_lookup(vaddr_t addr, struct map_info *out);
+
+/* Frames: of private memory and memory objects; of locked mappings; promised; that can be promised. */
+struct map_stats {
+	size_t anon, locked, committed, commit_limit;
+};
+void map_stats(struct map_stats *out);

@@ -143,7 +143,7 @@ static int move(struct remap *r, struct vma *vma)
 		range_remove(r->at, r->at + r->new_len, &r->spares[2], &r->dead);
 	vma_list_at_object(added); // now, and not before what was there has gone: it has no entry of another's
 	if (vma)
-		entries_move(r->from, r->from + r->len, r->at, prot_rights(added->prot) & ~PT_X);
+		entries_move(r->from, r->from + r->len, r->at, prot_rights(added->prot));
 	vma_attach(added);
 	r->added = NULL; // the tree's
 	if (vma)

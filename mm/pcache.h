@@ -78,7 +78,9 @@ struct pcache_object {
 	nsec_t dirty_since;
 	nsec_t retry_at;	 // a write failed: not tried again in the background before
 	unsigned retry_shift;	 // doubles the wait
-	pgidx_t writeback_next;	 // where the next pass under pressure goes on
+	pgidx_t writeback_next;	 // where the next pass under pressure goes on; the thread's own, as
+	pgidx_t sweep_next;	 // where the sweep over an aged object goes on; 0: none is under way
+	nsec_t sweep_from;	 // when it began
 	unsigned writeback_pins; // the object may not go
 	uint64_t visit;		 // last walk over all dirty objects that came by
 

@@ -62,10 +62,10 @@ bool readahead_is_due(const struct readahead *ra, pgidx_t index);
 
 /* ---- pcache_write.c ---- */
 /*
- * Starts writing dirty pages from *index on, up to PCACHE_RUN_MAX, and moves *index behind them. Pages that are being
- * written already are waited for, or passed over. Returns how many pages; 0: there are none up to last.
+ * Starts writing dirty pages from *index on, up to max (PCACHE_RUN_MAX), and moves *index behind them. Pages that are
+ * being written already are waited for, or passed over. Returns how many pages; 0: there are none up to last.
  */
-size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait);
+size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, size_t max, bool wait);
 
 /* ---- rmap.c: with the page lock held; the address space's lock is taken inside ---- */
 void rmap_narrow(struct pcache_object *obj, struct page *page, struct pt_batch *batch);
@@ -85,12 +85,17 @@ bool rmap_remove_copies(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
 /* ---- writeback.c ---- */
 int writeback_init(void);
+/* The tunables that say how much may be dirty, and for how long, have changed. Any context. */
+void writeback_limits_changed(void);
 /* The object has its first, or no more, pages dirty or writing. Page lock held. */
 void writeback_object_dirty(struct pcache_object *obj);
 void writeback_object_clean(struct pcache_object *obj);
 /* A page became dirty; a transfer ended. Any context. */
 void writeback_dirtied(void);
 void writeback_transfer_ended(bool well);
+/* So many pages begin to be written; the write of one has ended, which is a transfer. Any context. */
+void writeback_begins(size_t pages);
+void writeback_ended(bool well);
 /* A write of the object ended: failed ones are tried again later and later. Page lock held. */
 void writeback_object_written(struct pcache_object *obj, int err);
 /* Waits until the writeback thread lets the object go. */
@@ -102,8 +107,8 @@ void writeback_object_wait(struct pcache_object *obj);
 uint64_t writeback_progress(void);
 bool writeback_wait_progress(uint64_t seen);
 /*
- * Lets a thread that makes pages dirty go on at the pace at which the card takes them. 0, or -EIO: too much is dirty
- * and the card takes no more. Sleeps.
+ * Lets a thread that makes a page dirty go on at the pace at which the card takes them. 0, or the error of the last
+ * failed write: too much is dirty and the card takes no more. Sleeps.
  */
 int writeback_throttle(void);
 /* Calls visit for each object with dirty pages, once; the first error. */

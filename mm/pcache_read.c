@@ -16,10 +16,10 @@
 
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
+#include "mm/tunable.h"
 
 #define FILL_RUN_MAX 64 // pages of one ops->fill; on the fault's stack
 #define WINDOW_MIN 4u
-#define WINDOW_MAX 64u
 
 struct page *cache_frame_get(void)
 {
@@ -160,6 +160,16 @@ void pcache_readahead(struct pcache_object *obj, pgidx_t first, size_t n)
 }
 
 /* ---- readahead ---- */
+/* A sequential reader's next window, pages: it doubles. 0: readahead is switched off. */
+static uint32_t window_next(const struct readahead *ra)
+{
+	const uint32_t max = (uint32_t)tunable_pages(TUNE_READAHEAD_KBYTES);
+
+	if (ra->window)
+		return min_of(ra->window * 2, max);
+	return ra->sequential ? max : min_of(WINDOW_MIN, max);
+}
+
 /* How many pages to read where index is missing. */
 static size_t window_on_miss(struct readahead *ra, const struct pcache_object *obj, pgidx_t index)
 {
@@ -170,7 +180,7 @@ static size_t window_on_miss(struct readahead *ra, const struct pcache_object *o
 	if (!sequential)
 		ra->window = 0;
 	else
-		ra->window = min_of(max_of(ra->window * 2, ra->sequential ? WINDOW_MAX : WINDOW_MIN), WINDOW_MAX);
+		ra->window = window_next(ra);
 	return min_of((pgidx_t)max_of(ra->window, 1u), pages_in(obj->size) - index);
 }
 
@@ -185,7 +195,7 @@ static void read_on(struct readahead *ra, struct pcache_object *obj, pgidx_t ind
 	if (!ra)
 		return;
 	if (readahead_is_due(ra, index)) {
-		ra->window = min_of(ra->window * 2, (uint32_t)WINDOW_MAX);
+		ra->window = window_next(ra);
 		ra->ahead = max_of(ra->ahead, index + 1);
 		pcache_readahead(obj, ra->ahead, ra->window);
 		ra->ahead += ra->window;

@@ -20,7 +20,7 @@
 #include "mm/pcache_internal.h"
 #include "mm/shootdown.h"
 
-#define LOCKED_PAGES 16u // made ready under one hold of the page lock; divides PCACHE_RUN_MAX
+#define LOCKED_PAGES 16ul // made ready under one hold of the page lock
 
 /* The first dirty page at or after *index; those that are being written are passed over, or not. */
 static struct page *find_dirty_locked(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool pass)
@@ -41,8 +41,8 @@ static struct page *find_dirty_locked(struct pcache_object *obj, pgidx_t *index,
  * them. With `wait` a page that is being written ends the batch, and is handed out, pinned, if it is the first. Stores
  * wait for the page lock, so only a few pages are looked at under one hold of it. Returns how many are ready.
  */
-static size_t batch_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait, struct page **pages,
-			  struct pt_batch *batch, struct page **busy)
+static size_t batch_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t last, size_t max, bool wait,
+			  struct page **pages, struct pt_batch *batch, struct page **busy)
 {
 	size_t n = 0, end;
 
@@ -51,7 +51,7 @@ static size_t batch_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t las
 		unsigned long flags = spin_lock(&obj->lock);
 		struct page *page;
 
-		end = n + LOCKED_PAGES;
+		end = min_of(n + LOCKED_PAGES, max);
 		while (n < end && (page = find_dirty_locked(obj, index, last, !wait))) {
 			if (page_flags(page) & PAGE_WRITING) {
 				*busy = n ? NULL : page;
@@ -66,7 +66,7 @@ static size_t batch_begin(struct pcache_object *obj, pgidx_t *index, pgidx_t las
 		if (*busy)
 			page_pin(*busy);
 		spin_unlock(&obj->lock, flags);
-	} while (n == end && n < PCACHE_RUN_MAX);
+	} while (n == end && n < max);
 	return n;
 }
 
@@ -84,19 +84,20 @@ static void batch_clean(struct pcache_object *obj, struct page **pages, size_t n
 	}
 }
 
-size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool wait)
+size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, size_t max, bool wait)
 {
 	struct page *pages[PCACHE_RUN_MAX], *busy;
 	struct pt_batch batch = PT_BATCH_INIT;
 	size_t n, run;
 
-	while ((n = batch_begin(obj, index, last, wait, pages, &batch, &busy)) == 0 && busy) {
+	while ((n = batch_begin(obj, index, last, max, wait, pages, &batch, &busy)) == 0 && busy) {
 		page_wait(busy, PAGE_WRITING);
 		pcache_put(busy);
 	}
 	shootdown(&batch);
 	batch_clean(obj, pages, n);
 	atomic_fetch_add_explicit(&cache_counts.writes, n, memory_order_relaxed);
+	writeback_begins(n);
 	for (size_t i = 0; i < n; i += run) {
 		const pgidx_t first = pages[i]->index;
 
@@ -129,7 +130,7 @@ void pcache_write_done(struct page *page, int err)
 	page_wake(page);
 	page_unpin_locked(page);
 	spin_unlock(&obj->lock, flags);
-	writeback_transfer_ended(!err);
+	writeback_ended(!err);
 }
 
 /* ---- by range ---- */
@@ -160,7 +161,7 @@ int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 	struct page *page;
 	int err = 0;
 
-	while (write_batch(obj, &index, last, true) > 0)
+	while (write_batch(obj, &index, last, PCACHE_RUN_MAX, true) > 0)
 		;
 	/*
 	 * Each page of these writes is now in one of four states: written well, and possibly dirty anew; being written;
@@ -178,7 +179,7 @@ int pcache_write_range(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 
 void pcache_write_start(struct pcache_object *obj, pgidx_t first, pgidx_t last)
 {
-	while (write_batch(obj, &first, last, false) > 0)
+	while (write_batch(obj, &first, last, PCACHE_RUN_MAX, false) > 0)
 		;
 }
 

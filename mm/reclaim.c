@@ -20,11 +20,11 @@
 #include "mm/kmalloc.h"
 #include "mm/pcache_internal.h"
 #include "mm/shootdown.h"
+#include "mm/tunable.h"
 #include "mm/vma.h"
 
 #define BATCH 16
-#define MARGIN_MIN 4 // frames between the reserve, the low and the high mark
-#define MARGIN_MAX 512
+#define MARGIN_MIN 4ul // frames
 #define RECLAIMER_STACK_SIZE (16 * 1024)
 
 static struct {
@@ -43,7 +43,7 @@ static struct {
 	struct spinlock lock; // guards the thread's sleep
 	struct waitq waitq;
 	atomic_bool wanted;
-	atomic_size_t low, high; // marks; 0 before the thread runs
+	atomic_size_t low, high; // marks of free frames: it begins below one; 0 before the thread runs
 } evictor = {
     .mutex = MUTEX_INIT(evictor.mutex, "evictor"),
     .shrinkers = LIST_INIT(evictor.shrinkers),
@@ -71,6 +71,15 @@ void lru_remove(struct page *page)
 
 	list_remove(&page->lru);
 	lru.count--;
+	spin_unlock(&lru.lock, flags);
+}
+
+static void lru_to_front(struct page *page)
+{
+	unsigned long flags = spin_lock(&lru.lock);
+
+	list_remove(&page->lru);
+	list_push_front(&lru.pages, &page->lru);
 	spin_unlock(&lru.lock, flags);
 }
 
@@ -183,7 +192,7 @@ static size_t evict_batch(size_t max, enum look look, size_t *looked_at)
 	return evict_victims(victims, *looked_at, look);
 }
 
-static size_t shrink(size_t want)
+size_t reclaim_shrink(size_t want)
 {
 	size_t freed = 0;
 
@@ -217,7 +226,7 @@ size_t reclaim(size_t want)
 		freed = evict(want, LOOK_ANY);
 	mutex_unlock(&evictor.mutex);
 	if (freed < want)
-		freed += shrink(want - freed);
+		freed += reclaim_shrink(want - freed);
 	if (freed == 0)
 		freed = tables_prune_all();
 	return freed;
@@ -261,6 +270,31 @@ size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last
 	return freed;
 }
 
+/* At most BATCH pages; false: there are no more. */
+static bool make_old_step(struct pcache_object *obj, pgidx_t *index, pgidx_t last)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	struct page *page = NULL;
+
+	for (size_t n = 0; n < BATCH && *index <= last && (page = radix_next(&obj->pages, index)) && *index <= last;
+	     n++, ++*index) {
+		const struct victim v = {page, obj};
+
+		if (page_mapped(page) > 1 || !(page_flags(page) & PAGE_UPTODATE))
+			continue;
+		(void)take_use_locked(&v);
+		lru_to_front(page);
+	}
+	spin_unlock(&obj->lock, flags);
+	return page && *index <= last;
+}
+
+void reclaim_make_old(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	while (make_old_step(obj, &first, last))
+		;
+}
+
 void reclaim_quiesce(void)
 {
 	mutex_lock(&evictor.mutex);
@@ -280,16 +314,26 @@ bool reclaim_wait(size_t want)
 	return reclaim(want) > 0 || writeback_wait_progress(seen);
 }
 
-struct page *frame_get(void)
+static struct page *get(struct page *(*alloc)(void))
 {
 	struct page *page;
 
 	assert(thread_may_sleep());
-	while (!(page = frame_alloc_normal())) {
+	while (!(page = alloc())) {
 		if (!reclaim_wait(BATCH))
-			return frame_alloc_normal();
+			return alloc();
 	}
 	return page;
+}
+
+struct page *frame_get(void)
+{
+	return get(frame_alloc_normal);
+}
+
+struct page *frame_get_far(void)
+{
+	return get(frame_alloc_far_normal);
 }
 
 void *kmalloc_wait(size_t size)
@@ -307,7 +351,7 @@ void *kmalloc_wait(size_t size)
 /* ---- ahead of need ---- */
 bool reclaim_is_near(void)
 {
-	return frame_free_count() < atomic_load_explicit(&evictor.low, memory_order_relaxed);
+	return frame_near_free_count() < atomic_load_explicit(&evictor.low, memory_order_relaxed);
 }
 
 void reclaim_poke(size_t free)
@@ -322,10 +366,17 @@ void reclaim_poke(size_t free)
 	spin_unlock(&evictor.lock, flags);
 }
 
+void reclaim_marks_changed(void)
+{
+	const size_t margin = max_of(frame_near_total() * tunable(TUNE_WATERMARK_SCALE_FACTOR) / 10000, MARGIN_MIN);
+
+	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
+	atomic_store(&evictor.low, frame_reserve() + margin);
+	reclaim_poke(frame_near_free_count());
+}
+
 static void *reclaimer_main(void *arg)
 {
-	const size_t high = atomic_load(&evictor.high);
-
 	(void)arg;
 	for (;;) {
 		unsigned long flags = spin_lock(&evictor.lock);
@@ -333,7 +384,7 @@ static void *reclaimer_main(void *arg)
 		while (!atomic_exchange(&evictor.wanted, false))
 			waitq_wait(&evictor.waitq, &evictor.lock, &flags);
 		spin_unlock(&evictor.lock, flags);
-		for (size_t free; (free = frame_free_count()) < high;) {
+		for (size_t free, high; (free = frame_near_free_count()) < (high = atomic_load(&evictor.high));) {
 			if (!reclaim_wait(high - free))
 				break;
 		}
@@ -343,9 +394,6 @@ static void *reclaimer_main(void *arg)
 
 int reclaim_init(void)
 {
-	size_t margin = min_of(max_of(frame_total() / 64, (size_t)MARGIN_MIN), (size_t)MARGIN_MAX);
-
-	atomic_store(&evictor.high, frame_reserve() + 2 * margin);
-	atomic_store(&evictor.low, frame_reserve() + margin);
+	reclaim_marks_changed();
 	return thread_create("reclaimer", RECLAIMER_STACK_SIZE, reclaimer_main, NULL, NULL);
 }

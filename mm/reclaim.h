@@ -11,6 +11,8 @@
 
 /* A frame, evicting and waiting for writeback as needed. NULL only if nothing can be evicted. May sleep. */
 struct page *frame_get(void);
+/* The same for what no device ever transfers: evicts only if there is no far frame either. */
+struct page *frame_get_far(void);
 
 /* Caches elsewhere (dentries, inodes, buffers) that can give memory back: called by the evictor, may only try-lock. */
 struct shrinker {
@@ -18,12 +20,17 @@ struct shrinker {
 	struct list_node node;
 };
 void shrinker_register(struct shrinker *s);
+/* Asks them for so many frames; how many came free. May sleep. */
+size_t reclaim_shrink(size_t want);
 
 /* Frames in use by the page cache that the evictor can free now, at most about `want`: how many were. May sleep. */
 size_t reclaim(size_t want);
 
 /* Drops those of the object's pages [first, last] that are clean, unpinned and unmapped: how many. May sleep. */
 size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last);
+
+/* Those of the object's pages [first, last] that at most one mapping shows are the next to go unless they are used. */
+void reclaim_make_old(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
 /* As reclaim, waiting for writes if nothing is free to go. False: nothing more can be had. May sleep. */
 bool reclaim_wait(size_t want);
@@ -39,3 +46,6 @@ int reclaim_init(void);
 
 /* The allocator has `free` frames left: wakes the thread if that is too little. Any context. */
 void reclaim_poke(size_t free);
+
+/* The tunables that say how much is kept free have changed. Any context. */
+void reclaim_marks_changed(void);

@@ -60,7 +60,7 @@ int shm_create(size_t pages, bool noreserve, struct pcache_object **out)
 
 static int zeros_insert(struct pcache_object *obj, pgidx_t index, struct page **out)
 {
-	struct page *page = frame_get();
+	struct page *page = frame_get_far();
 	unsigned long flags;
 	int err;
 

@@ -194,6 +194,15 @@ void vma_insert(struct vma *vma)
 	spin_unlock(&space.lock, flags);
 }
 
+/* For another mapping of the same. */
+static void file_ref(const struct vma *vma)
+{
+	if (vma->object)
+		vma->object->ops->ref(vma->object, 1);
+	if (vma->errors)
+		pcache_errors_ref(vma->errors);
+}
+
 static void init_like_locked(struct vma *vma, const struct vma *model, vaddr_t at)
 {
 	vma->kind = model->kind;
@@ -214,10 +223,7 @@ void vma_init_like(struct vma *vma, const struct vma *model, vaddr_t at, vaddr_t
 {
 	unsigned long flags;
 
-	if (model->object)
-		model->object->ops->ref(model->object, 1);
-	if (model->errors)
-		pcache_errors_ref(model->errors);
+	file_ref(model);
 	flags = spin_lock(&space.lock);
 	init_like_locked(vma, model, at);
 	vma->node.key = start;
@@ -230,10 +236,7 @@ void vma_split(struct vma *vma, vaddr_t at, struct vma *upper)
 	unsigned long flags;
 
 	assert(mutex_owned(&space.change) && vma_start(vma) < at && at < vma->end);
-	if (vma->object)
-		vma->object->ops->ref(vma->object, 1);
-	if (vma->errors)
-		pcache_errors_ref(vma->errors);
+	file_ref(vma);
 	flags = spin_lock(&space.lock);
 	init_like_locked(upper, vma, at);
 	upper->node.key = at;
@@ -283,6 +286,7 @@ static bool can_join(const struct vma *low, const struct vma *high)
 	       low->errors == high->errors && low->max_prot == high->max_prot && low->noreserve == high->noreserve &&
 	       low->grows_down == high->grows_down && low->prot == high->prot && low->charged == high->charged &&
 	       low->locked == high->locked && low->on_fault == high->on_fault && low->ra.random == high->ra.random &&
+	       low->ra.sequential == high->ra.sequential &&
 	       (!low->object || low->pgoff + vma_pages(low) == high->pgoff);
 }
 

@@ -91,8 +91,8 @@ static inline bool vma_is_shared_file(const struct vma *vma)
 #define MAP_AREA_BASE (MMAP_MIN + (64ul << 30))
 
 /*
- * A mapping that grows down keeps this distance to what is below, and grows to MAP_GROW_MAX. What it may grow into is
- * left to it unless somebody asks for an address there.
+ * A mapping that grows down grows to MAP_GROW_MAX, and what it may grow into, with this gap below, is left to it unless
+ * somebody asks for an address there. When it grows it keeps stack_guard_gap (mm/tunable.h) to what is below.
  */
 #define GROW_GUARD (256 * PAGE_SIZE)
 
@@ -142,6 +142,8 @@ int zero_page_init(void);
 
 /* Removes what is mapped in [from, to); private memory is freed. */
 void entries_remove(vaddr_t from, vaddr_t to);
+/* The same, but for private memory, which stays. */
+void entries_remove_cached(vaddr_t from, vaddr_t to);
 /* Takes rights away: what is not in `keep`. */
 void entries_narrow(vaddr_t from, vaddr_t to, enum pt_rights keep);
 /*

@@ -2,14 +2,18 @@
 // Copyright the cairn authors
 
 /*
- * The writeback thread. It writes what has been dirty for AGE; what is dirty beyond a share of memory (the
- * background share); and what somebody asks for who waits for memory. Threads that make pages dirty faster than the
- * card takes them wait here, one page written for each page dirtied, once the soft share is reached, and stop at the
- * hard one. A store into a resident backed page never comes by (P4).
+ * The writeback thread. It writes what has been dirty for long enough; what is dirty beyond a share of memory (the
+ * background share); and what somebody asks for who waits for memory. It never has more under way than the card takes
+ * in a moment, so that who syncs a page does not queue behind it.
  *
- * Everybody who waits here waits for a transfer to end, or for the thread to have looked at everything in vain; nobody
- * waits for time to pass. The thread allocates nothing. An object in its hands is held by writeback_pins: its destroyer
- * waits for that.
+ * Threads that make pages dirty are slowed from the soft share on: each page costs the time that the card has lately
+ * taken for a page, times a factor that grows from nothing there to two at the hard share, and their turns follow
+ * one another. At the hard share they stop, and go on in the order in which they came. A store into a resident backed
+ * page never comes by (P4).
+ *
+ * Who waits for memory, or at the hard share, waits for a transfer to end, or for the thread to have looked at
+ * everything in vain, never for time to pass. The thread allocates nothing. An object in its hands is held by
+ * writeback_pins: its destroyer waits for that.
  *
  * Lock: wb.lock, a spinlock; order: page lock -> it. Sleeps.
  */
@@ -21,11 +25,18 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "mm/pcache_internal.h"
+#include "mm/tunable.h"
 
-#define AGE (5 * NSEC_PER_SEC)
+#define BACKGROUND_MIN 2 // pages; with less a writer could not go on at all
+#define HARD_MIN 8
 #define RETRY_MIN NSEC_PER_SEC // after a failed write; doubles
 #define RETRY_SHIFT_MAX 6
-#define PASS_PAGES 1024 // of one object, when somebody waits
+#define PASS_PAGES 1024		       // of one object, before others get their turn
+#define SAMPLE_PAGES 64		       // after so many the time that the card takes for a page is looked at
+#define QUEUE_TIME (NSEC_PER_SEC / 10) // what the thread may have under way
+#define BATCH_MIN 16ul
+#define PAUSE_MIN (2 * NSEC_PER_MSEC) // a turn nearer than this is not slept for
+#define PAUSE_MAX (NSEC_PER_SEC / 5)
 #define NEVER UINT64_MAX
 
 enum pass { PASS_AGED, PASS_BACKGROUND, PASS_ASKED };
@@ -40,7 +51,13 @@ static struct {
 	bool kicked;		  // more is dirty than the background share
 	uint64_t asked, answered; // requests, and how many of them a whole pass has followed
 	uint64_t ended;		  // transfers that ended well
-	uint64_t ticket;	  // of the throttled: the last one's turn is when `ended` is there
+	uint64_t queued, served;  // at the hard share: how many came, how many have gone on
+	nsec_t turn;		  // of the slowed: when the next one's is
+
+	size_t under_way;   // pages being written
+	nsec_t page_time;   // that the card takes for one, lately
+	nsec_t sample_from; // the time since when
+	size_t sampled;	    // so many were written
 	uint64_t visit;
 	int error; // of the last failed write
 } wb = {
@@ -51,6 +68,7 @@ static struct {
     .progress_waitq = WAITQ_INIT(wb.progress_waitq),
     .object_waitq = WAITQ_INIT(wb.object_waitq),
     .error = -EIO,
+    .page_time = NSEC_PER_MSEC, // a slow card, as long as nothing was written
 };
 
 /* ---- how much is dirty ---- */
@@ -59,19 +77,36 @@ static size_t busy_pages(void)
 	return atomic_load(&cache_counts.dirty) + atomic_load(&cache_counts.writing);
 }
 
-/* In tenths of the memory that could hold file pages. */
-static size_t share(unsigned tenths)
+/* So many percent of the memory that could hold file pages. */
+static size_t share(size_t percent)
 {
-	size_t pages = frame_free_count() + atomic_load(&cache_counts.pages), limit = atomic_load(&cache_counts.limit);
+	size_t pages = frame_near_free_count() + atomic_load(&cache_counts.pages),
+	       limit = atomic_load(&cache_counts.limit);
 
 	if (limit)
 		pages = min_of(pages, limit);
-	return max_of(pages * tenths / 10, (size_t)2 * tenths);
+	return pages * percent / 100;
 }
 
-#define BACKGROUND_SHARE share(1)
-#define SOFT_SHARE share(3)
-#define HARD_SHARE share(4)
+/* Above it the thread writes; as on Linux half the hard share, if it is set higher than that. */
+static size_t background_share(void)
+{
+	const size_t hard = tunable(TUNE_DIRTY_RATIO), percent = tunable(TUNE_DIRTY_BACKGROUND_RATIO);
+
+	return max_of(share(percent < hard ? percent : hard / 2), (size_t)BACKGROUND_MIN);
+}
+
+/* Here who makes pages dirty stops. */
+static size_t hard_share(void)
+{
+	return max_of(share(tunable(TUNE_DIRTY_RATIO)), (size_t)HARD_MIN);
+}
+
+/* From here on they are slowed. */
+static size_t soft_share(void)
+{
+	return (background_share() + hard_share()) / 2;
+}
 
 static bool transfers_under_way(void)
 {
@@ -119,7 +154,7 @@ void writeback_dirtied(void)
 {
 	unsigned long flags;
 
-	if (atomic_load(&cache_counts.dirty) <= BACKGROUND_SHARE)
+	if (atomic_load(&cache_counts.dirty) <= background_share())
 		return;
 	flags = spin_lock(&wb.lock);
 	wb.kicked = true;
@@ -127,12 +162,62 @@ void writeback_dirtied(void)
 	spin_unlock(&wb.lock, flags);
 }
 
+void writeback_limits_changed(void)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+
+	wb.kicked = true;
+	waitq_wake_one(&wb.thread_waitq);
+	waitq_wake_all(&wb.progress_waitq);
+	spin_unlock(&wb.lock, flags);
+}
+
+static void ended_locked(bool well)
+{
+	wb.ended += well;
+	waitq_wake_all(&wb.progress_waitq);
+}
+
 void writeback_transfer_ended(bool well)
 {
 	unsigned long flags = spin_lock(&wb.lock);
 
-	wb.ended += well;
-	waitq_wake_all(&wb.progress_waitq);
+	ended_locked(well);
+	spin_unlock(&wb.lock, flags);
+}
+
+void writeback_begins(size_t pages)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+
+	if (wb.under_way == 0) {
+		wb.sample_from = clock_now();
+		wb.sampled = 0;
+	}
+	wb.under_way += pages;
+	spin_unlock(&wb.lock, flags);
+}
+
+/* The more pages a sample has, the more it counts: the time of a single one is mostly the card's latency. */
+static void sample_locked(void)
+{
+	const nsec_t now = clock_now(), time = (now - wb.sample_from) / wb.sampled;
+	const int64_t change = (int64_t)(time - wb.page_time) * (int64_t)wb.sampled / (2 * SAMPLE_PAGES);
+
+	wb.page_time = max_of(wb.page_time + (nsec_t)change, (nsec_t)1);
+	wb.sample_from = now;
+	wb.sampled = 0;
+}
+
+void writeback_ended(bool well)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+
+	wb.under_way--;
+	wb.sampled++;
+	if (wb.sampled == SAMPLE_PAGES || wb.under_way == 0)
+		sample_locked();
+	ended_locked(well);
 	spin_unlock(&wb.lock, flags);
 }
 
@@ -175,22 +260,31 @@ bool writeback_wait_progress(uint64_t seen)
 	return progress;
 }
 
-int writeback_throttle(void)
+/* Turns follow one another, each after the time of its page; those that are due at once do not even sleep. */
+static void slow_down(size_t busy, size_t soft, size_t hard)
 {
-	unsigned long flags;
-	uint64_t turn, request, ended;
+	unsigned long flags = spin_lock(&wb.lock);
+	const nsec_t now = clock_now(), cost = wb.page_time * 2 * (busy - soft) / (hard - soft);
+	const nsec_t turn = min_of(max_of(wb.turn, now) + cost, now + PAUSE_MAX);
+
+	wb.turn = turn;
+	spin_unlock(&wb.lock, flags);
+	if (turn - now >= PAUSE_MIN)
+		thread_sleep_until(turn);
+}
+
+/* Waits until less is dirty, and it is the caller's turn; or until nothing gets written any more. */
+static int stop_at_hard_share(void)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+	const uint64_t place = wb.queued++;
+	uint64_t request = ask_locked(), ended = wb.ended;
 	int err = 0;
 
-	if (busy_pages() < SOFT_SHARE)
-		return 0;
-	flags = spin_lock(&wb.lock);
-	ended = wb.ended;
-	wb.ticket = turn = max_of(wb.ticket, ended) + 1;
-	request = ask_locked();
-	while (busy_pages() >= HARD_SHARE || (busy_pages() >= SOFT_SHARE && wb.ended < turn)) {
-		if (in_vain_locked(request)) {
+	while (place != wb.served || busy_pages() >= hard_share()) {
+		if (place == wb.served && in_vain_locked(request)) {
 			if (wb.ended == ended) {
-				err = busy_pages() >= HARD_SHARE ? wb.error : 0;
+				err = wb.error;
 				break;
 			}
 			ended = wb.ended;
@@ -198,8 +292,31 @@ int writeback_throttle(void)
 		}
 		waitq_wait(&wb.progress_waitq, &wb.lock, &flags);
 	}
+	wb.served++;
+	waitq_wake_all(&wb.progress_waitq);
 	spin_unlock(&wb.lock, flags);
 	return err;
+}
+
+static bool somebody_stopped(void)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+	bool any = wb.queued != wb.served;
+
+	spin_unlock(&wb.lock, flags);
+	return any;
+}
+
+int writeback_throttle(void)
+{
+	const size_t busy = busy_pages(), soft = soft_share(), hard = hard_share();
+
+	if (busy < soft)
+		return 0;
+	if (busy >= hard || somebody_stopped())
+		return stop_at_hard_share();
+	slow_down(busy, soft, hard);
+	return 0;
 }
 
 void writeback_object_wait(struct pcache_object *obj)
@@ -214,7 +331,7 @@ void writeback_object_wait(struct pcache_object *obj)
 /* ---- the thread ---- */
 static nsec_t due_at(const struct pcache_object *obj)
 {
-	return max_of(obj->dirty_since + AGE, obj->retry_at);
+	return max_of(obj->dirty_since + tunable(TUNE_DIRTY_EXPIRE_CENTISECS) * (NSEC_PER_SEC / 100), obj->retry_at);
 }
 
 static bool is_due(const struct pcache_object *obj, enum pass pass, nsec_t now)
@@ -249,8 +366,6 @@ static struct pcache_object *next_due_locked(enum pass pass, size_t *left, nsec_
 		if (!is_due(obj, pass, now))
 			continue;
 		--*left;
-		if (pass == PASS_AGED)
-			obj->dirty_since = now;
 		obj->writeback_pins++;
 		return obj;
 	}
@@ -268,19 +383,59 @@ static struct pcache_object *next_due(enum pass pass, size_t *left)
 
 static bool enough(enum pass pass)
 {
-	return pass == PASS_BACKGROUND && atomic_load(&cache_counts.dirty) <= BACKGROUND_SHARE;
+	return pass == PASS_BACKGROUND && atomic_load(&cache_counts.dirty) <= background_share();
 }
 
-/* All of an aged object; of others PASS_PAGES, from where the last pass ended, round once. */
+/* Keeps the card's queue short. Returns how many pages are to be written together. */
+static size_t wait_for_room(void)
+{
+	unsigned long flags = spin_lock(&wb.lock);
+	size_t room;
+
+	for (;;) {
+		room = max_of(QUEUE_TIME / wb.page_time, (nsec_t)BATCH_MIN);
+		if (wb.under_way < room)
+			break;
+		waitq_wait(&wb.progress_waitq, &wb.lock, &flags);
+	}
+	room = max_of(room - wb.under_way, BATCH_MIN);
+	spin_unlock(&wb.lock, flags);
+	return min_of(room, (size_t)PCACHE_RUN_MAX);
+}
+
+/*
+ * All of an aged object, from the first page to the last, in as many turns as that takes. A page that is made dirty
+ * behind the sweep is younger than its beginning, which is where the object's age begins anew.
+ */
+static void write_aged(struct pcache_object *obj)
+{
+	size_t written = 0, n = 1;
+	unsigned long flags;
+
+	if (obj->sweep_next == 0)
+		obj->sweep_from = clock_now();
+	while (written < PASS_PAGES && n > 0) {
+		n = write_batch(obj, &obj->sweep_next, PGIDX_MAX, wait_for_room(), false);
+		written += n;
+	}
+	if (n > 0)
+		return;
+	obj->sweep_next = 0;
+	flags = spin_lock(&wb.lock);
+	obj->dirty_since = max_of(obj->dirty_since, obj->sweep_from); // it may have been clean in between
+	spin_unlock(&wb.lock, flags);
+}
+
+/* PASS_PAGES, from where the last pass ended, round once. */
 static void write_object(struct pcache_object *obj, enum pass pass)
 {
-	const pgidx_t start = pass == PASS_AGED ? 0 : obj->writeback_next;
+	const pgidx_t start = obj->writeback_next;
 	pgidx_t index = start;
 	size_t written = 0, n;
 	bool wrapped = start == 0;
 
-	while (pass == PASS_AGED || (written < PASS_PAGES && !enough(pass))) {
-		n = write_batch(obj, &index, wrapped && start ? start - 1 : PGIDX_MAX, false);
+	while (written < PASS_PAGES && !enough(pass)) {
+		n = write_batch(obj, &index, wrapped && start ? start - 1 : PGIDX_MAX, wait_for_room(), false);
 		written += n;
 		if (n == 0 && wrapped)
 			break;
@@ -333,7 +488,10 @@ static void *writeback_main(void *arg)
 		left = wb.object_count;
 		spin_unlock(&wb.lock, flags);
 		while (!enough(pass) && (obj = next_due(pass, &left))) {
-			write_object(obj, pass);
+			if (pass == PASS_AGED)
+				write_aged(obj);
+			else
+				write_object(obj, pass);
 			object_unpin(obj);
 		}
 		flags = spin_lock(&wb.lock);

@@ -76,6 +76,7 @@
 #define rename cairn_rename
 #define rewinddir cairn_rewinddir
 #define rmdir cairn_rmdir
+#define sbrk cairn_sbrk
 #define sched_getcpu cairn_sched_getcpu
 #define sched_get_priority_max cairn_sched_get_priority_max
 #define sched_get_priority_min cairn_sched_get_priority_min

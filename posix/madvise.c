@@ -13,18 +13,39 @@
 #include "posix/mman.h"
 #include "posix/result.h"
 
+static bool advice_known(int advice, enum map_advice *out)
+{
+	static const struct {
+		int posix;
+		enum map_advice map;
+	} advices[] = {
+	    {MADV_NORMAL, MAP_ADV_NORMAL},
+	    {MADV_RANDOM, MAP_ADV_RANDOM},
+	    {MADV_SEQUENTIAL, MAP_ADV_SEQUENTIAL},
+	    {MADV_WILLNEED, MAP_ADV_WILLNEED},
+	    {MADV_DONTNEED, MAP_ADV_DONTNEED},
+	    {MADV_FREE, MAP_ADV_FREE},
+	    {MADV_COLD, MAP_ADV_COLD},
+	    {MADV_PAGEOUT, MAP_ADV_PAGEOUT},
+	    {MADV_POPULATE_READ, MAP_ADV_POPULATE_READ},
+	    {MADV_POPULATE_WRITE, MAP_ADV_POPULATE_WRITE},
+	};
+
+	for (size_t i = 0; i < array_size(advices); i++) {
+		*out = advices[i].map;
+		if (advices[i].posix == advice)
+			return true;
+	}
+	return false;
+}
+
 static int advise(void *addr, size_t len, int advice)
 {
-	static const enum map_advice advices[] = {
-	    [MADV_NORMAL] = MAP_ADV_NORMAL,	    [MADV_RANDOM] = MAP_ADV_RANDOM,
-	    [MADV_SEQUENTIAL] = MAP_ADV_SEQUENTIAL, [MADV_WILLNEED] = MAP_ADV_WILLNEED,
-	    [MADV_DONTNEED] = MAP_ADV_DONTNEED,
-	};
-	int err = mman_range_check(addr, &len);
+	enum map_advice known;
 
-	if (advice < 0 || (size_t)advice >= array_size(advices))
+	if (!advice_known(advice, &known) || mman_range_check(addr, &len))
 		return -EINVAL;
-	return err || !len ? err : KERNEL_CALL(map_advise((vaddr_t)addr, len, advices[advice]));
+	return len ? KERNEL_CALL(map_advise((vaddr_t)addr, len, known)) : 0;
 }
 
 int madvise(void *addr, size_t len, int advice)
@@ -35,5 +56,10 @@ int madvise(void *addr, size_t len, int advice)
 int posix_madvise(void *addr, size_t len, int advice)
 {
 	/* Unlike madvise's, POSIX's DONTNEED must not change contents: advice that is not taken. */
-	return advice == POSIX_MADV_DONTNEED ? 0 : -advise(addr, len, advice);
+	if (advice == POSIX_MADV_DONTNEED)
+		return 0;
+	if (advice != POSIX_MADV_NORMAL && advice != POSIX_MADV_RANDOM && advice != POSIX_MADV_SEQUENTIAL &&
+	    advice != POSIX_MADV_WILLNEED)
+		return EINVAL;
+	return -advise(addr, len, advice);
 }

@@ -83,7 +83,7 @@ int sched_getparam(pid_t pid, struct sched_param *param)
 int sched_setparam(pid_t pid, const struct sched_param *param)
 {
 	int err = process_check(pid);
-	struct sched_param copy;
+	struct sched_param copy = {0};
 
 	if (!err)
 		err = user_get(&copy, param);
@@ -96,7 +96,7 @@ int sched_setparam(pid_t pid, const struct sched_param *param)
 int sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
 {
 	int before = sched_getscheduler(pid), err;
-	struct sched_param copy;
+	struct sched_param copy = {0};
 
 	if (before < 0)
 		return before;

@@ -9,16 +9,11 @@
 
 #include "arch/uaccess.h"
 
-#define user_get(to, from)                                                                                             \
-	({                                                                                                             \
-		const __typeof__(*(to)) *from_ = (from);                                                               \
-                                                                                                                       \
-		uaccess_copy((to), from_, sizeof(*(to))) ? -EFAULT : 0;                                                \
-	})
+static inline int user_copy(void *to, const void *from, size_t size)
+{
+	return uaccess_copy(to, from, size) ? -EFAULT : 0;
+}
 
-#define user_put(to, value)                                                                                            \
-	({                                                                                                             \
-		const __typeof__(*(to)) value_ = (value);                                                              \
-                                                                                                                       \
-		uaccess_copy((to), &value_, sizeof(value_)) ? -EFAULT : 0;                                             \
-	})
+/* *to = *from, which is the application's; and *to, which is, = value. */
+#define user_get(to, from) user_copy((to), 1 ? (from) : (to), sizeof(*(to)))
+#define user_put(to, value) user_copy((to), (const __typeof__(*(to))[1]){value}, sizeof(*(to)))

@@ -114,7 +114,7 @@ def parse_tap(output):
     return cases
 
 
-RACE = ("test_parallel_kernel", "test_parallel_stack", "test_parallel_exerciser")  # run under the thread sanitizer too: RACE_TESTS of SConstruct
+RACE = ("test_parallel_kernel", "test_parallel_stack", "test_parallel_exerciser", "test_parallel_holes")  # run under the thread sanitizer too: RACE_TESTS of SConstruct
 
 
 class HostProgram(Program):
@@ -139,7 +139,7 @@ class HostProgram(Program):
 
 NO_AD = ",svadu=off"  # a processor that faults where others set the bits A and D, as the boards' do
 MACHINES = {"test_stress": ("1", "2", "4", "8", f"2{NO_AD}"), "test_mmap": ("1", "4", f"1{NO_AD}"),
-            "test_sched_harts": ("1", "2", "4")}
+            "test_sched_harts": ("1", "2", "4"), "test_mmap_race": ("1", "2", "4")}
 MACHINES_USUAL = ("1", "4")  # numbers of harts
 MEMORY = {"test_stress": "32M", "test_mappings": "64M", "test_tenfold": "32M"}
 CARD = {"test_tenfold": "512M"}

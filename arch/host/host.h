@@ -13,6 +13,8 @@
 #include "arch/trap.h"
 #include "lib/types.h"
 
+#define HOST_MEMORY_START 0x100000ul // physical address of the first frame
+
 /*
  * Makes `frames` frames of memory, linearly mapped, [*start, *end) in physical addresses, and takes over SIGSEGV.
  * Once a process, before anything else. 0, -ENOMEM, -EBUSY (an address window is taken), or the host's errno.

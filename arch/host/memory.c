@@ -16,8 +16,6 @@
 #include "arch/host/host.h"
 #include "arch/page.h"
 
-#define MEMORY_START 0x100000ul
-
 int host_memfd = -1;
 
 /* Kernel memory holds pointers that the leak checker cannot see; the alternate stacks and SIGSEGV are ours. */
@@ -65,7 +63,7 @@ static int window_reserve(vaddr_t base, size_t size)
 
 int host_memory_init(size_t frames, paddr_t *start, paddr_t *end)
 {
-	size_t size = MEMORY_START + frames * PAGE_SIZE;
+	size_t size = HOST_MEMORY_START + frames * PAGE_SIZE;
 	int err;
 
 	if (host_memfd >= 0)
@@ -83,12 +81,12 @@ int host_memory_init(size_t frames, paddr_t *start, paddr_t *end)
 		return -errno;
 	if (ftruncate(host_memfd, (off_t)size) < 0)
 		return -errno;
-	if (map_raw(LINEAR_BASE + MEMORY_START, frames * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		    host_memfd, MEMORY_START) == MAP_FAILED)
+	if (map_raw(LINEAR_BASE + HOST_MEMORY_START, frames * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    host_memfd, HOST_MEMORY_START) == MAP_FAILED)
 		return -errno;
 	host_traps_init();
 	host_thread_enter();
-	*start = MEMORY_START;
+	*start = HOST_MEMORY_START;
 	*end = size;
 	return 0;
 }

@@ -42,7 +42,8 @@ struct blk_request {
 	uint32_t segment_count;
 	void (*done)(struct blk_request *req);
 	void *arg; // the submitter's
-	int error; // set before done: 0, -EIO, -ENOSPC (device full), -EROFS, -ENODEV, -EINVAL (unaligned), -EOPNOTSUPP
+	int error; // set before done: 0, -EIO, -ENOSPC (device full), -EROFS, -ENODEV, -EINVAL (unaligned), -EFAULT
+		   // (out of reach), -EOPNOTSUPP
 
 	/* The block layer's. */
 	struct blkdev *dev;
@@ -71,6 +72,7 @@ struct blkdev_ops {
 struct blkdev_stats {
 	uint64_t reads, read_sectors, writes, write_sectors, flushes, errors; // requests, as they completed
 	uint64_t merged, split, retries, resets;			      // of the whole device
+	uint64_t unreachable; // requests refused because of memory beyond its reach; of the whole device
 };
 
 struct blk_io; // what the driver has: merged requests, or a part of a large one
@@ -86,6 +88,7 @@ struct blkdev {
 	uint32_t max_sectors;	      // of one request to the driver
 	uint32_t block_size;	      // logical, bytes: 512 .. 4096
 	nsec_t timeout;		      // of one request to the driver; 0: 30 s
+	paddr_t reach;		      // last byte of memory that it can transfer from and to; 0: any
 	const struct blkdev_ops *ops; // NULL for a partition
 	void *driver;
 
@@ -120,7 +123,8 @@ struct blkdev {
 };
 
 /*
- * Announces a device: takes the memory that its queue will ever need, reads its partition table (MBR, GPT, or none) and
+ * Announces a device: sees to it that memory for transfers is where it reaches, takes what its queue will ever need,
+ * reads its partition table (MBR, GPT, or none) and
  * makes the partitions. 0, -ENOMEM, -EINVAL (limits). A table that cannot be read is logged and leaves no partitions.
  * May sleep.
  */

@@ -21,6 +21,7 @@
 #include "kernel/log.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "mm/frame.h"
 
 #define BLK_SECTORS_MAX (1u << 16) // of one request to a driver: bounds the arithmetic, 32 MiB
 #define WATCH_PERIOD NSEC_PER_SEC
@@ -81,6 +82,7 @@ void blkdev_add_partition(struct blkdev *whole, struct blkdev *part)
 	part->max_segment_bytes = whole->max_segment_bytes;
 	part->max_sectors = whole->max_sectors;
 	part->block_size = whole->block_size;
+	part->reach = whole->reach;
 	blkdev_add(part);
 }
 
@@ -164,7 +166,10 @@ int blkdev_register(struct blkdev *dev)
 			  (unsigned)dev->max_segments, (unsigned)dev->max_segment_bytes);
 		return -EINVAL;
 	}
-	int error = blk_queue_init(dev);
+	int error = dev->reach ? frame_limit_reach(dev->reach) : 0;
+
+	if (!error)
+		error = blk_queue_init(dev);
 
 	if (!error && !watch.thread)
 		error = thread_create("blkwatch", THREAD_STACK_SIZE, watch_main, NULL, &watch.thread);
@@ -199,11 +204,24 @@ static int blk_check(const struct blkdev *dev, const struct blk_request *req)
 	if (req->sector % block || req->sectors % block)
 		return -EINVAL;
 	for (uint32_t i = 0; i < req->segment_count; i++) {
+		if (dev->reach && req->segments[i].pa + req->segments[i].len - 1 > dev->reach)
+			return -EFAULT;
 		if (!req->segments[i].len || req->segments[i].len % dev->block_size)
 			return -EINVAL;
 		bytes += req->segments[i].len;
 	}
 	return bytes == (uint64_t)req->sectors << SECTOR_SHIFT ? 0 : -EINVAL;
+}
+
+/* Memory of the kernel's own that is in the wrong zone: a mistake of ours, and the data is not there to be had. */
+static void blk_count_unreachable(struct blkdev *whole)
+{
+	unsigned long flags = spin_lock(&whole->lock);
+
+	whole->stats.unreachable++;
+	spin_unlock(&whole->lock, flags);
+	log_error("%s: a request has memory above %#llx, which the device does not reach", whole->name,
+		  (unsigned long long)whole->reach);
 }
 
 void blk_submit(struct blkdev *dev, struct blk_request *req)
@@ -215,6 +233,8 @@ void blk_submit(struct blkdev *dev, struct blk_request *req)
 	if (!error)
 		error = blk_check(dev, req);
 	if (error || (req->op == BLK_FLUSH && !dev->has_flush)) {
+		if (error == -EFAULT)
+			blk_count_unreachable(whole);
 		if (error && req->op == BLK_FLUSH)
 			atomic_fetch_add(&whole->flush_failures, 1);
 		blk_request_end(req, error);

@@ -34,6 +34,7 @@
 enum bp_use { BP_PATH, BP_IN, BP_OUT, BP_SOURCE, BP_TARGET };
 
 static int bp_fd, bp_zero, bp_null;
+static char *bp_range; // of pages that are mapped
 
 static long bp_result(long r)
 {
@@ -113,6 +114,8 @@ BP_NULL_TOO static long bp_sigwaitinfo_out(void *p)
 	return bp_result(raise(SIGUSR2) ? -1 : p ? sigwaitinfo(&set, p) : (sigwaitinfo(&set, p), errno = EFAULT, -1));
 }
 
+BP_CALL(mincore, mincore(bp_range, 2 * BP_PAGE, p))
+
 BP_CALL(clock_settime, clock_settime(CLOCK_REALTIME, p))
 BP_CALL(settimeofday, p ? settimeofday(p, NULL) : (errno = EFAULT, -1))
 BP_CALL(nanosleep, nanosleep(p, NULL))
@@ -190,6 +193,7 @@ static const struct bp_call {
     BP_ROW(BP_OUT, sizeof(stack_t), sigaltstack_out),
     BP_ROW(BP_OUT, sizeof(int), sigwait_out),
     BP_ROW(BP_OUT, sizeof(siginfo_t), sigwaitinfo_out),
+    BP_ROW(BP_OUT, 2, mincore),
     BP_ROW(BP_IN, sizeof(struct timespec), clock_settime),
     BP_ROW(BP_IN, sizeof(struct timeval), settimeofday),
     BP_ROW(BP_IN, sizeof(struct timespec), nanosleep),
@@ -260,6 +264,7 @@ static size_t bp_pointers_make(struct bp_pointer *out)
 	/* The hole of a page stays one: what is mapped from here on is larger. */
 	if (mprotect(guarded + BP_PAGE, BP_PAGE, PROT_NONE) || munmap(data + BP_PAGE, BP_PAGE))
 		return 0;
+	bp_range = guarded;
 	out[n++] = (struct bp_pointer){"NULL", NULL, 0, 0};
 	out[n++] = (struct bp_pointer){"just above NULL", (char *)8, 0, 0};
 	out[n++] = (struct bp_pointer){"unmapped", data + BP_PAGE, 0, 0};

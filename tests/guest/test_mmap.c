@@ -257,8 +257,19 @@ static void test_threads(void)
 	drop(fd);
 }
 
+static void test_sbrk(void)
+{
+	char *base = sbrk(0), *p = sbrk(100000);
+
+	CHECK(base != (void *)-1 && p == base && sbrk(0) == p + 100000);
+	memset(p, 7, 100000);
+	CHECK(FAILS((intptr_t)sbrk(1l << 40), ENOMEM) && FAILS((intptr_t)sbrk(INTPTR_MIN), ENOMEM));
+	CHECK(is_all((unsigned char *)p, 100000, 7));
+	CHECK(sbrk(-100000) == p + 100000 && sbrk(0) == base);
+}
+
 TAP_MAIN({"anonymous memory", test_anonymous}, {"a shared mapping is the file", test_shared_is_the_file},
 	 {"private copies", test_private}, {"beyond the end of the file", test_tail}, {"errors", test_errors},
 	 {"protection", test_protect}, {"msync", test_msync},
 	 {"reads and writes from and to the mapped page", test_overlap}, {"larger than memory", test_large},
-	 {"threads on one mapping", test_threads})
+	 {"threads on one mapping", test_threads}, {"the end of the heap", test_sbrk})

@@ -72,6 +72,12 @@ static void transfer_end(struct host_event *event)
 	free(t);
 }
 
+/* When n pages that are transferred at the file's pace end. */
+static void pace_take(struct fakefile *file, size_t n)
+{
+	file->busy_until = max_of(file->busy_until, clock_now()) + n * file->pace;
+}
+
 static void transfer_start(struct fakefile *file, struct page *page, pgidx_t index, bool write)
 {
 	struct transfer *t = calloc(1, sizeof(*t));
@@ -88,7 +94,9 @@ static void transfer_start(struct fakefile *file, struct page *page, pgidx_t ind
 	};
 	if (write && file->shuffled && rand() % 2)
 		take(t);
-	if (file->delay)
+	if (file->pace)
+		host_event_post(&t->event, file->busy_until);
+	else if (file->delay)
 		host_event_post(&t->event, clock_now() + (file->shuffled ? (nsec_t)rand() % file->delay : file->delay));
 	else
 		transfer_end(&t->event);
@@ -98,6 +106,7 @@ static void fake_fill(struct pcache_object *obj, pgidx_t first, struct page **pa
 {
 	struct fakefile *file = file_of(obj);
 
+	pace_take(file, n);
 	for (size_t i = 0; i < n; i++)
 		transfer_start(file, pages[i], first + i, false);
 }
@@ -107,6 +116,7 @@ static void fake_write(struct pcache_object *obj, pgidx_t first, struct page **p
 	struct fakefile *file = file_of(obj);
 
 	assert_in_range(n, 1, PCACHE_RUN_MAX);
+	pace_take(file, n);
 	for (size_t i = 0; i < n; i++) {
 		assert_true(file->backed[first + i]);
 		transfer_start(file, pages[i], first + i, true);

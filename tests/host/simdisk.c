@@ -8,6 +8,7 @@
  */
 #include "tests/host/simdisk.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -154,14 +155,23 @@ static void dma_read(void *to, const void *from, size_t len)
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len)::"memory");
 }
 
+/* Beyond its reach it would transfer something else. */
+static void check_reach(const struct blk_request *req)
+{
+	for (uint32_t i = 0; i < req->segment_count && sim.dev.reach; i++)
+		assert(req->segments[i].pa + req->segments[i].len - 1 <= sim.dev.reach);
+}
+
 static void gather(const struct blk_request *req, uint8_t *to)
 {
+	check_reach(req);
 	for (uint32_t i = 0; i < req->segment_count; to += req->segments[i++].len)
 		dma_read(to, pa_to_va(req->segments[i].pa), req->segments[i].len);
 }
 
 static void scatter(const struct blk_request *req, const uint8_t *from)
 {
+	check_reach(req);
 	for (uint32_t i = 0; i < req->segment_count; from += req->segments[i++].len)
 		memcpy(pa_to_va(req->segments[i].pa), from, req->segments[i].len);
 }
@@ -452,6 +462,7 @@ struct blkdev *simdisk_start(const struct simdisk *config)
 				  .max_segments = config->max_segments ? config->max_segments : 16,
 				  .max_sectors = config->max_sectors ? config->max_sectors : 1024,
 				  .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
+				  .reach = config->reach ? HOST_MEMORY_START + config->reach * PAGE_SIZE - 1 : 0,
 				  .ops = &sim_ops};
 	err = blkdev_register(&sim.dev);
 	if (err) {

@@ -18,6 +18,7 @@ struct simdisk {
 	uint32_t max_segments;	  // 0: 16
 	uint32_t max_sectors;	  // of a transfer; 0: 1024
 	uint32_t queue_depth;	  // transfers under way before start says -EAGAIN; 0: 8
+	size_t reach;		  // frames of RAM, from its start, that it transfers from and to; 0: all
 	bool read_only, no_flush; // no_flush: the device has no volatile cache
 	uint64_t seed;		  // delays, and whether data is taken at start or end; 0: constant delay, in order
 	const char *save;	  // file that the contents are written to when the run's body returns; NULL: nowhere

@@ -509,101 +509,6 @@ static void shared_body(void *arg)
 	assert_int_equal(harness_stop(), 0);
 }
 
-/* ---- stores beside holes ---- */
-#define HOLE_FROM (PAGE_SIZE / 2)
-#define HOLE_TO (5 * PAGE_SIZE + PAGE_SIZE / 2)
-
-static uint8_t *holed;
-static atomic_uint holes_seen; // stores that a hole took away
-
-static uint8_t load(size_t at)
-{
-	uint8_t value = 0;
-
-	assert_int_equal(harness_load(holed + at, &value, NULL), FAULT_OK);
-	return value;
-}
-
-static void store(size_t at, uint8_t value)
-{
-	assert_int_equal(harness_store(holed + at, value, NULL), FAULT_OK);
-}
-
-/*
- * Bytes of its own, in the hole's first and last page and between, and outside in those pages. A hole is one step: who
- * finds the second of two stores gone finds the first gone as well.
- */
-static void *store_beside_holes(void *arg)
-{
-	const size_t mine = (uintptr_t)arg * 8;
-
-	for (unsigned i = 0; i < 200 * rounds; i++) {
-		const uint8_t value = (uint8_t)(1 + i % 255);
-		const unsigned a = i * 7 % 6, b = (a + 1 + i % 5) % 6;
-		const size_t first = max_of(a * PAGE_SIZE, HOLE_FROM) + mine;
-		const size_t second = max_of(b * PAGE_SIZE, HOLE_FROM) + mine;
-		const size_t outside = (i % 2 ? HOLE_FROM - 64 : HOLE_TO) + mine;
-		uint8_t found, before;
-
-		store(outside, value);
-		store(first, value);
-		store(second, value);
-		found = load(second);
-		before = load(first);
-		assert_true(found == value || (found == 0 && before == 0));
-		assert_true(before == value || before == 0);
-		atomic_fetch_add(&holes_seen, before == 0);
-		assert_int_equal(load(outside), value);
-	}
-	atomic_fetch_sub(&working, 1);
-	return NULL;
-}
-
-static void *punch_holes(void *arg)
-{
-	for (unsigned i = 0; atomic_load(&working); i++) {
-		assert_int_equal(fs_fallocate_mode(shared_fd, PUNCH, HOLE_FROM, HOLE_TO - HOLE_FROM), 0);
-		if (i % 4 == 0)
-			assert_int_equal(map_sync((vaddr_t)holed, 8 * PAGE_SIZE, i % 8), 0);
-		if (i % 16 == 0)
-			(void)pcache_drop_clean();
-		thread_yield();
-	}
-	return arg;
-}
-
-static void holes_body(void *arg)
-{
-	struct thread *t[4];
-	uint8_t *back = malloc(8 * PAGE_SIZE);
-
-	(void)arg;
-	harness_start();
-	shared_fd = stack_open("/holed", O_CREAT | O_RDWR);
-	assert_int_equal(fs_ftruncate(shared_fd, 8 * PAGE_SIZE), 0);
-	holed = stack_map(shared_fd, 8 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_SHARED);
-	atomic_store(&working, 3);
-	for (uintptr_t i = 0; i < 3; i++)
-		start(&t[i], store_beside_holes, i);
-	start(&t[3], punch_holes, 0);
-	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(thread_join(t[i], NULL), 0);
-	assert_true(atomic_load(&holes_seen) > 0);
-	assert_int_equal(fs_pread(shared_fd, back, 8 * PAGE_SIZE, 0), 8 * PAGE_SIZE);
-	assert_memory_equal(back, holed, 8 * PAGE_SIZE);
-	stack_unmap(holed, 8 * PAGE_SIZE);
-	assert_int_equal(fs_close(shared_fd), 0);
-	assert_int_equal(harness_stop(), 0);
-	assert_int_equal(fs_mount_root(blkdev_find("sim0"), false), 0);
-	shared_fd = stack_open("/holed", O_RDONLY);
-	holed = stack_map(shared_fd, 8 * PAGE_SIZE, MAP_R, MAP_KIND_SHARED);
-	assert_memory_equal(back, holed, 8 * PAGE_SIZE);
-	stack_unmap(holed, 8 * PAGE_SIZE);
-	free(back);
-	assert_int_equal(fs_close(shared_fd), 0);
-	assert_int_equal(harness_stop(), 0);
-}
-
 /* ---- more files than inodes stay in memory ---- */
 #define FILES_EACH 80
 
@@ -668,13 +573,6 @@ static void test_shared_file(void **state)
 	(void)state;
 	rounds_set(10, 40, 400);
 	on_small_card(shared_body);
-}
-
-static void test_holes(void **state)
-{
-	(void)state;
-	rounds_set(5, 20, 200);
-	on_small_card(holes_body);
 }
 
 static void test_many_files(void **state)
@@ -750,7 +648,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_mappings),	cmocka_unit_test(test_moves),	   cmocka_unit_test(test_files),
 	    cmocka_unit_test(test_shared_file), cmocka_unit_test(test_many_files), cmocka_unit_test(test_block),
-	    cmocka_unit_test(test_holes),
 	};
 
 	return cmocka_run_group_tests_name("harts in parallel: the whole stack", tests, NULL, NULL);

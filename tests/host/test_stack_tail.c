@@ -52,12 +52,13 @@ static void check_card(int fd, size_t size)
 {
 	static uint8_t block[4096];
 	struct pcache_object *object;
+	struct pcache_errors *errors;
 	struct inode *inode;
 	bool readable, writable;
 	uint32_t run;
 	fsblk_t where;
 
-	assert_int_equal(fs_object(fd, &object, &readable, &writable), 0);
+	assert_int_equal(fs_object(fd, &object, &errors, &readable, &writable), 0);
 	inode = inode_of(object);
 	assert_int_equal(ext2_bmap(inode, (size - 1) >> inode->vol->block_shift, 1, &where, &run), 0);
 	assert_int_not_equal(where, 0);
@@ -66,6 +67,7 @@ static void check_card(int fd, size_t size)
 	for (size_t at = size % inode->vol->block_size; at && at < inode->vol->block_size; at++)
 		assert_int_equal(block[at], 0);
 	object->ops->ref(object, -1);
+	pcache_errors_put(errors);
 }
 
 static size_t page_end(size_t size)

@@ -135,7 +135,8 @@ static void with_all(const char *kind, byte *(*make)(void))
 
 		check(text("%s, %s", kind, advices[i].name), "%s", ret(madvise(p, PAGES * PAGE, advices[i].advice)));
 		STEPS(text("%s, %s: contents, store, load", kind, advices[i].name), free ? freed(p) : load(p),
-		      load(p + 3 * PAGE + 7), store(p, 0x5a), free ? "not here" : load(p));
+		      free ? freed(p + 3 * PAGE + 7) : load(p + 3 * PAGE + 7), store(p, 0x5a),
+		      free ? "not here" : load(p));
 		MUST(munmap(p, PAGES * PAGE) == 0);
 	}
 }
