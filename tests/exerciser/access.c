@@ -132,6 +132,8 @@ void stored_spot(struct exerciser *x, size_t spot, size_t offset, const uint8_t 
 	struct spot *s = &x->spots[spot];
 	const uint64_t at = s->index * PAGE + offset;
 
+	if (is_file(s))
+		x->recent = at;
 	if (s->kind == SHARED) {
 		if (at < x->size)
 			memcpy(x->data + at, from, n < x->size - at ? n : x->size - at);

@@ -41,7 +41,7 @@ uint64_t pick_at(struct exerciser *x)
 {
 	uint64_t at = below(x, greatest(x));
 
-	switch (below(x, 6)) {
+	switch (below(x, 8)) {
 	case 0: // around the end
 		at = x->size + below(x, 2 * PAGE);
 		at = at > PAGE ? at - PAGE : 0;
@@ -52,11 +52,16 @@ uint64_t pick_at(struct exerciser *x)
 	case 2:
 		at = at / PAGE * PAGE + below(x, 3);
 		break;
+	case 3: // where something has just been done
+	case 4:
+		at = x->recent + below(x, 64);
+		break;
 	default:
 		if (x->size && !chance(x, 4))
 			at = below(x, x->size);
 	}
-	return at < greatest(x) ? at : greatest(x) - 1;
+	x->recent = at < greatest(x) ? at : greatest(x) - 1;
+	return x->recent;
 }
 
 size_t pick_len(struct exerciser *x, uint64_t at)

@@ -22,19 +22,34 @@ static size_t page_of(size_t at)
 	return at / PAGE;
 }
 
-/* Mostly where an access succeeds. */
+/* A page of addresses that shows the place in the file that was used last; NOWHERE: none that may be accessed so. */
+static size_t recent_page(struct exerciser *x, bool store)
+{
+	const size_t all = x->config.arena;
+
+	for (size_t n = 0, i = below(x, all); n < all; n++, i = (i + 1) % all) {
+		const struct spot *s = &x->spots[i];
+
+		if (is_file(s) && s->index == x->recent / PAGE && spot_outcome(x, s, store) == TOUCH_OK)
+			return i;
+	}
+	return NOWHERE;
+}
+
+/* Mostly where an access succeeds, and often where something has just been done. */
 static struct range pick_range(struct exerciser *x, bool store)
 {
 	static const size_t most[] = {8, 100, PAGE, 2 * PAGE, 5 * PAGE};
 	const size_t end = x->config.arena * PAGE;
-	struct range r;
+	const size_t recent = chance(x, 3) ? recent_page(x, store) : NOWHERE;
+	struct range r = {.at = recent * PAGE + x->recent % PAGE};
 
-	for (unsigned tries = 0; tries < 8; tries++) {
+	for (unsigned tries = 0; recent == NOWHERE && tries < 8; tries++) {
 		r.at = below(x, end);
 		if (spot_outcome(x, &x->spots[page_of(r.at)], store) == TOUCH_OK)
 			break;
 	}
-	if (chance(x, 3))
+	if (recent == NOWHERE && chance(x, 3))
 		r.at = r.at / PAGE * PAGE;
 	r.len = 1 + below(x, most[below(x, sizeof(most) / sizeof(*most))]);
 	if (r.len > end - r.at)

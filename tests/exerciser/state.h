@@ -54,6 +54,8 @@ struct exerciser {
 	unsigned kind;	      // of it
 	bool failed;
 
+	uint64_t recent; // place in the file that an operation has used
+
 	uint8_t *data; // of the file; zeros behind the end
 	uint64_t size;
 	size_t tail; // page whose bytes behind the file's end were stored into: not known until it is the last no more
