@@ -16,13 +16,13 @@
 /* ---- how it will be read ---- */
 static void set_pattern(vaddr_t start, vaddr_t end, enum map_advice advice)
 {
-	unsigned long flags = spin_lock(&space.lock);
-
 	for (struct vma *vma = vma_next_locked(start); vma && vma_start(vma) < end; vma = vma_following_locked(vma)) {
+		unsigned long flags = spin_lock(&space.lock);
+
 		vma->ra.random = advice == MAP_ADV_RANDOM;
 		vma->ra.sequential = advice == MAP_ADV_SEQUENTIAL;
+		spin_unlock(&space.lock, flags);
 	}
-	spin_unlock(&space.lock, flags);
 }
 
 /* For these pages and no others: mappings are split for it. */
@@ -108,7 +108,11 @@ static int page_out_piece(const struct piece *piece, void *arg)
 		return 0;
 	if (vma_is_shared(piece->vma))
 		(void)pcache_write_range(obj, piece->first, piece->last);
-	entries_remove_cached(piece->start, piece->end);
+	mutex_lock(&space.change);
+	/* Unless it is another's by now, or locked. */
+	if (vma_find_locked(piece->start) == piece->vma && !piece->vma->locked)
+		entries_remove_cached(piece->start, min_of(piece->end, piece->vma->end));
+	mutex_unlock(&space.change);
 	reclaim_drop_range(obj, piece->first, piece->last);
 	return 0;
 }

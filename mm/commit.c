@@ -50,10 +50,22 @@ void commit_release(size_t pages)
 	spin_unlock(&space.lock, flags);
 }
 
+/* Of frames that devices reach, which is where files' pages are, and the kernel's: locked pages may be all of these. */
+static size_t lock_limit_locked(void)
+{
+	const size_t near = frame_near_free_count() + atomic_load(&cache_counts.pages);
+	const size_t keep = frame_reserve() + tunable_pages(TUNE_CACHE_RESERVE_KBYTES);
+	const size_t limit = limit_locked(TUNE_MLOCK_RATIO);
+
+	if (frame_near_total() == frame_total())
+		return limit;
+	return min_of(limit, near > keep ? (near - keep) * tunable(TUNE_MLOCK_RATIO) / 100 : 0);
+}
+
 int commit_lock(size_t pages, const char *what)
 {
 	unsigned long flags = spin_lock(&space.lock);
-	size_t limit = limit_locked(TUNE_MLOCK_RATIO), locked = space.locked;
+	size_t limit = lock_limit_locked(), locked = space.locked;
 	bool fits = locked <= limit && pages <= limit - locked;
 
 	if (fits)
@@ -71,6 +83,15 @@ void commit_unlock(size_t pages)
 	unsigned long flags = spin_lock(&space.lock);
 
 	space.locked -= pages;
+	spin_unlock(&space.lock, flags);
+}
+
+void commit_take_over(size_t promised, size_t locked)
+{
+	unsigned long flags = spin_lock(&space.lock);
+
+	space.committed += promised;
+	space.locked += locked;
 	spin_unlock(&space.lock, flags);
 }
 

@@ -182,8 +182,11 @@ static struct list_node move_frames = LIST_INIT(move_frames);
 static void *move_frame_take(void)
 {
 	struct list_node *node = list_pop_front(&move_frames);
+	struct page *page;
 
-	return node ? page_va(list_entry(node, struct page, lru)) : NULL;
+	page =
+	    node ? list_entry(node, struct page, lru) : frame_alloc_far(); // a table of the count was pruned meanwhile
+	return page ? page_va(page) : NULL;
 }
 
 static void move_frames_free(void)

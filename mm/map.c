@@ -102,20 +102,39 @@ static void vma_set_locked(struct vma *vma, bool asked)
 	spin_unlock(&space.lock, flags);
 }
 
-static int vma_charge(struct vma *vma, bool locked)
+/* What the mappings in the way count, which comes free when they go. */
+static void count_replaced(vaddr_t start, vaddr_t end, size_t *charged, size_t *locked)
+{
+	*charged = *locked = 0;
+	for (const struct vma *vma = vma_next_locked(start); vma && vma_start(vma) < end;
+	     vma = vma_following_locked(vma)) {
+		const size_t pages = (min_of(end, vma->end) - max_of(start, vma_start(vma))) / PAGE_SIZE;
+
+		*charged += vma->charged ? pages : 0;
+		*locked += vma->locked ? pages : 0;
+	}
+}
+
+/* Counts a mapping that is about to take the place of what is at start. space.change held. */
+static int vma_charge(struct vma *vma, vaddr_t start, bool locked)
 {
 	const size_t pages = vma_pages(vma);
-	const bool charged = vma_needs_charge(vma, vma->prot);
+	size_t to_charge = vma_needs_charge(vma, vma->prot) ? pages : 0, to_lock, old_charged, old_locked;
 
 	vma_set_locked(vma, locked);
-	if (vma->locked && commit_lock(pages, "mmap"))
+	to_lock = vma->locked ? pages : 0;
+	count_replaced(start, start + pages * PAGE_SIZE, &old_charged, &old_locked);
+	old_charged = min_of(old_charged, to_charge);
+	old_locked = min_of(old_locked, to_lock);
+	if (commit_lock(to_lock - old_locked, "mmap"))
 		return -EAGAIN;
-	vma->charged = charged;
-	if (!charged || !commit_charge(pages, "mmap"))
-		return 0;
-	if (vma->locked)
-		commit_unlock(pages);
-	return -ENOMEM;
+	if (commit_charge(to_charge - old_charged, "mmap")) {
+		commit_unlock(to_lock - old_locked);
+		return -ENOMEM;
+	}
+	commit_take_over(old_charged, old_locked);
+	vma->charged = to_charge;
+	return 0;
 }
 
 /* mmap succeeds: what is not there now is faulted in later. */
@@ -149,9 +168,9 @@ static struct vma *vma_make(const struct map_request *req, size_t len)
 	return vma;
 }
 
-/* The mapping may be joined with another at once: its own place is *out. */
+/* The mapping may be joined with another at once: where it is, and whether it is locked, is *out and *locked. */
 static int insert(const struct map_request *req, struct vma *vma, struct spares *spares, struct list_node *dead,
-		  vaddr_t *out)
+		  vaddr_t *out, bool *locked)
 {
 	const size_t len = vma->end;
 	vaddr_t start;
@@ -159,7 +178,10 @@ static int insert(const struct map_request *req, struct vma *vma, struct spares 
 
 	mutex_lock(&space.change);
 	err = place(req, len, &start);
+	if (!err)
+		err = vma_charge(vma, start, req->locked);
 	if (!err) {
+		*locked = vma->locked;
 		if (!range_is_free(start, len))
 			range_remove(start, start + len, spares, dead);
 		vma->node.key = start;
@@ -189,18 +211,13 @@ int map_create(const struct map_request *req, vaddr_t *out)
 	if (!vma)
 		return -ENOMEM;
 	err = spares_take(&spares);
-	if (!err)
-		err = vma_charge(vma, req->locked);
 	if (err)
 		goto drop;
-	locked = vma->locked;
 	if (vma->object && !vma->object->memory)
 		pcache_zero_tail(vma->object);
-	err = insert(req, vma, &spares, &dead, &start);
-	if (err) {
-		vma_uncharge(vma);
+	err = insert(req, vma, &spares, &dead, &start, &locked);
+	if (err)
 		goto drop;
-	}
 	spares_give(&spares);
 	vmas_put(&dead);
 	fault_in(req, start, start + len, locked);
@@ -219,17 +236,26 @@ int map_remove(vaddr_t addr, size_t len)
 	struct spares spares;
 	int err;
 
+	if (len > 0 && addr < MMAP_MIN && addr % PAGE_SIZE == 0) {
+		/* Nothing is ever mapped there, and unmapping nothing succeeds. */
+		if (len <= MMAP_MIN - addr)
+			return 0;
+		len -= MMAP_MIN - addr;
+		addr = MMAP_MIN;
+	}
 	if (len == 0 || !range_is_good(addr, &len))
 		return -EINVAL;
 	err = spares_take(&spares);
-	if (err)
-		return err;
 	mutex_lock(&space.change);
-	range_remove(addr, addr + len, &spares, &dead);
+	/* Whole mappings can be removed with no memory left, which is how there comes to be some. */
+	if (err && !range_cuts(addr, addr + len))
+		err = 0;
+	if (!err)
+		range_remove(addr, addr + len, &spares, &dead);
 	mutex_unlock(&space.change);
 	spares_give(&spares);
 	vmas_put(&dead);
-	return 0;
+	return err;
 }
 
 /* ---- the heap ---- */

@@ -24,13 +24,13 @@ static size_t pages_not(bool locked, vaddr_t start, vaddr_t end)
 
 static void mark_range(vaddr_t start, vaddr_t end, bool lock, bool on_fault)
 {
-	unsigned long flags = spin_lock(&space.lock);
-
 	for (struct vma *vma = vma_next_locked(start); vma && vma_start(vma) < end; vma = vma_following_locked(vma)) {
+		unsigned long flags = spin_lock(&space.lock);
+
 		vma->locked = lock;
 		vma->on_fault = lock && on_fault;
+		spin_unlock(&space.lock, flags);
 	}
-	spin_unlock(&space.lock, flags);
 }
 
 /* What is locked already counts once: locks do not stack. */

@@ -80,7 +80,8 @@ struct pcache_object {
 	unsigned retry_shift;	 // doubles the wait
 	pgidx_t writeback_next;	 // where the next pass under pressure goes on; the thread's own, as
 	pgidx_t sweep_next;	 // where the sweep over an aged object goes on; 0: none is under way
-	nsec_t sweep_from;	 // when it began
+	nsec_t sweep_from;	 // when it began,
+	pgidx_t sweep_last;	 // and where it ends: the file was so long then
 	unsigned writeback_pins; // the object may not go
 	uint64_t visit;		 // last walk over all dirty objects that came by
 

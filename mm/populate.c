@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "mm/pcache_internal.h"
+#include "mm/tunable.h"
 
 #define AHEAD 256u // pages of a file that are asked for at once
 
@@ -89,11 +90,11 @@ void populate_locked(vaddr_t start, vaddr_t end)
 
 static int populate_cached_piece(const struct piece *piece, void *arg)
 {
+	const size_t around = tunable(TUNE_FAULT_AROUND_KBYTES) * 1024;
 	int err = 0;
 
 	(void)arg;
-	for (vaddr_t va = piece->start; !err && va < piece->end;
-	     va = align_down(va, AROUND_PAGES * PAGE_SIZE) + AROUND_PAGES * PAGE_SIZE)
+	for (vaddr_t va = piece->start; !err && va < piece->end; va = align_down(va, around) + around)
 		err = fault_show_cached(piece->vma, va);
 	return err;
 }

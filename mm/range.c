@@ -52,6 +52,18 @@ static void split_at(vaddr_t at, struct vma **spare)
 	*spare = NULL;
 }
 
+static bool cuts_at(vaddr_t at)
+{
+	const struct vma *vma = vma_find_locked(at);
+
+	return vma && vma_start(vma) < at;
+}
+
+bool range_cuts(vaddr_t start, vaddr_t end)
+{
+	return cuts_at(start) || cuts_at(end);
+}
+
 void range_isolate(vaddr_t start, vaddr_t end, struct spares *spares)
 {
 	split_at(start, &spares->vma[0]);

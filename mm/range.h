@@ -17,6 +17,8 @@ void spares_give(struct spares *spares);
 bool range_is_good(vaddr_t addr, size_t *len);
 
 /* space.change held: */
+/* A mapping crosses start or end. */
+bool range_cuts(vaddr_t start, vaddr_t end);
 /* Splits what crosses start and end. */
 void range_isolate(vaddr_t start, vaddr_t end, struct spares *spares);
 /* Unmaps all of it; the mappings go to the list. */

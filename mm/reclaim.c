@@ -362,10 +362,12 @@ size_t reclaim_drop_range(struct pcache_object *obj, pgidx_t first, pgidx_t last
 	struct victim victims[BATCH];
 	size_t freed = 0, n;
 
-	mutex_lock(&evictor.mutex);
-	while ((n = object_take(obj, &first, last, victims)))
+	do {
+		mutex_lock(&evictor.mutex);
+		n = object_take(obj, &first, last, victims);
 		freed += evict_victims(victims, n, LOOK_UNMAPPED);
-	mutex_unlock(&evictor.mutex);
+		mutex_unlock(&evictor.mutex);
+	} while (n > 0);
 	return freed;
 }
 

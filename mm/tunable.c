@@ -39,7 +39,7 @@ struct tunable tunables[TUNABLES] = {
 				     .most = 1000},
     [TUNE_READAHEAD_KBYTES] = {.name = "readahead_kbytes", .unit = "KiB", .most = 16384},
     [TUNE_FAULT_AROUND_KBYTES] =
-	{.name = "fault_around_kbytes", .unit = "KiB", .power_of_two = true, .least = 4, .most = 2048, .def = 64},
+	{.name = "fault_around_kbytes", .unit = "KiB", .power_of_two = true, .least = 4, .most = 256, .def = 64},
     [TUNE_OVERCOMMIT_RATIO] = {.name = "overcommit_ratio", .unit = "percent", .least = 1, .most = 10000, .def = 100},
     [TUNE_CACHE_RESERVE_KBYTES] = {.name = "cache_reserve_kbytes", .unit = "KiB", .least = 32},
     [TUNE_MLOCK_RATIO] = {.name = "mlock_ratio", .unit = "percent", .most = 100, .def = 50},

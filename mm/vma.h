@@ -189,11 +189,10 @@ enum fault_step anon_install(const struct fault *f, struct page *frame);
 /* f->shown, if it is still there, may be executed. */
 enum fault_step anon_make_executable(const struct fault *f);
 /*
- * Shows for reading what is cached of the AROUND_PAGES around va, of a referenced mapping: waits for memory at most.
- * 0, also if the mapping has changed, or -ENOMEM.
+ * Shows for reading what is cached around va as a fault would, of a referenced mapping: waits for memory at most. 0,
+ * also if the mapping has changed, or -ENOMEM.
  */
 int fault_show_cached(struct vma *vma, vaddr_t va);
-#define AROUND_PAGES 16 // mapped together if they are cached
 
 /* ---- populate.c ---- */
 /*
@@ -218,5 +217,7 @@ int commit_charge(size_t pages, const char *what);
 void commit_release(size_t pages);
 int commit_lock(size_t pages, const char *what);
 void commit_unlock(size_t pages);
+/* Counts what others are about to give up: no check. */
+void commit_take_over(size_t promised, size_t locked);
 bool vma_needs_charge(const struct vma *vma, enum map_prot prot);
 void vma_uncharge(struct vma *vma);

@@ -49,6 +49,7 @@ static struct {
 	size_t object_count;
 	struct waitq thread_waitq, progress_waitq, object_waitq;
 	bool kicked;		  // more is dirty than the background share
+	bool aged_last;		  // the last pass was for what is old
 	uint64_t asked, answered; // requests, and how many of them a whole pass has followed
 	uint64_t ended;		  // transfers that ended well
 	uint64_t queued, served;  // at the hard share: how many came, how many have gone on
@@ -412,10 +413,12 @@ static void write_aged(struct pcache_object *obj)
 	size_t written = 0, n = 1;
 	unsigned long flags;
 
-	if (obj->sweep_next == 0)
+	if (obj->sweep_next == 0) {
 		obj->sweep_from = clock_now();
+		obj->sweep_last = pages_in(atomic_load_explicit(&obj->size, memory_order_relaxed));
+	}
 	while (written < PASS_PAGES && n > 0) {
-		n = write_batch(obj, &obj->sweep_next, PGIDX_MAX, wait_for_room(), false);
+		n = write_batch(obj, &obj->sweep_next, obj->sweep_last, wait_for_room(), false);
 		written += n;
 	}
 	if (n > 0)
@@ -451,6 +454,7 @@ static enum pass wait_for_work(uint64_t *request)
 {
 	unsigned long flags = spin_lock(&wb.lock);
 	enum pass pass;
+	bool aged;
 
 	for (;;) {
 		nsec_t deadline = NEVER;
@@ -458,17 +462,22 @@ static enum pass wait_for_work(uint64_t *request)
 		list_for_each (&wb.objects, it)
 			deadline = min_of(deadline, due_at(list_entry(it, struct pcache_object, dirty_node)));
 		*request = wb.asked;
-		if (wb.asked != wb.answered)
+		aged = deadline <= clock_now();
+		if (aged && !wb.aged_last) // in turns: neither waits for the other to be done for good
+			pass = PASS_AGED;
+		else if (wb.asked != wb.answered)
 			pass = PASS_ASKED;
 		else if (wb.kicked)
 			pass = PASS_BACKGROUND;
-		else if (deadline <= clock_now())
+		else if (aged)
 			pass = PASS_AGED;
 		else {
 			(void)waitq_wait_until(&wb.thread_waitq, &wb.lock, &flags, deadline); // looked at again above
 			continue;
 		}
-		wb.kicked = false;
+		wb.aged_last = pass == PASS_AGED;
+		if (pass != PASS_AGED)
+			wb.kicked = false;
 		spin_unlock(&wb.lock, flags);
 		return pass;
 	}
@@ -495,7 +504,8 @@ static void *writeback_main(void *arg)
 			object_unpin(obj);
 		}
 		flags = spin_lock(&wb.lock);
-		wb.answered = request;
+		if (pass == PASS_ASKED)
+			wb.answered = request;
 		waitq_wake_all(&wb.progress_waitq);
 		spin_unlock(&wb.lock, flags);
 	}

@@ -27,12 +27,13 @@
 
 static inline void call_stack_prepare(const struct thread *self)
 {
-	volatile char *frame = __builtin_frame_address(0);
+	const vaddr_t frame = (vaddr_t)__builtin_frame_address(0);
 
-	if (self->grown_end - (vaddr_t)frame > MAP_GROW_MAX)
+	if (self->grown_end - frame > MAP_GROW_MAX)
 		return; // on another stack, of a signal perhaps
+	/* As a store, but what is there stays: the frame of a caller, or around a stack that lies in this one. */
 	for (size_t below = PAGE_SIZE; below <= CALL_STACK; below += PAGE_SIZE)
-		*(frame - below) = 0;
+		(void)__atomic_fetch_or((uint32_t *)align_down(frame - below, 4ul), 0, __ATOMIC_RELAXED);
 }
 
 static inline struct thread *call_begin(void)
