@@ -48,11 +48,8 @@ static void set_pattern(struct file *file, int advice)
 /* Starts reading what is missing. */
 static void will_need(struct pcache_object *object, struct span span)
 {
-	rwlock_lock_read(&object->map_lock);
-	span.to = min_of(span.to, (uint64_t)object->size);
 	if (span.from < span.to)
-		pcache_readahead(object, span.from / PAGE_SIZE, (span.to - 1) / PAGE_SIZE - span.from / PAGE_SIZE + 1);
-	rwlock_unlock_read(&object->map_lock);
+		pcache_will_need(object, span.from / PAGE_SIZE, (span.to - 1) / PAGE_SIZE);
 }
 
 /* Starts writing what is dirty, and drops pages that are wholly in the range, clean, and not mapped. */

@@ -120,7 +120,8 @@ int file_get(int fd, struct file **out)
 	return 0;
 }
 
-static int file_close(struct file *file)
+/* tell: whoever closes it hears of earlier failed writes; else they stay for a mapping that shares them. */
+static int file_close(struct file *file, bool tell)
 {
 	struct inode *inode = file->node.inode;
 	int err = 0;
@@ -129,7 +130,7 @@ static int file_close(struct file *file)
 		if (!atomic_load(&inode->vol->read_only) &&
 		    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
 			err = ext2_inode_write_times(inode);
-		if (!err)
+		if (!err && tell)
 			err = pcache_errors_take(&inode->object, file->errors);
 		volume_write_end(inode->vol);
 	}
@@ -139,9 +140,14 @@ static int file_close(struct file *file)
 	return err;
 }
 
+static int file_drop(struct file *file, bool tell)
+{
+	return atomic_fetch_sub(&file->refs, 1) == 1 ? file_close(file, tell) : 0;
+}
+
 int file_put(struct file *file)
 {
-	return atomic_fetch_sub(&file->refs, 1) == 1 ? file_close(file) : 0;
+	return file_drop(file, false);
 }
 
 static struct file *fd_take(int fd)
@@ -161,7 +167,7 @@ int fs_close(int fd)
 {
 	struct file *file = fd_take(fd);
 
-	return file ? file_put(file) : -EBADF;
+	return file ? file_drop(file, true) : -EBADF;
 }
 
 static int dup_from(int fd, int from, bool cloexec)

@@ -25,7 +25,8 @@ struct file {
 int file_open(const struct node *node, int flags, int *fd);
 /* The open file behind a descriptor, referenced. -EBADF; -EIO: its volume is unmounted. */
 int file_get(int fd, struct file **out);
-/* The last one closes: what its writes owe is said here. Outside the write gate, which a close enters. */
+/* The last one closes it, and is told if its time stamps cannot be written. Outside the write gate, which that enters.
+ */
 int file_put(struct file *file);
 
 bool file_readable(const struct file *file);

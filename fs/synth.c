@@ -87,10 +87,14 @@ long synth_write(const struct synth *file, const void *buf, size_t n)
 	char value[VALUE_MAX + 1];
 	int err;
 
+	if (n == 0)
+		return 0;
 	if (n > VALUE_MAX)
 		return -EINVAL;
 	if (uaccess_copy(value, buf, n))
 		return -EFAULT;
+	if (memchr(value, 0, n))
+		return -EINVAL;
 	value[n] = 0;
 	err = file->store(file, value);
 	return err ? err : (long)n;

@@ -65,7 +65,7 @@ void txn_log_init(struct txn_log *log);
 /*
  * Opens a handle that may change `credits` buffers and free `frees` runs; commits the running batch first if it has no
  * room. 0, -EROFS, -EIO while another thread unmounts and after, or the commit's error. Holder may read metadata, no
- * more: no data I/O, no page, no map_lock.
+ * more: no data I/O, no page, no map_lock; but see ext2_unmap, which waits for writes that are under way.
  */
 int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees);
 /* Before contents change. The buffer is held. */

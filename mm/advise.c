@@ -50,11 +50,8 @@ static int will_need_piece(const struct piece *piece, void *arg)
 	struct pcache_object *obj = piece->vma->object;
 
 	(void)arg;
-	if (!obj || obj->memory)
-		return 0;
-	rwlock_lock_read(&obj->map_lock);
-	pcache_readahead(obj, piece->first, piece->last - piece->first + 1);
-	rwlock_unlock_read(&obj->map_lock);
+	if (obj && !obj->memory)
+		pcache_will_need(obj, piece->first, piece->last);
 	return 0;
 }
 

@@ -134,6 +134,9 @@ void pcache_put(struct page *page);
 
 /* Starts reading those of n pages that are missing; as far as memory is plentiful. map_lock held shared. */
 void pcache_readahead(struct pcache_object *obj, pgidx_t first, size_t n);
+/* The same for advice about pages first .. last, any number: takes map_lock itself, for a while at a time. No lock
+ * held. */
+void pcache_will_need(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
 /*
  * Makes a pinned page storable: reserves its blocks unless backed, waits while too much is dirty, marks it dirty. Call

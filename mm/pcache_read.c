@@ -20,6 +20,7 @@
 
 #define FILL_RUN_MAX 64 // pages of one ops->fill; on the fault's stack
 #define WINDOW_MIN 4u
+#define WILL_NEED_STEP 256u // pages under one hold of map_lock
 
 struct page *cache_frame_get(void)
 {
@@ -156,6 +157,19 @@ void pcache_readahead(struct pcache_object *obj, pgidx_t first, size_t n)
 				return;
 		}
 		index += read;
+	}
+}
+
+void pcache_will_need(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	while (first <= last && !reclaim_is_near() &&
+	       first < pages_in(atomic_load_explicit(&obj->size, memory_order_relaxed))) {
+		const size_t n = min_of(last - first, (pgidx_t)WILL_NEED_STEP - 1) + 1;
+
+		rwlock_lock_read(&obj->map_lock);
+		pcache_readahead(obj, first, n);
+		rwlock_unlock_read(&obj->map_lock);
+		first += n;
 	}
 }
 

@@ -3,7 +3,7 @@
 
 /*
  * Making frames free: second chance over the page cache, clean pages first, dirty ones written. Called in the open,
- * with nothing locked that the evictor takes: it only try-locks (I2).
+ * with nothing locked that the evictor takes (I2).
  */
 #pragma once
 

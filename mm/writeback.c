@@ -51,7 +51,8 @@ static struct {
 	bool kicked;		  // more is dirty than the background share
 	bool aged_last;		  // the last pass was for what is old
 	uint64_t asked, answered; // requests, and how many of them a whole pass has followed
-	uint64_t ended;		  // transfers that ended well
+	uint64_t ended;		  // transfers that ended well,
+	uint64_t written;	  // and how many of them were writes
 	uint64_t queued, served;  // at the hard share: how many came, how many have gone on
 	nsec_t turn;		  // of the slowed: when the next one's is
 
@@ -218,6 +219,7 @@ void writeback_ended(bool well)
 	wb.sampled++;
 	if (wb.sampled == SAMPLE_PAGES || wb.under_way == 0)
 		sample_locked();
+	wb.written += well;
 	ended_locked(well);
 	spin_unlock(&wb.lock, flags);
 }
@@ -274,21 +276,23 @@ static void slow_down(size_t busy, size_t soft, size_t hard)
 		thread_sleep_until(turn);
 }
 
-/* Waits until less is dirty, and it is the caller's turn; or until nothing gets written any more. */
+/*
+ * Waits until less is dirty, and it is the caller's turn; or until nothing gets written any more, however much is read.
+ */
 static int stop_at_hard_share(void)
 {
 	unsigned long flags = spin_lock(&wb.lock);
 	const uint64_t place = wb.queued++;
-	uint64_t request = ask_locked(), ended = wb.ended;
+	uint64_t request = ask_locked(), written = wb.written;
 	int err = 0;
 
 	while (place != wb.served || busy_pages() >= hard_share()) {
-		if (place == wb.served && in_vain_locked(request)) {
-			if (wb.ended == ended) {
+		if (place == wb.served && wb.answered >= request && atomic_load(&cache_counts.writing) == 0) {
+			if (wb.written == written) {
 				err = wb.error;
 				break;
 			}
-			ended = wb.ended;
+			written = wb.written;
 			request = ask_locked();
 		}
 		waitq_wait(&wb.progress_waitq, &wb.lock, &flags);
@@ -387,19 +391,23 @@ static bool enough(enum pass pass)
 	return pass == PASS_BACKGROUND && atomic_load(&cache_counts.dirty) <= background_share();
 }
 
-/* Keeps the card's queue short. Returns how many pages are to be written together. */
+/*
+ * Keeps the card's queue short, unless others keep it full for long. Returns how many pages are to be written together.
+ */
 static size_t wait_for_room(void)
 {
+	const nsec_t deadline = clock_now() + QUEUE_TIME;
 	unsigned long flags = spin_lock(&wb.lock);
 	size_t room;
+	int late = 0;
 
 	for (;;) {
 		room = max_of(QUEUE_TIME / wb.page_time, (nsec_t)BATCH_MIN);
-		if (wb.under_way < room)
+		if (wb.under_way < room || late)
 			break;
-		waitq_wait(&wb.progress_waitq, &wb.lock, &flags);
+		late = waitq_wait_until(&wb.progress_waitq, &wb.lock, &flags, deadline);
 	}
-	room = max_of(room - wb.under_way, BATCH_MIN);
+	room = max_of(room > wb.under_way ? room - wb.under_way : 0, BATCH_MIN);
 	spin_unlock(&wb.lock, flags);
 	return min_of(room, (size_t)PCACHE_RUN_MAX);
 }
@@ -429,8 +437,8 @@ static void write_aged(struct pcache_object *obj)
 	spin_unlock(&wb.lock, flags);
 }
 
-/* PASS_PAGES, from where the last pass ended, round once. */
-static void write_object(struct pcache_object *obj, enum pass pass)
+/* PASS_PAGES, from where the last pass ended, round once. How many were written. */
+static size_t write_object(struct pcache_object *obj, enum pass pass)
 {
 	const pgidx_t start = obj->writeback_next;
 	pgidx_t index = start;
@@ -448,6 +456,7 @@ static void write_object(struct pcache_object *obj, enum pass pass)
 		}
 	}
 	obj->writeback_next = index;
+	return written;
 }
 
 static enum pass wait_for_work(uint64_t *request)
@@ -491,7 +500,7 @@ static void *writeback_main(void *arg)
 		enum pass pass = wait_for_work(&request);
 		unsigned long flags;
 		struct pcache_object *obj;
-		size_t left;
+		size_t left, written = 0;
 
 		flags = spin_lock(&wb.lock);
 		left = wb.object_count;
@@ -500,12 +509,14 @@ static void *writeback_main(void *arg)
 			if (pass == PASS_AGED)
 				write_aged(obj);
 			else
-				write_object(obj, pass);
+				written += write_object(obj, pass);
 			object_unpin(obj);
 		}
 		flags = spin_lock(&wb.lock);
 		if (pass == PASS_ASKED)
 			wb.answered = request;
+		if (pass == PASS_BACKGROUND && written > 0 && !enough(pass))
+			wb.kicked = true; // a pass takes only so many pages of each object
 		waitq_wake_all(&wb.progress_waitq);
 		spin_unlock(&wb.lock, flags);
 	}

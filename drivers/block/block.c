@@ -217,11 +217,12 @@ static int blk_check(const struct blkdev *dev, const struct blk_request *req)
 static void blk_count_unreachable(struct blkdev *whole)
 {
 	unsigned long flags = spin_lock(&whole->lock);
+	const bool first = whole->stats.unreachable++ == 0;
 
-	whole->stats.unreachable++;
 	spin_unlock(&whole->lock, flags);
-	log_error("%s: a request has memory above %#llx, which the device does not reach", whole->name,
-		  (unsigned long long)whole->reach);
+	if (first)
+		log_error("%s: a request has memory above %#llx, which the device does not reach", whole->name,
+			  (unsigned long long)whole->reach);
 }
 
 void blk_submit(struct blkdev *dev, struct blk_request *req)

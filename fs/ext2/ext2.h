@@ -166,11 +166,12 @@ static inline uint32_t ext2_blocks_of(const struct volume *vol, uint64_t size)
 /* ---- unmap.c ---- */
 /*
  * Takes blocks of [first, *end) away, in one transaction that leaves a legal file: those of the last leaf of the tree
- * that has any, or an indirect block that is empty. *end goes down to where the range is done with; *more: there may be
- * others. The size on the card becomes `size` if it was more. Nothing is written to the blocks any more when it
- * returns. Operation lock held; no store adds blocks to the range: map_lock owned, or nobody else has the inode.
+ * that has any, or an indirect block that is empty. *end goes down to where the range is done with, *low to the first
+ * block that went, which may be lower; *more: there may be others. The size on the card becomes `size` if it was more.
+ * Nothing is written to the blocks any more when it returns. Operation lock held; no store adds blocks to the range:
+ * map_lock owned, or nobody else has the inode.
  */
-int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size, bool *more);
+int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size, uint32_t *low, bool *more);
 
 /* ---- truncate.c ---- */
 /* Gives back all blocks beyond `size`, which becomes the size on the card if that was more. Operation lock held,

@@ -113,7 +113,7 @@ static int punch_locked(struct inode *inode, uint64_t from, uint64_t to)
 	struct pcache_object *object = &inode->object;
 	const struct volume *vol = inode->vol;
 	const uint32_t first = ext2_blocks_of(vol, from);
-	uint32_t reached;
+	uint32_t reached, low;
 	pgidx_t page;
 	bool more;
 	int err;
@@ -126,12 +126,12 @@ static int punch_locked(struct inode *inode, uint64_t from, uint64_t to)
 	err = clear_ends(inode, from, to);
 	if (err)
 		return err;
-	reached = to >> vol->block_shift;
+	reached = low = to >> vol->block_shift;
 	more = first < reached;
 	while (!err && more)
-		err = ext2_unmap(inode, first, &reached, UINT64_MAX, &more);
-	/* Leaves begin where pages do. */
-	page = max_of(from, err ? (uint64_t)reached << vol->block_shift : 0);
+		err = ext2_unmap(inode, first, &reached, UINT64_MAX, &low, &more);
+	/* A page does not outlive its blocks. Leaves begin where pages do. */
+	page = max_of(from, err ? (uint64_t)low << vol->block_shift : 0);
 	page = align_up(page, (uint64_t)PAGE_SIZE) / PAGE_SIZE;
 	if (page < to / PAGE_SIZE)
 		pcache_punch(object, page, to / PAGE_SIZE - 1);

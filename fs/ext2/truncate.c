@@ -61,7 +61,7 @@ static int truncate_close(struct inode *inode)
 int ext2_truncate_blocks(struct inode *inode, uint64_t size)
 {
 	const uint32_t first = ext2_blocks_of(inode->vol, size);
-	uint32_t end = UINT32_MAX;
+	uint32_t end = UINT32_MAX, low = end;
 	bool more = true;
 	int err;
 
@@ -69,7 +69,7 @@ int ext2_truncate_blocks(struct inode *inode, uint64_t size)
 	inode->truncate_unfinished = true;
 	err = truncate_open(inode, size);
 	while (!err && more)
-		err = ext2_unmap(inode, first, &end, size, &more);
+		err = ext2_unmap(inode, first, &end, size, &low, &more);
 	if (!err)
 		err = truncate_close(inode);
 	if (!err)

@@ -196,9 +196,9 @@ static void await_writes(struct inode *inode, uint64_t first, uint64_t end)
 		pcache_write_wait(&inode->object, (first << shift) / PAGE_SIZE, ((end << shift) - 1) / PAGE_SIZE);
 }
 
-int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size, bool *more)
+int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size, uint32_t *low, bool *more)
 {
-	struct step s = {.inode = inode, .first = first, .end = *end};
+	struct step s = {.inode = inode, .first = first, .end = *end, .low = *end};
 	struct buffer *itable;
 	uint64_t sectors;
 	int err = txn_begin(&s.t, inode->vol, 3, inode->vol->pointers + 4);
@@ -222,5 +222,6 @@ int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size
 	txn_end(&s.t);
 	*more = !err && s.more;
 	*end = s.end;
+	*low = err ? *low : min_of(*low, (uint32_t)s.low);
 	return err;
 }
