@@ -5,12 +5,14 @@
 
 #include "lib/tree.h"
 
-static uint64_t priority(const struct tree_node *node)
+/* Of the nth node that comes: as good as random, and hardly ever twice the same. */
+static uint64_t priority(uint64_t n)
 {
-	uint64_t x = (uintptr_t)node;
+	uint64_t x = n * 0x9e3779b97f4a7c15u;
 
-	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15u;
-	return (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
 }
 
 static struct tree_node **link_of(struct tree *tree, const struct tree_node *node)
@@ -64,13 +66,14 @@ void tree_insert(struct tree *tree, struct tree_node *node)
 	struct tree_node **link = &tree->root;
 
 	node->parent = node->child[0] = node->child[1] = NULL;
+	node->priority = priority(++tree->inserted);
 	while (*link) {
 		node->parent = *link;
 		link = &node->parent->child[node->parent->key < node->key];
 	}
 	*link = node;
 	sum_up_from(node);
-	while (node->parent && priority(node) > priority(node->parent))
+	while (node->parent && node->priority > node->parent->priority)
 		rotate_up(tree, node);
 }
 
@@ -79,7 +82,7 @@ void tree_remove(struct tree *tree, struct tree_node *node)
 	struct tree_node *child;
 
 	while (node->child[0] && node->child[1])
-		rotate_up(tree, node->child[priority(node->child[1]) > priority(node->child[0])]);
+		rotate_up(tree, node->child[node->child[1]->priority > node->child[0]->priority]);
 	child = node->child[0] ? node->child[0] : node->child[1];
 	*link_of(tree, node) = child;
 	if (child)

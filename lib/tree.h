@@ -2,10 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * Ordered tree with the node inside the element: a treap, whose priorities are a hash of the node's address, so it
- * is balanced without bookkeeping. Keys may be equal. Each node also has a value, and those that have at least so much
- * are found in order without a look at the others: gaps of a length, intervals that reach a point. Each call costs the
- * logarithm of the number of nodes. Locking is the user's.
+ * Ordered tree with the node inside the element: a treap, whose priorities are pseudo-random, so it is balanced
+ * without bookkeeping, and has the same shape whenever the same is done to it. Keys may be equal. Each node also has a
+ * value, and those that have at least so much are found in order without a look at the others: gaps of a length,
+ * intervals that reach a point. Each call costs the logarithm of the number of nodes. Locking is the user's.
  */
 #pragma once
 
@@ -15,11 +15,13 @@ struct tree_node {
 	uint64_t key;	   // the user may change it while that changes no order
 	uint64_t value;	   // set before tree_insert, changed by tree_value_set; 0 if nobody asks for it
 	uint64_t greatest; // value of the node and those below it
+	uint64_t priority;
 	struct tree_node *parent, *child[2];
 };
 
 struct tree {
 	struct tree_node *root;
+	uint64_t inserted; // so often
 };
 
 void tree_insert(struct tree *tree, struct tree_node *node); // key and value are set; in front of equal ones
