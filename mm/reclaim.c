@@ -24,7 +24,8 @@
 #include "mm/tunable.h"
 #include "mm/vma.h"
 
-#define BATCH 16
+#define BATCH 64  // pages at most that one shootdown does for
+#define WANTED 16 // frames, by who needs one
 #define LOOKS_MIN 64
 #define AGE_PER 16     // pages evicted for each proven one that is looked at
 #define MARGIN_MIN 4ul // frames
@@ -279,7 +280,7 @@ static size_t evict(struct lru_list *list, size_t want, size_t max, enum look lo
 	size_t freed = 0, looked_at;
 
 	for (size_t left = min_of(lru_count(list), max); left > 0 && freed < want; left -= min_of(left, looked_at)) {
-		freed += evict_batch(list, left, look, &looked_at);
+		freed += evict_batch(list, min_of(left, max_of(want - freed, (size_t)WANTED)), look, &looked_at);
 		if (looked_at == 0)
 			break;
 	}
@@ -420,7 +421,7 @@ static struct page *get(struct page *(*alloc)(void))
 
 	assert(thread_may_sleep());
 	while (!(page = alloc())) {
-		if (!reclaim_wait(BATCH))
+		if (!reclaim_wait(WANTED))
 			return alloc();
 	}
 	return page;
@@ -442,7 +443,7 @@ void *kmalloc_wait(size_t size)
 
 	assert(thread_may_sleep());
 	while (!(p = kmalloc(size))) {
-		if (!reclaim_wait(BATCH))
+		if (!reclaim_wait(WANTED))
 			return kmalloc(size);
 	}
 	return p;

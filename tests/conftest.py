@@ -139,7 +139,9 @@ class HostProgram(Program):
 
 NO_AD = ",svadu=off"  # a processor that faults where others set the bits A and D, as the boards' do
 MACHINES = {"test_stress": ("1", "2", "4", "8", f"2{NO_AD}"), "test_mmap": ("1", "4", f"1{NO_AD}"),
-            "test_sched_harts": ("1", "2", "4"), "test_mmap_race": ("1", "2", "4")}
+            "test_sched_harts": ("1", "2", "4"), "test_mmap_race": ("1", "2", "4"),
+            "test_tenfold": ("1", "2", "4")}
+LONG = ("test_tenfold[4]",)
 MACHINES_USUAL = ("1", "4")  # numbers of harts
 MEMORY = {"test_stress": "32M", "test_mappings": "64M", "test_tenfold": "32M"}
 CARD = {"test_tenfold": "512M"}
@@ -161,7 +163,9 @@ class GuestProgram(Program):
         self.machine = self.name.split("[")[1].rstrip("]")
         self.harts, *features = self.machine.split(",")
         self.cpu = ",".join(["rv64", *features]) if features else None
-        if self.machine != "1":
+        if self.name in LONG:
+            self.add_marker(pytest.mark.long)
+        elif self.machine != "1":
             self.add_marker(pytest.mark.default)
 
     def run_program(self, seconds):
