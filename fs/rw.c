@@ -4,7 +4,9 @@
 /*
  * Reading and writing open files. Regular files go through the page cache: a read pins the page and copies after
  * map_lock is given up, since the copy may fault and the fault takes it; a write pins its source before map_lock is
- * taken, since nothing may fault under it, also when the source is the very page that is written.
+ * taken, since nothing may fault under it, also when the source is the very page that is written. Bytes move in
+ * ascending pieces, each up to where a page of the file ends, or of a write's source, and each as memmove moves them:
+ * that is the outcome where source and target overlap in a mapping of the file itself.
  *
  * Locks: the write gate; file.lock for the offset, inode.lock for writes, map_lock shared for a page's time, owned
  * where the file grows. Sleeps.
@@ -22,10 +24,39 @@
 #include "fs/fs.h"
 #include "fs/mount.h"
 #include "fs/synth.h"
+#include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 #include "mm/usercopy.h"
 
 #define COUNT_MAX 0x7ffff000   // of one call, bytes
 #define GROW_AHEAD (64 * 1024) // a long write allocates so far ahead of itself
+
+/*
+ * Out of a pinned page. Where the application's memory is that page again, all of it is read before any is stored. How
+ * many bytes are missing, and *err why.
+ */
+static size_t copy_out(void *to, const struct page *page, size_t offset, size_t len, int *err)
+{
+	const char *from = (const char *)page_va(page) + offset;
+	size_t missing = len;
+	void *between = NULL;
+
+	if (user_shows(to, len, page)) {
+		between = kmalloc_wait(len);
+		if (!between) {
+			*err = -ENOMEM;
+			return missing;
+		}
+		missing = uaccess_copy(between, from, len);
+		assert(missing == 0);
+		from = between;
+	}
+	missing = uaccess_copy(to, from, len);
+	kfree(between);
+	if (missing)
+		*err = -EFAULT;
+	return missing;
+}
 
 static long read_regular(struct inode *inode, struct readahead *ra, void *buf, size_t n, int64_t offset)
 {
@@ -36,6 +67,7 @@ static long read_regular(struct inode *inode, struct readahead *ra, void *buf, s
 	while (done < n && !err) {
 		const uint64_t at = offset + done;
 		struct page *page = NULL;
+		const bool goes_on = at == ra->end && at % PAGE_SIZE; // reading on in a page is no new use
 		size_t len = 0, missing;
 
 		rwlock_lock_read(&object->map_lock);
@@ -47,11 +79,12 @@ static long read_regular(struct inode *inode, struct readahead *ra, void *buf, s
 		rwlock_unlock_read(&object->map_lock);
 		if (err || !len)
 			break;
-		missing = uaccess_copy((char *)buf + done, (char *)page_va(page) + at % PAGE_SIZE, len);
+		if (!goes_on)
+			pcache_mark_used(page);
+		ra->end = at + len;
+		missing = copy_out((char *)buf + done, page, at % PAGE_SIZE, len, &err);
 		pcache_put(page);
 		done += len - missing;
-		if (missing)
-			err = -EFAULT;
 	}
 	return done ? (long)done : err;
 }

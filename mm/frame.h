@@ -27,10 +27,12 @@ enum page_flags {
 	PAGE_WRITTEN = 1 << 7,	 // has been written since it was filled: a failed FLUSH makes it dirty again
 	PAGE_STORING = 1 << 8,	 // pinned by somebody who stores through the linear map
 	PAGE_OVERWRITE = 1 << 9, // filling, by a writer who replaces all of it
-	PAGE_REFERENCED = 1 << 10, // used since the evictor last looked
+	PAGE_REFERENCED = 1 << 10, // used again by a call since the evictor last looked
 	PAGE_FREE = 1 << 11,	   // in the allocator's list
 	PAGE_EVICTING = 1 << 12,   // the evictor took its entries away, and none was made since
 	PAGE_SPARSE = 1 << 13,	   // not backed, and may be dirty: where it has no block it is zeros, which need none
+	PAGE_USED = 1 << 14,	   // used once, by a call, or as the evictor saw in an entry
+	PAGE_PROVEN = 1 << 15,	   // used twice: the evictor takes others first
 };
 
 /* Descriptor of one frame. Which fields mean something depends on who owns the frame. */

@@ -135,12 +135,30 @@ void page_state_change(struct pcache_object *obj, struct page *page, unsigned se
 void page_make_dirty_locked(struct pcache_object *obj, struct page *page)
 {
 	if (!obj->memory)
-		page_state_change(obj, page, PAGE_DIRTY | PAGE_REFERENCED, PAGE_CLEANING);
+		page_state_change(obj, page, PAGE_DIRTY, PAGE_CLEANING);
 }
 
 static atomic_size_t *count_of(const struct pcache_object *obj)
 {
 	return obj->memory ? &cache_counts.memory : &cache_counts.pages;
+}
+
+static void mark_used_locked(struct pcache_object *obj, struct page *page)
+{
+	page_state_change(obj, page, page_flags(page) & PAGE_USED ? PAGE_REFERENCED : PAGE_USED, 0);
+}
+
+void pcache_mark_used(struct page *page)
+{
+	struct pcache_object *obj = page->object;
+	unsigned long flags;
+
+	if (!obj || page_flags(page) & PAGE_REFERENCED)
+		return;
+	flags = spin_lock(&obj->lock);
+	if (page->object == obj)
+		mark_used_locked(obj, page);
+	spin_unlock(&obj->lock, flags);
 }
 
 int page_insert_locked(struct pcache_object *obj, pgidx_t index, struct page *page, unsigned state)
@@ -201,8 +219,7 @@ bool page_unpin_locked(struct page *page)
 static void overwrite_end_locked(struct pcache_object *obj, struct page *page)
 {
 	if (page_flags(page) & PAGE_BACKED) {
-		page_state_change(obj, page, PAGE_UPTODATE | PAGE_DIRTY | PAGE_REFERENCED,
-				  PAGE_FILLING | PAGE_OVERWRITE);
+		page_state_change(obj, page, PAGE_UPTODATE | PAGE_DIRTY, PAGE_FILLING | PAGE_OVERWRITE);
 	} else {
 		page->io_error = -EAGAIN; // whoever waits fills it
 		page_detach_locked(obj, page);
@@ -295,17 +312,20 @@ int page_reserve(struct pcache_object *obj, struct page *page)
 int pcache_make_dirty(struct page *page)
 {
 	struct pcache_object *obj = page->object;
+	const bool was_dirty = page_flags(page) & PAGE_DIRTY;
 	unsigned long flags;
 	int err;
 
 	assert(obj && atomic_load(&page->pins) > 0);
 	/* Last what makes it backed: pcache_put takes a backed page that was to be overwritten for good. */
-	err = page_flags(page) & PAGE_DIRTY ? 0 : writeback_throttle();
+	err = was_dirty ? 0 : writeback_throttle();
 	if (!err)
 		err = page_reserve(obj, page);
 	if (err)
 		return err;
 	flags = spin_lock(&obj->lock);
+	if (!was_dirty) // many small writes in a row are one use
+		mark_used_locked(obj, page);
 	if (!(page_flags(page) & PAGE_OVERWRITE)) {
 		page_state_change(obj, page, PAGE_STORING, 0);
 		page_make_dirty_locked(obj, page);

@@ -111,6 +111,7 @@ struct readahead {
 	pgidx_t ahead;	 // first page not yet asked for
 	bool random;	 // advised: never read ahead;
 	bool sequential; // or with the largest window at once
+	uint64_t end;	 // byte behind the last read
 };
 int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, struct page **out);
 
@@ -119,6 +120,12 @@ int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, s
  * If pcache_make_dirty failed or was not called by then, the page is not kept.
  */
 int pcache_get_overwrite(struct pcache_object *obj, pgidx_t index, struct page **out);
+
+/*
+ * A pinned page has been used by a call, which no entry tells of. Used once it may be part of a stream that does not
+ * come back; pages used twice are evicted after those.
+ */
+void pcache_mark_used(struct page *page);
 
 /* Cached and uptodate: pinned; else NULL. Does not sleep. */
 struct page *pcache_find(struct pcache_object *obj, pgidx_t index);

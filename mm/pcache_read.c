@@ -186,10 +186,10 @@ static size_t window_on_miss(struct readahead *ra, const struct pcache_object *o
 
 bool readahead_is_due(const struct readahead *ra, pgidx_t index)
 {
-	return ra->window && !ra->random && index == ra->next && index + ra->window / 2 >= ra->ahead;
+	return ra->window && !ra->random && index == ra->next && index + ra->window >= ra->ahead;
 }
 
-/* Keeps a sequential reader's next window under way once it is half through the present one. */
+/* Keeps a sequential reader's next window under way while it is in the present one. */
 static void read_on(struct readahead *ra, struct pcache_object *obj, pgidx_t index)
 {
 	if (!ra)
@@ -210,11 +210,8 @@ static struct page *find_any(struct pcache_object *obj, pgidx_t index)
 	unsigned long flags = spin_lock(&obj->lock);
 	struct page *page = radix_get(&obj->pages, index);
 
-	if (page) {
+	if (page)
 		page_pin(page);
-		if (page_flags(page) & PAGE_UPTODATE)
-			page_state_change(obj, page, PAGE_REFERENCED, 0);
-	}
 	spin_unlock(&obj->lock, flags);
 	return page;
 }

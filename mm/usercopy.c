@@ -95,6 +95,22 @@ int user_pin(const void *app, size_t len, bool write, struct user_pin *out)
 	return 0;
 }
 
+bool user_shows(const void *app, size_t len, const struct page *page)
+{
+	const vaddr_t ends[] = {(vaddr_t)app, (vaddr_t)app + len - 1};
+	const struct pcache_object *obj = page->object;
+	unsigned long flags = spin_lock(&space.lock);
+	bool shows = false;
+
+	for (size_t i = 0; obj && obj->mappings.root && i < array_size(ends); i++) {
+		const struct vma *vma = vma_find_locked(ends[i]);
+
+		shows |= vma && vma_is_shared_file(vma) && vma->object == obj && vma_index(vma, ends[i]) == page->index;
+	}
+	spin_unlock(&space.lock, flags);
+	return shows;
+}
+
 void user_unpin(struct user_pin *pin)
 {
 	if (!pin->page)

@@ -31,4 +31,6 @@ struct user_pin {
  * if it was written to the card meanwhile. 0, -EFAULT (not mapped, no right, I/O error behind it, no memory). Sleeps.
  */
 int user_pin(const void *app, size_t len, bool write, struct user_pin *out);
+/* Stores into these bytes, at most a page of them, may be stores into this pinned page of the cache. Any context. */
+bool user_shows(const void *app, size_t len, const struct page *page);
 void user_unpin(struct user_pin *pin);

@@ -124,6 +124,7 @@ int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable)
 	return err;
 }
 
+/* raw->links is set. */
 static void encode_times(struct inode *inode, struct ext2_inode *raw)
 {
 	const struct volume *vol = inode->vol;
@@ -139,6 +140,8 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 		raw->ctime_extra = time_extra(&inode->ctime);
 	if (HAS_EXTRA(vol, raw, mtime_extra))
 		raw->mtime_extra = time_extra(&inode->mtime);
+	/* A time that cannot be taken for the number of an orphan, whatever the clock says. */
+	raw->dtime = raw->links ? 0 : max_of(inode->ctime.sec, (int64_t)vol->inodes + 1);
 	atomic_store_explicit(&inode->times_dirty, false, memory_order_relaxed);
 	spin_unlock(&inode->time_lock, flags);
 }
@@ -167,11 +170,9 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	inode->size_stored = inode->size;
 	raw->blocks = inode->sectors;
 	memcpy(raw->block, inode->block, sizeof(raw->block));
-	/* A time that cannot be taken for the number of an orphan, whatever the clock says. */
-	raw->dtime = raw->links ? 0 : max_of(inode->ctime.sec, (int64_t)vol->inodes + 1);
+	encode_times(inode, raw);
 	if (atomic_load_explicit(&inode->orphan, memory_order_relaxed))
 		raw->dtime = ext2_orphan_next(inode);
-	encode_times(inode, raw);
 	if (S_ISREG(inode->mode) && inode->size > INT32_MAX && !(vol->super.feature_ro_compat & EXT2_RO_LARGE_FILE)) {
 		vol->super.feature_ro_compat |= EXT2_RO_LARGE_FILE;
 		txn_super(t);

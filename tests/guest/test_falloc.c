@@ -4,6 +4,7 @@
 /* Blocks prepared and punched under mappings, advice, ranges written: the calls at their POSIX edges, and in threads.
  */
 
+#include <cairn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -167,4 +168,69 @@ static void test_threads(void)
 	drop(holed_fd);
 }
 
-TAP_MAIN({"fallocate", test_modes}, {"advice and ranges", test_advice}, {"holes beside stores", test_threads})
+/* ---- a full card: each thread's store that finds no block is its own fault ---- */
+
+#define HOLE_PAGES 64ul
+
+static unsigned char *hole;
+static atomic_uint refused;
+static atomic_bool room;
+
+static void touch(void *arg)
+{
+	*(volatile unsigned char *)arg = 1;
+}
+
+static void *store_in_hole(void *arg)
+{
+	for (size_t page = (size_t)arg; page < HOLE_PAGES; page += STORERS) {
+		const struct cairn_fault *fault = cairn_try(touch, hole + page * PAGE);
+
+		CHECK(!fault || (fault->kind == CAIRN_FAULT_BUS && fault->error == ENOSPC &&
+				 fault->address == hole + page * PAGE));
+		CHECK(!fault || !atomic_load(&room));
+		atomic_fetch_add(&refused, fault != NULL);
+	}
+	return NULL;
+}
+
+static void store_by_all(void)
+{
+	pthread_t threads[STORERS];
+
+	atomic_store(&refused, 0);
+	for (size_t i = 0; i < STORERS; i++)
+		CHECK(pthread_create(&threads[i], NULL, store_in_hole, (void *)i) == 0);
+	for (size_t i = 0; i < STORERS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+static void test_no_space(void)
+{
+	int fd = make(2 * HOLE_PAGES * PAGE), full = open("/full", O_CREAT | O_RDWR | O_TRUNC, 0644);
+	off_t at = 0;
+
+	CHECK(full >= 0 && posix_fallocate(fd, HOLE_PAGES * PAGE, HOLE_PAGES * PAGE) == 0);
+	hole = mmap(NULL, 2 * HOLE_PAGES * PAGE, RW, MAP_SHARED, fd, 0);
+	CHECK(hole != MAP_FAILED);
+	for (off_t step = 64 << 20; step >= (off_t)PAGE;) {
+		if (posix_fallocate(full, at, step) == 0)
+			at += step;
+		else
+			step /= 2;
+	}
+	atomic_store(&room, false);
+	store_by_all();
+	CHECK(atomic_load(&refused) > HOLE_PAGES / 2);
+	memset(hole + HOLE_PAGES * PAGE, 2, HOLE_PAGES * PAGE); // prepared
+	CHECK(close(full) == 0 && unlink("/full") == 0);
+	sync();
+	atomic_store(&room, true);
+	store_by_all();
+	CHECK(atomic_load(&refused) == 0 && msync(hole, 2 * HOLE_PAGES * PAGE, MS_SYNC) == 0);
+	CHECK(munmap(hole, 2 * HOLE_PAGES * PAGE) == 0);
+	drop(fd);
+}
+
+TAP_MAIN({"fallocate", test_modes}, {"advice and ranges", test_advice}, {"holes beside stores", test_threads},
+	 {"stores on a full card", test_no_space})

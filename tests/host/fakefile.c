@@ -107,6 +107,7 @@ static void fake_fill(struct pcache_object *obj, pgidx_t first, struct page **pa
 	struct fakefile *file = file_of(obj);
 
 	pace_take(file, n);
+	file->fills++;
 	for (size_t i = 0; i < n; i++)
 		transfer_start(file, pages[i], first + i, false);
 }

@@ -18,12 +18,13 @@ struct fakefile {
 	uint8_t *synced; // what was there at the last good sync
 	bool *backed;
 
-	nsec_t delay;	// of each transfer; 0: it ends before the call returns
-	nsec_t pace;	// instead of delay: one call's pages after another's, so long for each page, and end together
+	nsec_t delay; // of each transfer; 0: it ends before the call returns
+	nsec_t pace;  // instead of delay: one call's pages after another's, so long for each page, and end together
 	nsec_t busy_until;
 	bool shuffled;	// delays differ, and a write takes its bytes at its start or at its end
 	bool hold;	// transfers do not end until fakefile_release
 	int refs;	// by ref
+	uint64_t fills; // calls, each of adjacent pages
 	bool destroyed; // nothing may come any more
 
 	/* Of the operations of a kind (pages, for transfers), those numbered from .. from+count-1 fail. */

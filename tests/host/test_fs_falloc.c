@@ -528,6 +528,43 @@ static void test_prepared(void **state)
 	matrix(prepared_body);
 }
 
+/* A store into a hole while the card fails: the error is the store's own, and nothing stays of it. */
+static void store_errors(void *arg)
+{
+	static const unsigned ops[] = {1u << BLK_WRITE, 1u << BLK_READ | 1u << BLK_WRITE | 1u << BLK_FLUSH};
+	uint8_t *p, value;
+	int fd;
+
+	(void)arg;
+	harness_start();
+	fd = stack_open("/hole", O_RDWR | O_CREAT);
+	assert_int_equal(fs_ftruncate(fd, 200 * PAGE_SIZE), 0);
+	assert_int_equal(fs_sync(), 0);
+	p = stack_map(fd, 200 * PAGE_SIZE, MAP_R | MAP_W, MAP_KIND_SHARED);
+	for (size_t i = 0; i < array_size(ops); i++) {
+		const uint64_t at = (20 + 100 * i) * PAGE_SIZE;
+
+		simdisk_fail(&(struct simdisk_fault){.ops = ops[i], .from = 1, .count = UINT64_MAX});
+		assert_int_equal(store(p, at), EIO);
+		assert_true(simdisk_fired() > 0);
+		assert_int_equal(store(p, at), EIO);
+		simdisk_fail(&(struct simdisk_fault){.ops = 0});
+		assert_int_equal(harness_load(p + at, &value, NULL), FAULT_OK);
+		assert_int_equal(value, 0);
+		assert_int_equal(store(p, at), 0);
+		assert_int_equal(map_sync((vaddr_t)p, 200 * PAGE_SIZE, true), 0);
+	}
+	stack_unmap(p, 200 * PAGE_SIZE);
+	assert_int_equal(fs_close(fd), 0);
+	stop();
+}
+
+static void test_store_errors(void **state)
+{
+	(void)state;
+	matrix(store_errors);
+}
+
 static void prepare_and_cut(void *arg)
 {
 	int fd;
@@ -573,9 +610,10 @@ static void test_prepared_after_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_arguments), cmocka_unit_test(test_one_step),
-	    cmocka_unit_test(test_tree),      cmocka_unit_test(test_pages),
-	    cmocka_unit_test(test_prepared),  cmocka_unit_test(test_prepared_after_cut),
+	    cmocka_unit_test(test_arguments),	 cmocka_unit_test(test_one_step),
+	    cmocka_unit_test(test_tree),	 cmocka_unit_test(test_pages),
+	    cmocka_unit_test(test_prepared),	 cmocka_unit_test(test_prepared_after_cut),
+	    cmocka_unit_test(test_store_errors),
 	};
 
 	return cmocka_run_group_tests_name("fs: fallocate", tests, NULL, NULL);

@@ -144,48 +144,6 @@ static void test_coherence(void **state)
 	matrix(coherence_body);
 }
 
-/* write() from a mapping of the very pages that it writes to, and read() into one, at every kind of overlap. */
-static void self_write_body(void *arg)
-{
-	static const struct {
-		size_t from, to, len;
-	} moves[] = {{0, 0, 4096},	  {0, 0, 100},	       {10, 20, 30},
-		     {20, 10, 4000},	  {4000, 4090, 200},   {4090, 4000, 9000},
-		     {8192, 12288, 4096}, {12288, 8192, 4096}, {100, 40000, 70000}};
-	uint8_t *p, *model = malloc(DATA_LEN);
-	int fd;
-
-	(void)arg;
-	harness_start();
-	assert_non_null(model);
-	fd = stack_open("/data", O_RDWR);
-	p = stack_map(fd, DATA_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
-	stack_fill(model, 1, 0, DATA_LEN);
-	for (size_t i = 0; i < array_size(moves); i++) {
-		/* The source is read as it is when its turn comes; apart from the overlap that is one move. */
-		bool overlap = moves[i].from < moves[i].to + moves[i].len && moves[i].to < moves[i].from + moves[i].len;
-
-		(void)pcache_drop_clean();
-		assert_int_equal(fs_pwrite(fd, p + moves[i].from, moves[i].len, (int64_t)moves[i].to), moves[i].len);
-		if (!overlap)
-			memcpy(model + moves[i].to, model + moves[i].from, moves[i].len);
-		else
-			memcpy(model + moves[i].to, p + moves[i].to, moves[i].len);
-		assert_memory_equal(p, model, 128 * 1024);
-		(void)pcache_drop_clean();
-		assert_int_equal(fs_pread(fd, p + moves[i].to, moves[i].len, (int64_t)moves[i].to), moves[i].len);
-		assert_memory_equal(p, model, 128 * 1024);
-	}
-	free(model);
-	stop();
-}
-
-static void test_self_write(void **state)
-{
-	(void)state;
-	matrix(self_write_body);
-}
-
 static void rights_body(void *arg)
 {
 	uint8_t *p, value;
@@ -385,10 +343,13 @@ static void test_waiting_fault(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_read),	  cmocka_unit_test(test_write),
-	    cmocka_unit_test(test_coherence),	  cmocka_unit_test(test_self_write),
-	    cmocka_unit_test(test_rights),	  cmocka_unit_test(test_truncate),
-	    cmocka_unit_test(test_private),	  cmocka_unit_test(test_bigger_than_ram),
+	    cmocka_unit_test(test_read),
+	    cmocka_unit_test(test_write),
+	    cmocka_unit_test(test_coherence),
+	    cmocka_unit_test(test_rights),
+	    cmocka_unit_test(test_truncate),
+	    cmocka_unit_test(test_private),
+	    cmocka_unit_test(test_bigger_than_ram),
 	    cmocka_unit_test(test_waiting_fault),
 	};
 
