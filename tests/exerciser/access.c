@@ -101,18 +101,20 @@ static void settle(struct exerciser *x, size_t spot, size_t offset, const uint8_
 {
 	struct spot *s = &x->spots[spot];
 	const struct spot uncopied = {.kind = s->kind, .index = s->index};
+	const size_t certain = spot_known(x, s, 0, PAGE);
 	uint8_t under_it[PAGE], seen[PAGE];
 
 	for (size_t i = 0; i < PAGE; i++)
 		under_it[i] = spot_byte(x, &uncopied, i);
-	memcpy(s->copy + offset, from, n);
-	memcpy(under_it + offset, from, n);
 	s->maybe = false;
 	if (!look(x, seen, spot_address(x, spot), PAGE)) {
 		fail(x, "load after store faulted");
 		return;
 	}
-	if (spot_differs(x, s, 0, seen, under_it, PAGE) == PAGE)
+	memcpy(under_it + certain, seen + certain, PAGE - certain);
+	memcpy(under_it + offset, from, n);
+	memcpy(s->copy + offset, from, n);
+	if (spot_differs(x, s, 0, seen, s->copy, PAGE) < PAGE)
 		memcpy(s->copy, under_it, PAGE);
 	check_spot(x, "load after store", spot, 0, seen, PAGE);
 }

@@ -324,7 +324,7 @@ static struct exerciser *prepare(const struct exerciser_config *c, unsigned self
 	x->config = *c;
 	x->self = self;
 	x->tail = NOWHERE;
-	x->data = data ? data : need(c->pages, PAGE);
+	x->data = data ? memset(data, 0, c->pages * PAGE) : need(c->pages, PAGE);
 	x->copies = need(pages, PAGE);
 	x->spots = need(pages, sizeof(*x->spots));
 	x->spare = need(pages, sizeof(*x->spare));

@@ -174,8 +174,7 @@ void check_file(struct exerciser *x, const char *how, uint64_t at, const uint8_t
 		report(x, how, at + i, seen + i, x->data + at + i, n - i);
 }
 
-/* How much of what lies under the spot is known. */
-static size_t known(const struct exerciser *x, const struct spot *s, size_t offset, size_t n)
+size_t spot_known(const struct exerciser *x, const struct spot *s, size_t offset, size_t n)
 {
 	const uint64_t at = s->index * PAGE + offset;
 
@@ -188,7 +187,7 @@ void check_spot(struct exerciser *x, const char *how, size_t spot, size_t offset
 {
 	struct spot *s = &x->spots[spot];
 	const uint8_t *below_it = under(x, s) + offset;
-	size_t certain = known(x, s, offset, n), i;
+	size_t certain = spot_known(x, s, offset, n), i;
 	bool as_copy, as_under;
 
 	if (s->copy && !s->maybe) {

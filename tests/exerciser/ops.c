@@ -30,6 +30,8 @@ const struct operation operations[] = {
     {RUN(unlock), .args = "page n", .weight = 3},
     {RUN(advise), .args = "page n advice", .weight = 2},
     {RUN(dontneed), .args = "page n", .weight = 3},
+    {RUN(free), .args = "page n", .weight = 2},
+    {RUN(populate), .args = "page n store", .weight = 2},
     {RUN(mincore), .args = "page n", .weight = 1},
     {RUN(remap), .args = "page n to m flags", .weight = 6},
     {RUN(punch), .args = "at len fd", .weight = 4},

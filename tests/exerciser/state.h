@@ -126,6 +126,9 @@ void check_spot(struct exerciser *x, const char *how, size_t spot, size_t offset
 /* Index of the first byte that is not as it should be; n: none. Of the file, only own ones count. */
 size_t spot_differs(const struct exerciser *x, const struct spot *s, size_t offset, const uint8_t *seen,
 		    const uint8_t *right, size_t n);
+/* How much of what lies under the spot, the file's page or zeros, is known: not what is behind the end, if stored into.
+ */
+size_t spot_known(const struct exerciser *x, const struct spot *s, size_t offset, size_t n);
 /* The byte that a spot shows, in the model. */
 uint8_t spot_byte(const struct exerciser *x, const struct spot *s, size_t offset);
 bool is_file(const struct spot *s);
@@ -193,6 +196,8 @@ OPERATION(unlock);
 OPERATION(advise);
 OPERATION(dontneed);
 OPERATION(brief);
+OPERATION(free);
+OPERATION(populate);
 OPERATION(mincore);
 OPERATION(remap);
 OPERATION(punch);

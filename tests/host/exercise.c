@@ -182,7 +182,6 @@ void exercise_run(const struct exercise_machine *on, const struct exerciser_conf
 	config.data = data;
 	config.progress = progress;
 	config.replay = replay_command();
-	memset(data, 0, EXERCISE_PAGES * PAGE);
 	image = image_for();
 	print_message("block %u, frames %u, cache %u, buffers %u, harts %u, base %llu, seed %llu, operations %lu\n",
 		      machine.block, machine.frames, machine.cache, machine.buffers, machine.harts,
