@@ -158,6 +158,7 @@ int frame_limit_reach(paddr_t last)
 		if (!err) {
 			frames.reach = reach;
 			sort_free_locked();
+			tunables_init(frames.near_total); // the reserve and the cache are of these
 		}
 	}
 	spin_unlock(&frames.lock, flags);

@@ -185,12 +185,49 @@ static void test_flushes(void **state)
 	loop(4096, 0, 0, 1u << BLK_FLUSH, UINT64_MAX, 1);
 }
 
+/* The pages of what a failed punch has given back are holes: who stores there gets blocks anew. */
+static void punch_half(void *arg)
+{
+	static uint8_t data[100 * 1024];
+	uint8_t byte = 0x77;
+	int fd;
+
+	(void)arg;
+	harness_start();
+	fd = stack_open("/data", O_RDWR);
+	assert_int_equal(fs_pread(fd, data, sizeof(data), 600 * 1024), sizeof(data));
+	assert_int_equal(fs_pwrite(fd, &byte, 1, 610 * 1024), 1);
+	assert_int_equal(fs_fsync(fd, false), 0);
+	simdisk_fail(&(struct simdisk_fault){.ops = 1u << BLK_READ, .from = 1, .count = UINT64_MAX});
+	assert_int_equal(fs_fallocate_mode(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 272 * 1024, 428 * 1024),
+			 -EIO);
+	assert_true(simdisk_fired() > 0);
+	simdisk_fail(&(struct simdisk_fault){0});
+	byte = 0x99;
+	assert_int_equal(fs_pwrite(fd, &byte, 1, 610 * 1024), 1);
+	assert_int_equal(fs_fsync(fd, false), 0);
+	(void)pcache_drop_clean();
+	byte = 0;
+	assert_int_equal(fs_pread(fd, &byte, 1, 610 * 1024), 1);
+	assert_int_equal(byte, 0x99);
+	assert_int_equal(fs_close(fd), 0);
+}
+
+static void test_punch_half(void **state)
+{
+	(void)state;
+	harness_run(
+	    &(struct harness){.frames = 2048, .disk = {.image = stack_image("falloc_half", "16M", 1024, 700 * 1024)}},
+	    punch_half, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reads),
 	    cmocka_unit_test(test_writes),
 	    cmocka_unit_test(test_flushes),
+	    cmocka_unit_test(test_punch_half),
 	};
 
 	return cmocka_run_group_tests_name("fs: fallocate, the nth transfer fails", tests, NULL, NULL);

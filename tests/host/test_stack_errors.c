@@ -444,6 +444,51 @@ static void test_flush_beside_sync(void **state)
 	assert_int_equal(image_e2fsck(h.disk.save, "-n"), 0);
 }
 
+/* A card that takes no writes: who has to wait for them is told, however much others read. */
+static struct {
+	int fd;
+	atomic_bool over;
+	long result;
+} stuck;
+
+static void *writer_main(void *arg)
+{
+	static uint8_t page[PAGE_SIZE];
+
+	stuck.result = 0;
+	for (int i = 0; i < 100 && stuck.result >= 0; i++)
+		stuck.result = fs_pwrite(stuck.fd, page, sizeof(page), (int64_t)i * (int64_t)PAGE_SIZE);
+	atomic_store(&stuck.over, true);
+	return arg;
+}
+
+static void dead_card_beside_reader(void *arg)
+{
+	static uint8_t data[DATA_LEN];
+	struct thread *writer;
+
+	(void)arg;
+	harness_start();
+	stuck.fd = stack_open("/data", O_RDWR);
+	atomic_store(&stuck.over, false);
+	simdisk_fail(&(struct simdisk_fault){.ops = 1u << BLK_WRITE, .from = 1, .count = UINT64_MAX});
+	assert_int_equal(thread_create("writer", THREAD_STACK_SIZE, writer_main, NULL, &writer), 0);
+	for (unsigned round = 0; round < 3000 && !atomic_load(&stuck.over); round++)
+		assert_int_equal(fs_pread(stuck.fd, data, sizeof(data), 0), sizeof(data));
+	assert_true(atomic_load(&stuck.over));
+	assert_true(stuck.result < 0);
+	assert_int_equal(thread_join(writer, NULL), 0);
+}
+
+static void test_dead_card_beside_reader(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){.frames = 2048,
+				      .cache_pages = 48,
+				      .disk = {.image = stack_image("dead_reader", "16M", 1024, DATA_LEN)}},
+		    dead_card_beside_reader, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +501,7 @@ int main(void)
 	    cmocka_unit_test(test_mount),
 	    cmocka_unit_test(test_other_flush),
 	    cmocka_unit_test(test_flush_beside_sync),
+	    cmocka_unit_test(test_dead_card_beside_reader),
 	};
 
 	return cmocka_run_group_tests_name("stack: the nth request fails", tests, NULL, NULL);
