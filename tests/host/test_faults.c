@@ -27,432 +27,43 @@
 #include "mm/vma.h"
 #include "posix/process.h"
 #include "tests/host/allocfail.h"
+#include "tests/host/faultcases.h"
 #include "tests/host/harness.h"
 #include "tests/host/image.h"
 #include "tests/host/stack.h"
 
-#define PAGE 4096ul
-#define RW (PROT_READ | PROT_WRITE)
-#define PAGES 24ul   // of /new
-#define HOLE 16ul    // the first page in its hole
-#define RESIDENT 5ul // a page that is in memory, and those beside it
-#define GREATEST (PAGES + 8)
 #define DATA_LEN (64 * 1024 + 123)
 #define N_MAX 400
-#define SHORT (-1) // a short count: why, the next call would say
-
-enum { READS = 1, WRITES = 2, FLUSHES = 4, ALLOC = 8, NO_READS = 16, NO_MEMORY = 32 }; // NO_: from the nth on
-
-struct fault_case {
-	const char *name;
-	int (*act)(void);      // 0 or an errno; may be repeated
-	void (*prepare)(void); // before the failure is armed
-	void (*effect)(void);  // on `want`
-	void (*undo)(void);    // what act leaves behind, but for the file
-	unsigned fires, told;  // the kinds that it must meet; those of which each is an error that it returns
-	int read_error;	       // what it says of a read that failed; 0: EIO
-};
 
 /* What a run tells its test. */
 struct outcome {
 	uint64_t fired;
 	int result;
-	size_t size;
-	uint8_t want[GREATEST * PAGE]; // what /new is to hold
 };
 
 static struct outcome *outcome;
 static const struct fault_case *the_case;
 static unsigned kind;
 static uint64_t nth;
-
-static int fd, other; // two open files of /new
-static uint8_t *map;  // of all of it
-static uint8_t *extra;
-
-/* ---- accesses ---- */
-static sigjmp_buf back;
-static volatile int bus_error;
-
-static void on_bus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	bus_error = info->si_errno;
-	if (sig != SIGBUS || info->si_code != BUS_ADRERR)
-		abort();
-	siglongjmp(back, 1);
-}
-
-static int load(const uint8_t *p, uint8_t expected)
-{
-	if (sigsetjmp(back, 1))
-		return bus_error;
-	assert_int_equal(*(const volatile uint8_t *)p, expected);
-	return 0;
-}
-
-static int store(uint8_t *p, uint8_t value)
-{
-	if (sigsetjmp(back, 1))
-		return bus_error;
-	*(volatile uint8_t *)p = value;
-	return 0;
-}
-
-static int error_of(long result)
-{
-	return result < 0 ? errno : 0;
-}
-
-/* ---- the cases ---- */
-static void want_byte(size_t at, uint8_t value)
-{
-	outcome->want[at] = value;
-}
-
-static int load_absent(void)
-{
-	return load(map + 2 * PAGE + 7, outcome->want[2 * PAGE + 7]);
-}
-
-/* Another mapping, unless there is one already. */
-static int map_extra(int prot, int flags, int file)
-{
-	extra = extra ? extra : mmap(NULL, PAGES * PAGE, prot, flags, file, 0);
-	if (extra != MAP_FAILED)
-		return 0;
-	extra = NULL;
-	return errno;
-}
-
-static int load_private(void)
-{
-	int err = map_extra(RW, MAP_PRIVATE, fd);
-
-	return err ? err : load(extra + 2 * PAGE, outcome->want[2 * PAGE]);
-}
-
-static void undo_extra(void)
-{
-	if (extra)
-		assert_int_equal(munmap(extra, PAGES * PAGE), 0);
-	extra = NULL;
-}
-
-static int store_absent(void)
-{
-	return store(map + 2 * PAGE + 9, 0x5a);
-}
-
-static void effect_absent(void)
-{
-	want_byte(2 * PAGE + 9, 0x5a);
-}
-
-static int store_resident(void)
-{
-	return store(map + RESIDENT * PAGE + 9, 0x5b);
-}
-
-static void effect_resident(void)
-{
-	want_byte(RESIDENT * PAGE + 9, 0x5b);
-}
-
-static int store_hole(void)
-{
-	return store(map + (HOLE + 3) * PAGE + 9, 0x5c);
-}
-
-static void effect_hole(void)
-{
-	want_byte((HOLE + 3) * PAGE + 9, 0x5c);
-}
-
-static int store_private(void)
-{
-	int err = load_private();
-
-	if (!err)
-		err = store(extra + 2 * PAGE + 1, 0x11);
-	if (!err)
-		err = store(extra + RESIDENT * PAGE + 1, 0x12);
-	if (!err)
-		assert_int_equal(extra[2 * PAGE + 2], outcome->want[2 * PAGE + 2]);
-	return err;
-}
-
-static int store_anonymous(void)
-{
-	int err = map_extra(RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-
-	return err ? err : store(extra + 3 * PAGE, 0x13);
-}
-
-static int store_memory(void)
-{
-	int err = map_extra(RW, MAP_SHARED | MAP_ANONYMOUS, -1);
-
-	return err ? err : store(extra + 3 * PAGE, 0x14);
-}
-
-/* Pages to write, in the file and in its hole. */
-static void make_dirty(void)
-{
-	assert_int_equal(store_resident(), 0);
-	assert_int_equal(store_hole(), 0);
-	effect_resident();
-	effect_hole();
-}
-
-static int call_msync(void)
-{
-	return error_of(msync(map, PAGES * PAGE, MS_SYNC));
-}
-
-static int call_fsync(void)
-{
-	return error_of(fsync(fd));
-}
-
-static int call_fdatasync(void)
-{
-	return error_of(fdatasync(fd));
-}
-
-static int call_read(void)
-{
-	uint8_t buf[2 * PAGE];
-	ssize_t n = pread(fd, buf, sizeof(buf), PAGE + 100);
-
-	assert_true(n <= 0 || memcmp(buf, outcome->want + PAGE + 100, (size_t)n) == 0);
-	return n < 0 ? errno : n < (ssize_t)sizeof(buf) ? SHORT : 0;
-}
-
-static int call_write_at(size_t at, size_t len)
-{
-	static uint8_t buf[3 * PAGE];
-	ssize_t n;
-
-	memset(buf, 0x66, len);
-	n = pwrite(fd, buf, len, (off_t)at);
-	return n < 0 ? errno : n < (ssize_t)len ? SHORT : 0;
-}
-
-static void effect_write_at(size_t at, size_t len)
-{
-	memset(outcome->want + at, 0x66, len);
-	outcome->size = max_of(outcome->size, at + len);
-}
-
-static int call_write(void)
-{
-	return call_write_at(PAGE + 100, 2 * PAGE);
-}
-
-static void effect_write(void)
-{
-	effect_write_at(PAGE + 100, 2 * PAGE);
-}
-
-static int call_append(void)
-{
-	return call_write_at((PAGES + 1) * PAGE + 100, 2 * PAGE);
-}
-
-static void effect_append(void)
-{
-	effect_write_at((PAGES + 1) * PAGE + 100, 2 * PAGE);
-}
-
-static int call_write_sync(void)
-{
-	int err, fd_sync = open("/new", O_RDWR | O_SYNC), close_err;
-	uint8_t byte = 0x67;
-
-	if (fd_sync < 0)
-		return errno;
-	err = error_of(pwrite(fd_sync, &byte, 1, HOLE * PAGE));
-	close_err = error_of(close(fd_sync));
-	return err ? err : close_err;
-}
-
-static void effect_write_sync(void)
-{
-	want_byte(HOLE * PAGE, 0x67);
-}
-
-static int call_shrink(void)
-{
-	return error_of(ftruncate(fd, 2 * PAGE + 1000));
-}
-
-static void effect_shrink(void)
-{
-	memset(outcome->want + 2 * PAGE + 1000, 0, GREATEST * PAGE - 2 * PAGE - 1000);
-	outcome->size = 2 * PAGE + 1000;
-}
-
-static int call_grow(void)
-{
-	return error_of(ftruncate(fd, (PAGES + 5) * PAGE + 10));
-}
-
-static void effect_grow(void)
-{
-	outcome->size = (PAGES + 5) * PAGE + 10;
-}
-
-static int call_allocate(void)
-{
-	return posix_fallocate(fd, (HOLE + 1) * PAGE + 100, 10 * PAGE);
-}
-
-static void effect_allocate(void)
-{
-	outcome->size = (HOLE + 11) * PAGE + 100;
-}
-
-static int call_punch(void)
-{
-	return error_of(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE + 100, 3 * PAGE));
-}
-
-static void effect_punch(void)
-{
-	memset(outcome->want + PAGE + 100, 0, 3 * PAGE);
-}
-
-static int call_zero(void)
-{
-	return error_of(fallocate(fd, FALLOC_FL_ZERO_RANGE, PAGE + 100, 3 * PAGE));
-}
-
-static int call_mincore(void)
-{
-	unsigned char present[PAGES];
-
-	return error_of(mincore(map, PAGES * PAGE, present));
-}
-
-static int call_mmap(void)
-{
-	return map_extra(PROT_READ, MAP_SHARED, fd);
-}
-
-/* In the middle of the map: three mappings are left, or two. */
-static int call_munmap(void)
-{
-	return error_of(munmap(map + 9 * PAGE, 2 * PAGE));
-}
-
-static void undo_munmap(void)
-{
-	const uint8_t *p = mmap(map + 9 * PAGE, 2 * PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 9 * PAGE);
-
-	assert_ptr_equal(p, map + 9 * PAGE);
-}
-
-static int call_replace(void)
-{
-	return mmap(map + 9 * PAGE, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? errno
-														: 0;
-}
-
-static int call_mprotect(void)
-{
-	return error_of(mprotect(map + 9 * PAGE, 2 * PAGE, PROT_READ));
-}
-
-static void undo_mprotect(void)
-{
-	assert_int_equal(mprotect(map, PAGES * PAGE, RW), 0);
-}
-
-/* Part of the middle moves away; done once, it is not there any more. */
-static int call_mremap(void)
-{
-	if (!extra) {
-		extra = mremap(map + 9 * PAGE, 2 * PAGE, PAGES * PAGE, MREMAP_MAYMOVE);
-		if (extra == MAP_FAILED) {
-			extra = NULL;
-			return errno;
-		}
-	}
-	return load(extra, outcome->want[9 * PAGE]);
-}
-
-static void undo_mremap(void)
-{
-	undo_extra();
-	undo_munmap();
-}
-
-static int call_mlock(void)
-{
-	return error_of(mlock(map + PAGE, 4 * PAGE));
-}
-
-static void undo_mlock(void)
-{
-	assert_int_equal(munlock(map, PAGES * PAGE), 0);
-}
-
-#define DATA (WRITES | FLUSHES) // of which a sync tells
-#define CARD (READS | NO_READS)
-#define MEMORY (ALLOC | NO_MEMORY)
-
-static const struct fault_case cases[] = {
-    {.name = "load of an absent page", load_absent, .fires = CARD | MEMORY},
-    {.name = "load of an absent page, private", load_private, .undo = undo_extra, .fires = CARD | MEMORY},
-    {.name = "store to an absent page", store_absent, .effect = effect_absent, .fires = CARD | MEMORY},
-    {.name = "store to a resident page", store_resident, .effect = effect_resident},
-    {.name = "store to a hole", store_hole, .effect = effect_hole, .fires = MEMORY},
-    {.name = "store to a private page", store_private, .undo = undo_extra, .fires = CARD | MEMORY},
-    {.name = "store to anonymous memory", store_anonymous, .undo = undo_extra, .fires = MEMORY},
-    {.name = "store to a memory object", store_memory, .undo = undo_extra, .fires = MEMORY},
-    {.name = "msync", call_msync, .prepare = make_dirty, .fires = DATA, .told = DATA},
-    {.name = "fsync", call_fsync, .prepare = make_dirty, .fires = DATA, .told = DATA},
-    {.name = "fdatasync", call_fdatasync, .prepare = make_dirty, .fires = DATA, .told = DATA},
-    {.name = "read", call_read, .fires = CARD | MEMORY},
-    {.name = "write", call_write, .effect = effect_write, .fires = CARD | MEMORY},
-    {.name = "write behind the end", call_append, .effect = effect_append, .fires = MEMORY},
-    {.name = "write with O_SYNC",
-     call_write_sync,
-     .effect = effect_write_sync,
-     .fires = DATA | MEMORY,
-     .told = FLUSHES},
-    {.name = "ftruncate to less", call_shrink, .effect = effect_shrink, .fires = CARD | MEMORY},
-    {.name = "ftruncate to more", call_grow, .effect = effect_grow},
-    {.name = "posix_fallocate", call_allocate, .effect = effect_allocate},
-    {.name = "a hole is punched", call_punch, .effect = effect_punch, .fires = CARD | MEMORY},
-    {.name = "zeros for a range", call_zero, .effect = effect_punch, .fires = CARD | MEMORY},
-    {.name = "mincore", call_mincore},
-    {.name = "mmap", call_mmap, .undo = undo_extra, .fires = MEMORY},
-    {.name = "munmap", call_munmap, .undo = undo_munmap, .fires = MEMORY},
-    {.name = "mmap of a place that is in use", call_replace, .undo = undo_munmap, .fires = MEMORY},
-    {.name = "mprotect", call_mprotect, .undo = undo_mprotect, .fires = MEMORY},
-    {.name = "mremap", call_mremap, .undo = undo_mremap, .fires = MEMORY},
-    {.name = "mlock", call_mlock, .undo = undo_mlock, .read_error = ENOMEM, .fires = CARD | MEMORY},
-};
+static int other; // another open file of /new
 
 /* ---- one time ---- */
 static void begin_round(void)
 {
-	fd = open("/new", O_RDWR | O_CREAT | O_TRUNC, 0644);
+	fault_fd = open("/new", O_RDWR | O_CREAT | O_TRUNC, 0644);
 	other = open("/new", O_RDWR);
-	assert_true(fd >= 0 && other >= 0);
-	memset(outcome->want, 0, sizeof(outcome->want));
-	stack_fill(outcome->want, 2, 0, HOLE * PAGE);
-	outcome->size = PAGES * PAGE;
-	assert_int_equal(write(fd, outcome->want, HOLE * PAGE), HOLE * PAGE);
-	assert_int_equal(ftruncate(fd, PAGES * PAGE), 0);
-	assert_int_equal(fsync(fd), 0);
-	map = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_true(fault_fd >= 0 && other >= 0);
+	memset(fault_file->want, 0, sizeof(fault_file->want));
+	stack_fill(fault_file->want, 2, 0, HOLE * PAGE);
+	fault_file->size = PAGES * PAGE;
+	assert_int_equal(write(fault_fd, fault_file->want, HOLE * PAGE), HOLE * PAGE);
+	assert_int_equal(ftruncate(fault_fd, PAGES * PAGE), 0);
+	assert_int_equal(fsync(fault_fd), 0);
+	fault_map = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fault_fd, 0);
+	assert_ptr_not_equal(fault_map, MAP_FAILED);
 	(void)pcache_drop_clean(); // all of it
 	for (size_t page = RESIDENT; page < RESIDENT + 4; page++)
-		assert_int_equal(load(map + page * PAGE, outcome->want[page * PAGE]), 0);
+		assert_int_equal(fault_load(fault_map + page * PAGE, fault_file->want[page * PAGE]), 0);
 	if (the_case->prepare)
 		the_case->prepare();
 }
@@ -462,29 +73,29 @@ static void check_file_by_call(void)
 	static uint8_t buf[GREATEST * PAGE];
 	struct stat st;
 
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(st.st_size, outcome->size);
-	assert_int_equal(pread(fd, buf, sizeof(buf), 0), outcome->size);
-	assert_memory_equal(buf, outcome->want, outcome->size);
+	assert_int_equal(fstat(fault_fd, &st), 0);
+	assert_int_equal(st.st_size, fault_file->size);
+	assert_int_equal(pread(fault_fd, buf, sizeof(buf), 0), fault_file->size);
+	assert_memory_equal(buf, fault_file->want, fault_file->size);
 }
 
 static void check_contents(void)
 {
 	check_file_by_call();
-	assert_memory_equal(map, outcome->want, min_of(outcome->size, PAGES * PAGE));
+	assert_memory_equal(fault_map, fault_file->want, min_of(fault_file->size, PAGES * PAGE));
 }
 
-/* In memory, through the map, and on the card everything is as it should be. */
+/* In memory, through the fault_map, and on the card everything is as it should be. */
 static void end_round(void)
 {
 	if (the_case->undo)
 		the_case->undo();
 	check_contents();
-	assert_int_equal(munmap(map, PAGES * PAGE), 0);
-	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(munmap(fault_map, PAGES * PAGE), 0);
+	assert_int_equal(fsync(fault_fd), 0);
 	(void)pcache_drop_clean(); // all of it
 	check_file_by_call();
-	assert_int_equal(close(fd), 0);
+	assert_int_equal(close(fault_fd), 0);
 	assert_int_equal(close(other), 0);
 	assert_int_equal(fs_sync(), 0);
 	(void)pcache_drop_clean(); // all of it
@@ -544,7 +155,7 @@ static void check_result(int err)
 
 	if (!outcome->fired)
 		assert_int_equal(err, 0);
-	else if (err && err != right && err != SHORT && !(err == EAGAIN && the_case->act == call_mlock))
+	else if (err && err != right && err != SHORT && !(kind & MEMORY && err == the_case->memory_error))
 		fail_msg("%s: %s; expected %s", the_case->name, strerror(err), strerror(right));
 	else if (!err && the_case->told & kind)
 		fail_msg("%s says that all is well", the_case->name);
@@ -568,9 +179,9 @@ static void act_badly(void)
 	/* Each open file learns of it once, the one that was told by its own call perhaps not again. */
 	assert_int_equal(error_of(fsync(other)), recorded ? EIO : 0);
 	assert_int_equal(error_of(fsync(other)), 0);
-	err = error_of(fsync(fd));
+	err = error_of(fsync(fault_fd));
 	assert_true(err == 0 || (err == EIO && recorded));
-	assert_int_equal(error_of(fsync(fd)), 0);
+	assert_int_equal(error_of(fsync(fault_fd)), 0);
 }
 
 /* ---- what is allocated ---- */
@@ -609,13 +220,12 @@ static void check_allocated(const struct allocated *before)
 
 static void body(void *arg)
 {
-	const struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
 	struct allocated before;
 
 	(void)arg;
 	harness_start();
 	process_begin();
-	assert_int_equal(sigaction(SIGBUS, &action, NULL), 0);
+	fault_catch();
 	begin_round();
 	act_well();
 	end_round();
@@ -642,6 +252,12 @@ static void check_file(const char *out, const char *path, const uint8_t *right, 
 	free(data);
 }
 
+static void share(void)
+{
+	outcome = outcome ? outcome : harness_shared(sizeof(*outcome));
+	fault_file = fault_file ? fault_file : harness_shared(sizeof(*fault_file));
+}
+
 static bool run(unsigned block)
 {
 	static uint8_t data[DATA_LEN];
@@ -658,7 +274,7 @@ static bool run(unsigned block)
 		fail_msg("%s, kind %#x, n = %llu, block %u: status %d\n%s", the_case->name, kind,
 			 (unsigned long long)nth, block, status, log);
 	assert_int_equal(image_e2fsck(out, "-n"), 0);
-	check_file(out, "/new", outcome->want, outcome->size);
+	check_file(out, "/new", fault_file->want, fault_file->size);
 	stack_fill(data, 1, 0, DATA_LEN);
 	check_file(out, "/data", data, DATA_LEN);
 	return outcome->fired > 0;
@@ -673,8 +289,8 @@ static void run_kind(unsigned block, unsigned *told)
 	}
 	if (the_case->fires & kind && nth == 1)
 		fail_msg("%s: nothing of the kind %#x was there to fail", the_case->name, kind);
-	if (!the_case->fires && the_case->act == store_resident && nth > 1)
-		fail_msg("a store to a resident page needed something (kind %#x)", kind);
+	if (the_case->needs_nothing && nth > 1)
+		fail_msg("%s needed something (kind %#x)", the_case->name, kind);
 	if (the_case->fires & kind & (NO_READS | NO_MEMORY) && *told == 0)
 		fail_msg("%s was never told (kind %#x)", the_case->name, kind);
 }
@@ -684,9 +300,9 @@ static void test_faults(void **state)
 	const unsigned first = harness_effort() == EFFORT_QUICK ? 4096 : 1024;
 
 	(void)state;
-	outcome = outcome ? outcome : harness_shared(sizeof(*outcome));
+	share();
 	for (unsigned block = first; block <= 4096; block *= harness_effort() == EFFORT_LONG ? 2 : 4) {
-		for (the_case = cases; the_case < cases + array_size(cases); the_case++) {
+		for (the_case = fault_cases; the_case < fault_cases + fault_case_count; the_case++) {
 			print_message("block %u, %s:", block, the_case->name);
 			for (kind = READS; kind <= NO_MEMORY; kind *= 2) {
 				unsigned told;
@@ -715,38 +331,42 @@ static void fill_card(int file)
 	assert_int_equal(errno, ENOSPC);
 }
 
+static int act_named(const char *name)
+{
+	return fault_case_named(name)->act();
+}
+
 static void full_body(void *arg)
 {
-	const struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
 	int filler;
 
 	(void)arg;
 	harness_start();
 	process_begin();
-	assert_int_equal(sigaction(SIGBUS, &action, NULL), 0);
+	fault_catch();
 	begin_round();
-	assert_int_equal(posix_fallocate(fd, HOLE * PAGE, PAGE), 0); // a page of the hole is prepared
+	assert_int_equal(posix_fallocate(fault_fd, HOLE * PAGE, PAGE), 0); // a page of the hole is prepared
 	filler = open("/filler", O_RDWR | O_CREAT, 0644);
 	assert_true(filler >= 0);
 	fill_card(filler);
 	for (unsigned again = 0; again < 2; again++) {
-		assert_int_equal(store_hole(), ENOSPC);
-		assert_int_equal(load(map + (HOLE + 3) * PAGE + 9, 0), 0);
-		assert_int_equal(call_append(), ENOSPC);
-		assert_int_equal(call_allocate(), ENOSPC);
+		assert_int_equal(act_named("store to a hole"), ENOSPC);
+		assert_int_equal(fault_load(fault_map + (HOLE + 3) * PAGE + 9, 0), 0);
+		assert_int_equal(act_named("write behind the end"), ENOSPC);
+		assert_int_equal(act_named("posix_fallocate"), ENOSPC);
 		check_contents();
 	}
-	assert_int_equal(store(map + HOLE * PAGE + 5, 0x21), 0);
-	want_byte(HOLE * PAGE + 5, 0x21);
-	assert_int_equal(store_resident(), 0);
-	effect_resident();
-	assert_int_equal(call_msync(), 0);
+	assert_int_equal(fault_store(fault_map + HOLE * PAGE + 5, 0x21), 0);
+	fault_file->want[HOLE * PAGE + 5] = 0x21;
+	assert_int_equal(act_named("store to a resident page"), 0);
+	fault_case_named("store to a resident page")->effect();
+	assert_int_equal(act_named("msync"), 0);
 	assert_int_equal(ftruncate(filler, 0), 0);
-	assert_int_equal(store_hole(), 0);
-	effect_hole();
-	assert_int_equal(call_append(), 0);
-	effect_append();
-	assert_int_equal(call_msync(), 0);
+	assert_int_equal(act_named("store to a hole"), 0);
+	fault_case_named("store to a hole")->effect();
+	assert_int_equal(act_named("write behind the end"), 0);
+	fault_case_named("write behind the end")->effect();
+	assert_int_equal(act_named("msync"), 0);
 	assert_int_equal(close(filler), 0);
 	end_round();
 	assert_int_equal(harness_stop(), 0);
@@ -758,7 +378,7 @@ static void test_full(void **state)
 	static const struct fault_case none = {.name = "a full card"};
 
 	(void)state;
-	outcome = outcome ? outcome : harness_shared(sizeof(*outcome));
+	share();
 	the_case = &none;
 	for (unsigned block = 1024; block <= 4096; block *= 2) {
 		const char *image = image_path("full"), *out = image_path("full-out");
@@ -768,7 +388,7 @@ static void test_full(void **state)
 		image_mke2fs(image, "1M", options);
 		harness_run(&(struct harness){.frames = 512, .disk = {.image = image, .save = out}}, full_body, NULL);
 		assert_int_equal(image_e2fsck(out, "-n"), 0);
-		check_file(out, "/new", outcome->want, outcome->size);
+		check_file(out, "/new", fault_file->want, fault_file->size);
 	}
 }
 
