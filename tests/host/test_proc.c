@@ -69,7 +69,8 @@ static void tunables_body(void *arg)
 			snprintf(text, sizeof(text), "%lu", bad[b]);
 			assert_int_equal(put(path, text), -EINVAL);
 		}
-		assert_int_equal(put(path, ""), -EINVAL);
+		assert_int_equal(put(path, ""), 0);
+		assert_int_equal(put(path, "\n"), -EINVAL);
 		assert_int_equal(put(path, "1x"), -EINVAL);
 		assert_int_equal(put(path, "-1"), -EINVAL);
 		assert_int_equal(put(path, "99999999999999999999999"), -EINVAL);
