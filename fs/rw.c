@@ -220,7 +220,7 @@ static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_
 		size_t len = min_of(w.end - w.at, PAGE_SIZE - w.at % PAGE_SIZE);
 		struct user_pin pin;
 
-		err = user_pin(buf + (w.at - offset), len, false, &pin);
+		err = user_pin(buf + (w.at - offset), len, &pin);
 		if (err)
 			break;
 		len = pin.len;

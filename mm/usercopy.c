@@ -29,13 +29,13 @@ static int pin_kernel(vaddr_t at, size_t len, struct user_pin *out)
 	return 0;
 }
 
-/* Pins what the entry shows if it gives the right. */
-static bool pin_shown(vaddr_t va, bool write, struct user_pin *out)
+/* Pins what the entry shows if it may be read. */
+static bool pin_shown(vaddr_t va, struct user_pin *out)
 {
 	unsigned long flags = spin_lock(&space.lock);
 	struct vma *vma = vma_find_locked(va);
 	pte_t e = vma ? pt_get(va) : pte_none();
-	bool shown = pte_is_present(e) && (pte_rights(e) & (write ? PT_W : PT_R));
+	bool shown = pte_is_present(e) && (pte_rights(e) & PT_R);
 
 	if (shown) {
 		out->page = entry_page(e);
@@ -47,32 +47,7 @@ static bool pin_shown(vaddr_t va, bool write, struct user_pin *out)
 	return shown;
 }
 
-/*
- * The pin stores through the linear map: the page is dirty, and will be again at the end. Nobody holds map_lock, so the
- * page may have been cleaned since the entry was seen, or have lost its block: then it must be faulted in again.
- */
-static bool begin_stores(struct user_pin *pin)
-{
-	struct pcache_object *obj = pin->page->object; // alive: the mapping holds it
-	bool ok = true;
-	unsigned long flags;
-
-	if (!obj)
-		return true; // private memory, or taken out of its file, where stores go nowhere
-	flags = spin_lock(&obj->lock);
-	if (pin->page->object == obj) {
-		ok = page_flags(pin->page) & PAGE_BACKED;
-		if (ok) {
-			page_state_change(obj, pin->page, PAGE_STORING, 0);
-			page_make_dirty_locked(obj, pin->page);
-			atomic_store_explicit(&obj->stored, true, memory_order_relaxed);
-		}
-	}
-	spin_unlock(&obj->lock, flags);
-	return ok;
-}
-
-int user_pin(const void *app, size_t len, bool write, struct user_pin *out)
+int user_pin(const void *app, size_t len, struct user_pin *out)
 {
 	const vaddr_t at = (vaddr_t)app;
 	int error;
@@ -81,13 +56,8 @@ int user_pin(const void *app, size_t len, bool write, struct user_pin *out)
 	*out = (struct user_pin){0};
 	if (at < MMAP_MIN || at >= MMAP_MAX)
 		return pin_kernel(at, len, out);
-	for (;;) {
-		if (pin_shown(at, write, out)) {
-			if (!write || begin_stores(out))
-				break;
-			user_unpin(out);
-		}
-		if (fault_serve(at, write ? FAULT_WRITE : FAULT_READ, &error) != FAULT_OK)
+	while (!pin_shown(at, out)) {
+		if (fault_serve(at, FAULT_READ, &error) != FAULT_OK)
 			return -EFAULT;
 	}
 	out->kva = (char *)page_va(out->page) + (at & PAGE_MASK);

@@ -5,7 +5,7 @@
  * Application memory for kernel code that must not fault while it copies, because it holds a lock that the fault path
  * takes (an object's map_lock). user_pin faults the page in and pins its frame; the copy then goes through `kva`:
  *
- *	err = user_pin(src, n, false, &pin);	// may fault, may sleep: no map_lock held, no spinlock
+ *	err = user_pin(src, n, &pin);	// may fault, may sleep: no map_lock held, no spinlock
  *	if (err)
  *		return err;
  *	rwlock_lock_read(&obj->map_lock);
@@ -26,11 +26,8 @@ struct user_pin {
 	struct vma *vma;   // that showed it; keeps its object alive
 };
 
-/*
- * len > 0. write: the caller stores through kva; a file's page is dirty from here on, and again when it is unpinned
- * if it was written to the card meanwhile. 0, -EFAULT (not mapped, no right, I/O error behind it, no memory). Sleeps.
- */
-int user_pin(const void *app, size_t len, bool write, struct user_pin *out);
+/* For reading. len > 0. 0, -EFAULT (not mapped, no right, I/O error behind it, no memory). Sleeps. */
+int user_pin(const void *app, size_t len, struct user_pin *out);
 /* Stores into these bytes, at most a page of them, may be stores into this pinned page of the cache. Any context. */
 bool user_shows(const void *app, size_t len, const struct page *page);
 void user_unpin(struct user_pin *pin);

@@ -218,7 +218,7 @@ static void widened_body(void *arg)
 		assert_int_equal(run(p), 11);
 		assert_int_equal(shown(p), MAP_X);
 		protect(p, RX);
-		assert_int_equal(user_pin(p, 1, false, &pin),
+		assert_int_equal(user_pin(p, 1, &pin),
 				 0); // this machine reads what it may execute: a fault is not sure
 		user_unpin(&pin);
 		assert_int_equal(shown(p), RX);

@@ -950,57 +950,45 @@ static void pin_body(void *arg)
 	start();
 	file = fakefile_make(PAGES * PAGE_SIZE, false);
 	p = map(file, PAGES * PAGE_SIZE, RW, MAP_KIND_SHARED);
-	assert_int_equal(user_pin(p + 100, 10000, false, &pin), 0);
+	assert_int_equal(user_pin(p + 100, 10000, &pin), 0);
 	assert_int_equal(pin.len, PAGE_SIZE - 100);
 	assert_int_equal(*(uint8_t *)pin.kva, fakefile_byte(100));
 	user_unpin(&pin);
 
-	/* A pin for storing is part of what a later sync writes, even if the page was cleaned in between. */
-	assert_int_equal(user_pin(p + 100, 1, true, &pin), 0);
-	assert_int_equal(sync_map(p, PAGE_SIZE), 0);
-	*(uint8_t *)pin.kva = 0x99;
-	user_unpin(&pin);
-	assert_int_equal(p[100], 0x99);
-	assert_int_equal(sync_map(p, PAGE_SIZE), 0);
-	assert_int_equal(file->synced[100], 0x99);
-
 	/* The mapping goes, the pin stays; the frame of a private page too. */
-	assert_int_equal(user_pin(p, 1, true, &pin), 0);
+	assert_int_equal(user_pin(p, 1, &pin), 0);
 	unmap(p, PAGES * PAGE_SIZE);
 	assert_int_equal(file->refs, 1);
-	*(uint8_t *)pin.kva = 0x98;
+	assert_int_equal(*(uint8_t *)pin.kva, fakefile_byte(0));
 	user_unpin(&pin);
 	assert_int_equal(file->refs, 0);
-	assert_int_equal(pcache_write_all(), 0);
-	assert_int_equal(file->data[0], 0x98);
 	p = map(NULL, PAGE_SIZE, RW, MAP_KIND_ANON);
 	p[0] = 5;
-	assert_int_equal(user_pin(p, 1, true, &pin), 0);
+	assert_int_equal(user_pin(p, 1, &pin), 0);
 	unmap(p, PAGE_SIZE);
 	assert_int_equal(*(uint8_t *)pin.kva, 5);
 	user_unpin(&pin);
 
-	/* Truncated under the pin: the store goes nowhere. */
+	/* Truncated under the pin. */
 	p = map(file, PAGES * PAGE_SIZE, RW, MAP_KIND_SHARED);
-	assert_int_equal(user_pin(p + 9 * PAGE_SIZE, 1, true, &pin), 0);
+	assert_int_equal(user_pin(p + 9 * PAGE_SIZE, 1, &pin), 0);
 	rwlock_lock_write(&file->object.map_lock);
 	pcache_remove(&file->object, 9, PGIDX_MAX);
 	rwlock_unlock_write(&file->object.map_lock);
-	*(uint8_t *)pin.kva = 0x97;
+	assert_int_equal(*(uint8_t *)pin.kva, fakefile_byte(9 * PAGE_SIZE));
 	user_unpin(&pin);
-	assert_int_equal(p[9 * PAGE_SIZE], fakefile_byte(9 * PAGE_SIZE));
 
-	assert_int_equal(user_pin(kernel, sizeof(kernel), true, &pin), 0);
+	assert_int_equal(user_pin(kernel, sizeof(kernel), &pin), 0);
 	assert_ptr_equal(pin.kva, kernel);
 	assert_int_equal(pin.len, sizeof(kernel));
 	user_unpin(&pin);
-	assert_int_equal(user_pin(NULL, 1, false, &pin), -EFAULT);
-	assert_int_equal(user_pin((void *)16, 1, false, &pin), -EFAULT);
-	assert_int_equal(user_pin(p + PAGES * PAGE_SIZE, 1, false, &pin), -EFAULT);
-	assert_int_equal(protect(p, PAGE_SIZE, MAP_R), 0);
-	assert_int_equal(user_pin(p, 1, true, &pin), -EFAULT);
+	assert_int_equal(user_pin(NULL, 1, &pin), -EFAULT);
+	assert_int_equal(user_pin((void *)16, 1, &pin), -EFAULT);
+	assert_int_equal(user_pin(p + PAGES * PAGE_SIZE, 1, &pin), -EFAULT);
+	assert_int_equal(protect(p, PAGE_SIZE, 0), 0);
+	assert_int_equal(user_pin(p, 1, &pin), -EFAULT);
 	fakefile_fail(file, FAKE_FILL, 1, 1, -EIO);
-	assert_int_equal(user_pin(p + 20 * PAGE_SIZE, 1, false, &pin), -EFAULT);
+	assert_int_equal(user_pin(p + 20 * PAGE_SIZE, 1, &pin), -EFAULT);
 	assert_int_equal(file->fail[FAKE_FILL].fired, 1);
 	unmap(p, PAGES * PAGE_SIZE);
 	fakefile_free(file);

@@ -313,9 +313,9 @@ static void pinned_body(void *arg)
 	p = map(obj, 0, 4, RW);
 	q = map(obj, 0, 4, RW);
 	put(obj);
-	assert_int_equal(user_pin(p + 100, 10, true, &pin), 0);
-	memcpy(pin.kva, "0123456789", 10);
-	assert_int_equal(user_pin(q + 102, 1, false, &again), 0);
+	memcpy(p + 100, "0123456789", 10);
+	assert_int_equal(user_pin(p + 100, 10, &pin), 0);
+	assert_int_equal(user_pin(q + 102, 1, &again), 0);
 	assert_int_equal(*(uint8_t *)again.kva, '2');
 	user_unpin(&again);
 
