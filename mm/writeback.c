@@ -459,11 +459,22 @@ static size_t write_object(struct pcache_object *obj, enum pass pass)
 	return written;
 }
 
+/* False: there is nothing to do. In turns, since neither what is old nor what is much may ever be done. */
+static bool choose_locked(bool aged, enum pass *pass)
+{
+	const bool asked = wb.asked != wb.answered, much = asked || wb.kicked;
+
+	if (aged && (!much || !wb.aged_last))
+		*pass = PASS_AGED;
+	else
+		*pass = asked ? PASS_ASKED : PASS_BACKGROUND;
+	return aged || much;
+}
+
 static enum pass wait_for_work(uint64_t *request)
 {
 	unsigned long flags = spin_lock(&wb.lock);
 	enum pass pass;
-	bool aged;
 
 	for (;;) {
 		nsec_t deadline = NEVER;
@@ -471,25 +482,15 @@ static enum pass wait_for_work(uint64_t *request)
 		list_for_each (&wb.objects, it)
 			deadline = min_of(deadline, due_at(list_entry(it, struct pcache_object, dirty_node)));
 		*request = wb.asked;
-		aged = deadline <= clock_now();
-		if (aged && !wb.aged_last) // in turns: neither waits for the other to be done for good
-			pass = PASS_AGED;
-		else if (wb.asked != wb.answered)
-			pass = PASS_ASKED;
-		else if (wb.kicked)
-			pass = PASS_BACKGROUND;
-		else if (aged)
-			pass = PASS_AGED;
-		else {
-			(void)waitq_wait_until(&wb.thread_waitq, &wb.lock, &flags, deadline); // looked at again above
-			continue;
-		}
-		wb.aged_last = pass == PASS_AGED;
-		if (pass != PASS_AGED)
-			wb.kicked = false;
-		spin_unlock(&wb.lock, flags);
-		return pass;
+		if (choose_locked(deadline <= clock_now(), &pass))
+			break;
+		(void)waitq_wait_until(&wb.thread_waitq, &wb.lock, &flags, deadline); // looked at again above
 	}
+	wb.aged_last = pass == PASS_AGED;
+	if (pass != PASS_AGED)
+		wb.kicked = false;
+	spin_unlock(&wb.lock, flags);
+	return pass;
 }
 
 static void *writeback_main(void *arg)
