@@ -6,6 +6,8 @@
 
 #include_next <fcntl.h>
 
+#include <sys/types.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
