@@ -97,6 +97,11 @@ int putc_unlocked(int c, FILE *f)
 	return fputc(c, f);
 }
 
+int(putchar)(int c)
+{
+	return fputc(c, stdout);
+}
+
 int putchar_unlocked(int c)
 {
 	return fputc(c, stdout);
@@ -195,6 +200,11 @@ int(getc)(FILE *f)
 int getc_unlocked(FILE *f)
 {
 	return any_getc(f);
+}
+
+int(getchar)(void)
+{
+	return fgetc(stdin);
 }
 
 int getchar_unlocked(void)
