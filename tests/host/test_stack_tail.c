@@ -26,6 +26,7 @@ struct variant {
 static void each(void (*body)(void *arg), bool all_sizes)
 {
 	const char *out = image_path("tail-out");
+	const size_t thin = harness_effort() == EFFORT_QUICK ? 4 : 1;
 
 	for (size_t b = 0; b < array_size(blocks); b++) {
 		char name[32];
@@ -33,7 +34,7 @@ static void each(void (*body)(void *arg), bool all_sizes)
 		snprintf(name, sizeof(name), "tail-%u", blocks[b]);
 		const char *image = stack_image(name, "2M", blocks[b], 10);
 
-		for (size_t i = 0; i < array_size(file_sizes); i += all_sizes ? 1 : 3) {
+		for (size_t i = 0; i < array_size(file_sizes); i += all_sizes ? thin : thin + 2) {
 			for (uint64_t seed = 0; seed < (all_sizes ? 1 : 4); seed++) {
 				struct variant v = {seed, file_sizes[i]};
 
