@@ -14,6 +14,7 @@
 #include "kernel/time.h"
 #include "mm/map.h"
 #include "mm/usercopy.h"
+#include "mm/vma.h"
 #include "tests/host/fakefile.h"
 #include "tests/host/harness.h"
 
@@ -641,6 +642,8 @@ static void commit_body(void *arg)
 {
 	struct map_request req = {
 	    .len = 400 * PAGE_SIZE, .prot = RW, .max_prot = RW, .kind = MAP_KIND_ANON, .noreserve = true};
+	struct map_request fixed = {
+	    .len = 140 * PAGE_SIZE, .prot = RW, .max_prot = RW, .kind = MAP_KIND_ANON, .fixed = true};
 	uint8_t *p, *q;
 	vaddr_t va;
 	size_t n;
@@ -651,6 +654,12 @@ static void commit_body(void *arg)
 	assert_int_equal(try_map(NULL, 400 * PAGE_SIZE, RW, MAP_KIND_ANON, &p), -ENOMEM);
 	p = map(NULL, 100 * PAGE_SIZE, RW, MAP_KIND_ANON);
 	assert_int_equal(try_map(NULL, 140 * PAGE_SIZE, RW, MAP_KIND_ANON, &q), -ENOMEM);
+	fixed.addr = (vaddr_t)p; // what it replaces is given up
+	assert_int_equal(map_create(&fixed, &va), 0);
+	assert_int_equal(space.committed, 140);
+	unmap(p, 140 * PAGE_SIZE);
+	assert_int_equal(space.committed, 0);
+	p = map(NULL, 100 * PAGE_SIZE, RW, MAP_KIND_ANON);
 	q = map(NULL, 140 * PAGE_SIZE, MAP_R, MAP_KIND_ANON); // costs nothing
 	assert_int_equal(protect(q, 140 * PAGE_SIZE, RW), -ENOMEM);
 	assert_int_equal(protect(q, 20 * PAGE_SIZE, RW), 0);
