@@ -296,6 +296,18 @@ static int call_munmap(void)
 	return error_of(munmap(fault_map + 9 * PAGE, 2 * PAGE));
 }
 
+static void prepare_munmap_whole(void)
+{
+	assert_int_equal(map_extra(RW, MAP_PRIVATE | MAP_ANONYMOUS, -1), 0);
+}
+
+/* No mapping is cut: it takes no memory to give memory back. */
+static int call_munmap_whole(void)
+{
+	undo_extra();
+	return 0;
+}
+
 static void undo_munmap(void)
 {
 	const uint8_t *p = mmap(fault_map + 9 * PAGE, 2 * PAGE, RW, MAP_SHARED | MAP_FIXED, fault_fd, 9 * PAGE);
@@ -377,6 +389,7 @@ const struct fault_case fault_cases[] = {
     {.name = "mincore", call_mincore},
     {.name = "mmap", call_mmap, .undo = undo_extra, .fires = MEMORY},
     {.name = "munmap", call_munmap, .undo = undo_munmap, .fires = MEMORY},
+    {.name = "munmap of whole mappings", call_munmap_whole, .prepare = prepare_munmap_whole, .fires = ALLOC},
     {.name = "mmap of a place that is in use", call_replace, .undo = undo_munmap, .fires = MEMORY},
     {.name = "mprotect", call_mprotect, .undo = undo_mprotect, .fires = MEMORY},
     {.name = "mremap", call_mremap, .undo = undo_mremap, .fires = MEMORY},
