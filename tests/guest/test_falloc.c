@@ -14,34 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tap.h"
+#include "mappings.h"
 
-#define PAGE 4096ul
-#define RW (PROT_READ | PROT_WRITE)
 #define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 #define PATH "/falloc"
-#define FAILS(call, error) (errno = 0, (call) == -1 && errno == (error))
-
-static int make(size_t size)
-{
-	int fd = open(PATH, O_RDWR | O_CREAT | O_TRUNC, 0644);
-
-	CHECK(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
-	return fd;
-}
-
-static void drop(int fd)
-{
-	CHECK(close(fd) == 0 && unlink(PATH) == 0);
-}
-
-static bool is_all(const volatile unsigned char *p, size_t n, unsigned char with)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] != with)
-			return false;
-	return true;
-}
 
 static long blocks(int fd)
 {
@@ -53,7 +29,7 @@ static long blocks(int fd)
 
 static void test_modes(void)
 {
-	int fd = make(16 * PAGE);
+	int fd = file_make(PATH, 16 * PAGE);
 	unsigned char *p = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, fd, 0);
 	unsigned char *copy = mmap(NULL, 16 * PAGE, RW, MAP_PRIVATE, fd, 0);
 	struct stat st;
@@ -81,12 +57,12 @@ static void test_modes(void)
 	errno = 77; // posix_fallocate returns its error
 	CHECK(posix_fallocate(STDOUT_FILENO, 0, PAGE) == ENODEV && posix_fallocate(fd, 0, 0) == EINVAL && errno == 77);
 	CHECK(munmap(p, 16 * PAGE) == 0 && munmap(copy, 16 * PAGE) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 static void test_advice(void)
 {
-	int fd = make(64 * PAGE), writer = open(PATH, O_WRONLY);
+	int fd = file_make(PATH, 64 * PAGE), writer = open(PATH, O_WRONLY);
 	unsigned char *p = mmap(NULL, 64 * PAGE, RW, MAP_SHARED, fd, 0);
 
 	CHECK(p != MAP_FAILED && writer >= 0);
@@ -106,7 +82,7 @@ static void test_advice(void)
 	CHECK(FAILS(sync_file_range(fd, 0, 0, 8), EINVAL) && FAILS(sync_file_range(fd, -1, 0, 2), EINVAL) &&
 	      FAILS(sync_file_range(STDOUT_FILENO, 0, 0, 2), ESPIPE) && FAILS(sync_file_range(99, 0, 0, 2), EBADF));
 	CHECK(close(writer) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 #define STORERS 3
@@ -146,7 +122,7 @@ static void test_threads(void)
 	pthread_t threads[STORERS];
 	unsigned char back[PAGE];
 
-	holed_fd = make(FILE_PAGES * PAGE);
+	holed_fd = file_make(PATH, FILE_PAGES * PAGE);
 	holed = mmap(NULL, FILE_PAGES * PAGE, RW, MAP_SHARED, holed_fd, 0);
 	CHECK(holed != MAP_FAILED);
 	atomic_store(&punching, true);
@@ -165,7 +141,7 @@ static void test_threads(void)
 		CHECK(memcmp(back, (unsigned char *)holed + page * PAGE, PAGE) == 0);
 	}
 	CHECK(munmap((void *)holed, FILE_PAGES * PAGE) == 0);
-	drop(holed_fd);
+	file_drop(PATH, holed_fd);
 }
 
 /* ---- a full card: each thread's store that finds no block is its own fault ---- */
@@ -207,7 +183,7 @@ static void store_by_all(void)
 
 static void test_no_space(void)
 {
-	int fd = make(2 * HOLE_PAGES * PAGE), full = open("/full", O_CREAT | O_RDWR | O_TRUNC, 0644);
+	int fd = file_make(PATH, 2 * HOLE_PAGES * PAGE), full = open("/full", O_CREAT | O_RDWR | O_TRUNC, 0644);
 	off_t at = 0;
 
 	CHECK(full >= 0 && posix_fallocate(fd, HOLE_PAGES * PAGE, HOLE_PAGES * PAGE) == 0);
@@ -229,7 +205,7 @@ static void test_no_space(void)
 	store_by_all();
 	CHECK(atomic_load(&refused) == 0 && msync(hole, 2 * HOLE_PAGES * PAGE, MS_SYNC) == 0);
 	CHECK(munmap(hole, 2 * HOLE_PAGES * PAGE) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 TAP_MAIN({"fallocate", test_modes}, {"advice and ranges", test_advice}, {"holes beside stores", test_threads},

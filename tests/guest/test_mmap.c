@@ -12,34 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tap.h"
+#include "mappings.h"
 
-#define PAGE 4096ul
-#define RW (PROT_READ | PROT_WRITE)
 #define PATH "/mapped"
-#define FAILS(call, error) (errno = 0, (call) == -1 && errno == (error))
 #define MMAP_FAILS(error, ...) (errno = 0, mmap(__VA_ARGS__) == MAP_FAILED && errno == (error))
-
-static int make(size_t size)
-{
-	int fd = open(PATH, O_RDWR | O_CREAT | O_TRUNC, 0644);
-
-	CHECK(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
-	return fd;
-}
-
-static void drop(int fd)
-{
-	CHECK(close(fd) == 0 && unlink(PATH) == 0);
-}
-
-static bool is_all(const volatile unsigned char *p, size_t n, unsigned char with)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] != with)
-			return false;
-	return true;
-}
 
 static void test_anonymous(void)
 {
@@ -58,7 +34,7 @@ static void test_anonymous(void)
 
 static void test_shared_is_the_file(void)
 {
-	int fd = make(5 * PAGE);
+	int fd = file_make(PATH, 5 * PAGE);
 	unsigned char *p = mmap(NULL, 5 * PAGE, RW, MAP_SHARED, fd, 0), *again;
 	char buf[16];
 
@@ -77,12 +53,12 @@ static void test_shared_is_the_file(void)
 	fd = open(PATH, O_RDONLY);
 	CHECK(fd >= 0 && pread(fd, buf, 1, 4 * PAGE) == 1 && buf[0] == 'k');
 	CHECK(pread(fd, buf, 6, PAGE - 3) == 6 && memcmp(buf, "acrOss", 6) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 static void test_private(void)
 {
-	int fd = make(2 * PAGE);
+	int fd = file_make(PATH, 2 * PAGE);
 	unsigned char *p = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE, fd, 0);
 	char c;
 
@@ -94,12 +70,12 @@ static void test_private(void)
 	CHECK(munmap(p, 2 * PAGE) == 0);
 	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
 	CHECK(p != MAP_FAILED && p[0] == 'g' && munmap(p, PAGE) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 static void test_tail(void)
 {
-	int fd = make(PAGE + 10);
+	int fd = file_make(PATH, PAGE + 10);
 	unsigned char *p = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0);
 	char buf[PAGE];
 
@@ -109,12 +85,13 @@ static void test_tail(void)
 	CHECK(pread(fd, buf, PAGE, PAGE) == (ssize_t)PAGE && memcmp(buf, "xxxxxxxxxx\0\0", 12) == 0);
 	CHECK(is_all((unsigned char *)buf + 10, PAGE - 10, 0));
 	CHECK(munmap(p, 2 * PAGE) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 static void test_errors(void)
 {
-	int fd = make(PAGE), reader = open(PATH, O_RDONLY), writer = open(PATH, O_WRONLY), dir = open("/", O_RDONLY);
+	int fd = file_make(PATH, PAGE), reader = open(PATH, O_RDONLY), writer = open(PATH, O_WRONLY),
+	    dir = open("/", O_RDONLY);
 	int anon = MAP_PRIVATE | MAP_ANONYMOUS;
 	char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, reader, 0);
 
@@ -137,13 +114,13 @@ static void test_errors(void)
 	CHECK(mmap(p, PAGE, RW, anon | MAP_FIXED, -1, 0) == p);
 	p[0] = 1; // the old mapping is gone, this one is writable
 	CHECK(munmap(p, PAGE) == 0 && close(reader) == 0 && close(writer) == 0 && close(dir) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 static void test_protect(void)
 {
 	unsigned char *p = mmap(NULL, 4 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = make(10);
+	int fd = file_make(PATH, 10);
 
 	CHECK(p != MAP_FAILED);
 	memset(p, 7, 4 * PAGE);
@@ -153,13 +130,13 @@ static void test_protect(void)
 	CHECK(mprotect(p, 4 * PAGE, RW) == 0 && is_all(p, 4 * PAGE, 7));
 	p[PAGE] = p[2 * PAGE] = 8;
 	CHECK(munmap(p, 4 * PAGE) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 /* The kernel's copies meet the faults of the very page they work on. */
 static void test_overlap(void)
 {
-	int fd = make(4 * PAGE);
+	int fd = file_make(PATH, 4 * PAGE);
 	char *p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED, fd, 0);
 
 	CHECK(p != MAP_FAILED && pwrite(fd, "0123456789", 10, 0) == 10);
@@ -170,12 +147,12 @@ static void test_overlap(void)
 	CHECK(munmap(p + PAGE, 3 * PAGE) == 0);
 	CHECK(pwrite(fd, p + PAGE - 10, 20, 0) == 10 || errno == EFAULT); // ends where the mapping ends
 	CHECK(munmap(p, PAGE) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 static void test_msync(void)
 {
-	int fd = make(4 * PAGE);
+	int fd = file_make(PATH, 4 * PAGE);
 	unsigned char *p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED, fd, 0);
 
 	CHECK(p != MAP_FAILED && close(fd) == 0);
@@ -201,7 +178,7 @@ static uint64_t stamp(size_t page)
 static void test_large(void)
 {
 	size_t pages = (tap_is_quick() ? 32ul : 160ul) * 256;
-	int fd = make(pages * PAGE);
+	int fd = file_make(PATH, pages * PAGE);
 	char *p = mmap(NULL, pages * PAGE, RW, MAP_SHARED, fd, 0);
 	size_t wrong = 0;
 	uint64_t word;
@@ -219,7 +196,7 @@ static void test_large(void)
 		wrong += pread(fd, &word, 8, (off_t)(i * PAGE + i % 500 * 8)) != 8 || word != stamp(i);
 	CHECK(wrong == 0);
 	CHECK(munmap(p, pages * PAGE) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 #define WORKERS 4
@@ -243,7 +220,7 @@ static void test_threads(void)
 {
 	size_t size = WORKERS * WORKER_PAGES * PAGE;
 	pthread_t threads[WORKERS];
-	int fd = make(size);
+	int fd = file_make(PATH, size);
 
 	common = mmap(NULL, size, RW, MAP_SHARED, fd, 0);
 	CHECK(common != MAP_FAILED);
@@ -254,7 +231,7 @@ static void test_threads(void)
 	for (size_t i = 0; i < WORKERS * WORKER_PAGES; i++)
 		CHECK(common[i * PAGE + i % WORKERS] == 20);
 	CHECK(munmap(common, size) == 0);
-	drop(fd);
+	file_drop(PATH, fd);
 }
 
 static void test_sbrk(void)

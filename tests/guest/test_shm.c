@@ -10,22 +10,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "mappings.h"
 #include "pthreads.h"
 
-#define PAGE 4096ul
 #define MIB (1024ul * 1024)
-#define RW (PROT_READ | PROT_WRITE)
 #define SHARED (MAP_SHARED | MAP_ANONYMOUS)
-#define FAILS(call, error) (errno = 0, (call) == -1 && errno == (error))
 #define MMAP_FAILS(error, ...) (errno = 0, mmap(__VA_ARGS__) == MAP_FAILED && errno == (error))
-
-static bool is_all(const volatile unsigned char *p, size_t n, unsigned char with)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] != with)
-			return false;
-	return true;
-}
 
 static sigjmp_buf back;
 
