@@ -26,6 +26,8 @@ struct file_ops {
 	int (*sync)(struct file *file);
 	/* Its device is a terminal. */
 	bool (*is_tty)(struct file *file);
+	/* A request of <sys/ioctl.h>; arg is kernel memory. -ENOTTY: not of its. */
+	int (*control)(struct file *file, unsigned long request, void *arg);
 };
 
 struct file {

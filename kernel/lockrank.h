@@ -65,6 +65,7 @@ static const struct {
     {"console", NULL},
     {"virtio-console", NULL},
     {"ns16550", NULL},
+    {"poll", NULL},
     {"pi mutexes", NULL},
     {"pi mutex", NULL},
     {"priorities", NULL},
