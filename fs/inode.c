@@ -58,6 +58,7 @@ struct inode *inode_make(struct super *super)
 	list_init(&inode->hash_node);
 	list_init(&inode->lru_node);
 	list_init(&inode->dentries);
+	list_init(&inode->locks);
 	mutex_init(&inode->lock, "inode");
 	spin_init(&inode->time_lock, "inode times");
 	return inode;

@@ -102,8 +102,8 @@ struct inode {
 	struct super *super;
 	const struct inode_ops *ops;
 	const struct file_ops *file_ops; // of open files of it; NULL: a regular file, a directory or a link
-	void *device;			 // of /dev: whose it is; a struct blkdev of a block device
-	const void *private;		 // its file system's, constant
+	void *device;	     // whose it is; a struct blkdev of a block device; a pipe, guarded by lock, NULL: not open
+	const void *private; // its file system's, constant
 	uint32_t ino;
 
 	/* Guarded by the inode cache's lock. */
@@ -113,6 +113,7 @@ struct inode {
 	bool doomed;  // in the list of those to remove
 	bool removed; // its contents are gone already
 
+	struct list_node locks;	   // advisory ones; guarded by fs/locks.c's lock
 	struct list_node dentries; // names in it that were looked up; guarded by the dentry cache's lock
 	atomic_uint mounts; // of a directory: how many are on names in it; relaxed: 0 for sure if one holds its lock
 

@@ -34,6 +34,8 @@ static int check_open(const struct inode *inode, int flags)
 			return -EACCES;
 		return 0;
 	}
+	if (S_ISFIFO(inode->mode))
+		return 0;
 	if (!inode_has_pages(inode))
 		return -ENXIO; // a device of another system
 	if (!writes && !(flags & O_TRUNC))
@@ -206,6 +208,61 @@ int fs_getcwd(char *buf)
 	int err = dir_path(dir, buf);
 
 	inode_put(dir);
+	return err;
+}
+
+/* The path of a name in a directory. */
+static int path_below(struct last_name *last, char *buf)
+{
+	size_t len;
+	int err = dir_path(last->dir, buf);
+
+	if (err)
+		return err;
+	len = strlen(buf);
+	if (len == 1)
+		len = 0; // the root's slash
+	if (len + 1 + last->len >= PATH_SIZE)
+		return -ENAMETOOLONG;
+	buf[len] = '/';
+	memcpy(buf + len + 1, last->name, last->len + 1);
+	return 0;
+}
+
+/* path is used as scratch. */
+static int real_path(char *path, char *buf)
+{
+	struct last_name last;
+	struct inode *inode;
+	int err;
+
+	strcpy(buf, path);
+	err = path_lookup(AT_FDCWD, path, true, &inode);
+	if (err)
+		return err;
+	if (S_ISDIR(inode->mode)) {
+		err = dir_path(inode, buf);
+	} else {
+		strcpy(path, buf);
+		err = path_parent(AT_FDCWD, path, true, &last);
+		if (!err) {
+			err = path_below(&last, buf);
+			inode_put(last.dir);
+		}
+	}
+	inode_put(inode);
+	return err;
+}
+
+int fs_realpath(const char *path, char *buf)
+{
+	char *copy;
+	int err = path_copy(path, &copy);
+
+	if (err)
+		return err;
+	err = real_path(copy, buf);
+	kfree(copy);
 	return err;
 }
 

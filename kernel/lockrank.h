@@ -16,6 +16,8 @@ static const struct {
     {"write gate", NULL},
     {"sync", NULL},
     {"file", NULL}, // its offset
+    {"pipe reader", NULL},
+    {"pipe writer", NULL},
     {"settle", NULL},
     {"names", NULL}, // the tree of names
     {"inode", "names"},
@@ -33,6 +35,8 @@ static const struct {
     {"keys", NULL},
     {"futex", NULL},
     {"descriptors", NULL},
+    {"pipe", NULL},
+    {"file locks", NULL},
     {"devices", NULL},
     {"mounts", NULL},
     {"current directory", NULL},
