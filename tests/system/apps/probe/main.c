@@ -465,6 +465,8 @@ int main(int argc, char **argv)
 		return copy_input();
 	if (!strcmp(verb, "talk"))
 		return talk();
+	if (!strcmp(verb, "terminal"))
+		return terminal();
 	if (!strcmp(verb, "hang"))
 		hang();
 	if (!strcmp(verb, "deadlock"))
