@@ -186,7 +186,7 @@ int fs_mkdir(int at, const char *path, mode_t mode)
 int fs_mkfifo(int at, const char *path, mode_t mode)
 {
 	struct last_name last;
-	int err = parent_of(at, path, &last);
+	int err = name_parent(at, path, &last);
 
 	return err ? err : make_new(&last, S_IFIFO | (mode & 07777 & ~atomic_load(&mask)), NULL);
 }
