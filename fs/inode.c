@@ -390,8 +390,7 @@ int inodes_forget(struct super *super, bool dead)
 
 				if (inode->super != super)
 					continue;
-				if (inode->refs == inode->stuck && !inode->busy &&
-				    (dead || !super->ops->keeps(inode)))
+				if (inode->refs == inode->stuck && !inode->busy && (dead || !super->ops->keeps(inode)))
 					gone = inode;
 				else
 					left = true;

@@ -43,6 +43,69 @@ struct pipe {
 	uint8_t *pages[PIPE_PAGES]; // NULL: not yet; the writer's until there are bytes in it
 };
 
+/* ---- the file system of those without a name ---- */
+
+static struct inode *pipefs_make(struct super *super)
+{
+	(void)super;
+	return kzalloc(sizeof(struct inode));
+}
+
+/* They are found by nobody. */
+static int pipefs_load(struct inode *inode, bool orphan)
+{
+	(void)inode;
+	(void)orphan;
+	return -ENOENT;
+}
+
+static int pipefs_nothing(struct inode *inode)
+{
+	(void)inode;
+	return 0;
+}
+
+static bool pipefs_keeps(const struct inode *inode)
+{
+	(void)inode;
+	return false;
+}
+
+/* It goes with the next one that is closed, or when the next is made. */
+static void pipefs_kick(struct super *super)
+{
+	(void)super;
+}
+
+static int pipefs_sync(struct super *super)
+{
+	(void)super;
+	return 0;
+}
+
+static int pipefs_space(struct super *super, struct fs_space *out)
+{
+	*out = (struct fs_space){.block_size = super->block_size};
+	return 0;
+}
+
+static const struct super_ops pipefs_ops = {
+    .type = "pipefs",
+    .make = pipefs_make,
+    .load = pipefs_load,
+    .write_out = pipefs_nothing,
+    .keeps = pipefs_keeps,
+    .remove = pipefs_nothing,
+    .kick = pipefs_kick,
+    .sync = pipefs_sync,
+    .settle = pipefs_sync,
+    .space = pipefs_space,
+};
+
+static struct super pipefs = {.ops = &pipefs_ops, .name = "pipefs", .block_size = PAGE_SIZE};
+
+/* ---- a pipe ---- */
+
 static struct pipe *pipe_make(void)
 {
 	struct pipe *p = kmalloc_wait(sizeof(*p));
@@ -333,6 +396,12 @@ static int pipe_open(struct file *file)
 	return pipe_attach(file, &others);
 }
 
+/* Structures of pipes that nobody has. There is nothing that could fail. */
+static void remove_closed(void)
+{
+	(void)inodes_remove_doomed(&pipefs);
+}
+
 static void pipe_release(struct file *file)
 {
 	struct inode *inode = file->inode;
@@ -347,6 +416,7 @@ static void pipe_release(struct file *file)
 			atomic_store(&inode->links, 0); // nobody can open it again
 	}
 	mutex_unlock(&inode->lock);
+	remove_closed();
 }
 
 /* Until the other end is there, or has been since it had been opened so often. */
@@ -406,52 +476,9 @@ const struct file_ops fifo_ops = {
 
 /* ---- those without a name ---- */
 
-static struct inode *pipefs_make(struct super *super)
-{
-	(void)super;
-	return kzalloc(sizeof(struct inode));
-}
-
-/* They are found by nobody. */
-static int pipefs_load(struct inode *inode, bool orphan)
-{
-	(void)inode;
-	(void)orphan;
-	return -ENOENT;
-}
-
-static int pipefs_nothing(struct inode *inode)
-{
-	(void)inode;
-	return 0;
-}
-
-static bool pipefs_keeps(const struct inode *inode)
-{
-	(void)inode;
-	return false;
-}
-
-/* What is left is the structure. */
-static void pipefs_kick(struct super *super)
-{
-	(void)inodes_remove_doomed(super); // there is nothing that could fail
-}
-
-static const struct super_ops pipefs_ops = {
-    .type = "pipefs",
-    .make = pipefs_make,
-    .load = pipefs_load,
-    .write_out = pipefs_nothing,
-    .keeps = pipefs_keeps,
-    .remove = pipefs_nothing,
-    .kick = pipefs_kick,
-};
-
 /* chmod of one changes what fstat says. */
 static const struct inode_ops pipe_inode_ops = {.store = pipefs_nothing};
 
-static struct super pipefs = {.ops = &pipefs_ops, .name = "pipefs", .block_size = PAGE_SIZE};
 static atomic_uint next_ino; // relaxed
 
 void pipe_init(void)
@@ -462,8 +489,10 @@ void pipe_init(void)
 
 static int pipe_inode_make(struct inode **out)
 {
-	struct inode *inode = inode_make(&pipefs);
+	struct inode *inode;
 
+	remove_closed();
+	inode = inode_make(&pipefs);
 	if (!inode)
 		return -ENOMEM;
 	inode->ops = &pipe_inode_ops;

@@ -93,6 +93,20 @@ static void body_basics(void *arg)
 	assert_int_equal(fs_isatty(fds[0]), -ENOTTY);
 	assert_int_equal(fs_pipe(more, O_APPEND), -EINVAL);
 
+	/* What is for files only. */
+	assert_int_equal(fs_ftruncate(fds[1], 0), -EINVAL);
+	assert_int_equal(fs_fallocate(fds[1], 0, 1), -ESPIPE);
+	assert_int_equal(fs_fadvise(fds[0], 0, 0, POSIX_FADV_NORMAL), -ESPIPE);
+	assert_int_equal(fs_readahead(fds[0], 0, 1), -EINVAL);
+	assert_int_equal(fs_sync_range(fds[1], 0, 0, SYNC_FILE_RANGE_WRITE), -ESPIPE);
+	assert_int_equal(fs_syncfs(fds[1]), 0);
+	assert_int_equal(fs_fspace(fds[1], &(struct fs_space){0}), 0);
+	assert_int_equal(fs_fchdir(fds[0]), -ENOTDIR);
+	assert_int_equal(fs_readdir(fds[0], &(struct fs_dirent){0}), -ENOTDIR);
+	assert_int_equal(fs_fsetattr(fds[0], &(struct fs_attr){.what = FS_ATTR_MODE, .mode = 0640}), 0);
+	assert_int_equal(fs_fstat(fds[1], &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+
 	/* Bad memory takes and gives nothing. */
 	assert_int_equal(fs_write(fds[1], NULL, 10), -EFAULT);
 	assert_int_equal(fs_write(fds[1], "x", 1), 1);
