@@ -171,7 +171,7 @@ int utimensat(int at, const char *path, const struct timespec times[2], int flag
 
 	if (err)
 		return (int)result_posix(err);
-	if (given)
+	if (given || at == AT_FDCWD)
 		return set(at, path, &attr, flags);
 	return flags ? (int)result_posix(-EINVAL) : fset(at, &attr);
 }

@@ -214,6 +214,7 @@ int dup3(int fd, int to, int flags)
 int fcntl(int fd, int command, ...)
 {
 	struct flock *lock = NULL;
+	bool locks = false;
 	int number = 0, r;
 	va_list ap;
 
@@ -226,6 +227,7 @@ int fcntl(int fd, int command, ...)
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
 		lock = va_arg(ap, struct flock *);
+		locks = true;
 		break;
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
@@ -237,6 +239,6 @@ int fcntl(int fd, int command, ...)
 		break;
 	}
 	va_end(ap);
-	r = lock ? fcntl_lock(fd, command, lock) : KERNEL_CALL(fs_fcntl(fd, command, number));
+	r = locks ? fcntl_lock(fd, command, lock) : KERNEL_CALL(fs_fcntl(fd, command, number));
 	return (int)result_posix(r);
 }
