@@ -114,6 +114,20 @@ static void body_told(void *arg)
 	assert_int_equal(fl.l_pid, -1);
 	assert_int_equal(lock(fd, F_SETLK, F_RDLCK, 0, 50), 0);
 	assert_int_equal(lock(fd, F_SETLK, F_WRLCK, 0, 50), -EAGAIN);
+
+	/* Neighbours of one type are one, on either side; of the other type they stay. */
+	assert_int_equal(lock(other, F_OFD_SETLK, F_RDLCK, 30, 10), 0);
+	assert_int_equal(lock(other, F_OFD_SETLK, F_RDLCK, 5, 5), 0);
+	fl = (struct flock){.l_type = F_WRLCK};
+	assert_int_equal(fs_record_lock(fd, F_GETLK, &fl), 0);
+	assert_int_equal(fl.l_start, 5);
+	assert_int_equal(fl.l_len, 35);
+	assert_int_equal(lock(fd, F_SETLK, F_UNLCK, 0, 0), 0);
+	assert_int_equal(lock(other, F_OFD_SETLK, F_WRLCK, 10, 10), 0);
+	fl = (struct flock){.l_type = F_WRLCK};
+	assert_int_equal(fs_record_lock(fd, F_GETLK, &fl), 0);
+	assert_int_equal(fl.l_type, F_RDLCK);
+	assert_int_equal(fl.l_len, 5);
 	assert_int_equal(harness_stop(), 0);
 }
 
