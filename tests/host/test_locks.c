@@ -117,6 +117,10 @@ static void body_told(void *arg)
 
 	/* Neighbours of one type are one, on either side; of the other type they stay. */
 	assert_int_equal(lock(other, F_OFD_SETLK, F_RDLCK, 30, 10), 0);
+	fl = (struct flock){.l_type = F_WRLCK};
+	assert_int_equal(fs_record_lock(fd, F_GETLK, &fl), 0);
+	assert_int_equal(fl.l_start, 10);
+	assert_int_equal(fl.l_len, 30);
 	assert_int_equal(lock(other, F_OFD_SETLK, F_RDLCK, 5, 5), 0);
 	fl = (struct flock){.l_type = F_WRLCK};
 	assert_int_equal(fs_record_lock(fd, F_GETLK, &fl), 0);
