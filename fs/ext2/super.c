@@ -337,9 +337,11 @@ static void free_memory(struct volume *vol)
 		kfree(vol->group_blocks[i]);
 	kfree(vol->group_blocks);
 	kfree(vol->group_dirty);
+	kfree(vol->alloc);
 	kfree(vol->super_block);
 	vol->group_blocks = NULL;
 	vol->group_dirty = NULL;
+	vol->alloc = NULL;
 	vol->super_block = NULL;
 }
 
@@ -432,6 +434,8 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 		err = check_super(vol, read_only);
 	if (!err)
 		err = read_groups(vol);
+	if (!err)
+		err = ext2_alloc_init(vol);
 	if (!err)
 		err = ext2_zero_init();
 	if (!err)

@@ -213,6 +213,7 @@ int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size
 		sectors = (uint64_t)s.freed * inode->vol->sectors_per_block;
 		inode->sectors -= min_of(sectors, inode->sectors);
 		inode->goal = 0;
+		ext2_windows_drop(inode->vol, inode->ino);
 		inode->size = min_of(size, inode->size);
 		mutex_unlock(&inode->bmap_lock);
 		ext2_inode_store(&s.t, inode, itable);
