@@ -23,7 +23,7 @@ struct window {
 	uint32_t lblk;	// the file's block that comes next,
 	fsblk_t first;	// and where it ought to be
 	uint32_t count; // free blocks from there
-	uint32_t size;	// what was asked for last, blocks
+	uint32_t size;	// of its last window, blocks; 0: it has had none
 	uint64_t used;	// ext2_alloc.clock then
 };
 

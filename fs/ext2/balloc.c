@@ -189,11 +189,15 @@ static bool is_sound(const struct bits *bits, const struct bit_run *run)
 	       !overlaps(bits, run, g->inode_table, itable_blocks(vol));
 }
 
+/* A count of what is not there is set right, or each search would come here again. */
 static void check_any_free(const struct bits *bits)
 {
-	if (bitmap_next_clear(bits->map, 0, bits->end) == bits->end)
-		(void)ext2_damaged(bits->vol, "group %u counts %u free blocks and has none", bits->group,
-				   ext2_group(bits->vol, bits->group)->free_blocks);
+	const uint32_t counted = ext2_group(bits->vol, bits->group)->free_blocks;
+
+	if (bitmap_next_clear(bits->map, 0, bits->end) < bits->end)
+		return;
+	(void)ext2_damaged(bits->vol, "group %u counts %u free blocks and has none", bits->group, counted);
+	count_free(bits->vol, bits->group, -(int)counted);
 }
 
 /* Up to `want` of the run, which is free: how many. */

@@ -123,22 +123,27 @@ struct place {
 	bool leaf;	  // it points to the file's own block
 	struct buffer *b; // holding the slot, or NULL: in the inode
 	fsblk_t goal;
+	bool follows; // the file has the block before
 };
 
 /*
  * Where a block would be best: where the file goes on, else behind the one before it, else behind what was allocated
  * last, else in the group of the inode. What cannot be read gives no goal, and is told to who needs it.
  */
-static fsblk_t choose_goal(struct inode *inode, uint32_t lblk)
+static void choose_goal(struct inode *inode, uint32_t lblk, struct place *place)
 {
-	fsblk_t goal = ext2_window_goal(inode->vol, inode->ino, lblk), before = 0;
+	fsblk_t before = 0;
 	uint32_t run;
 
-	if (goal)
-		return goal;
-	if (lblk && !bmap_locked(inode, lblk - 1, 1, &before, &run) && before)
-		return before + 1;
-	return inode->goal ? inode->goal : ext2_blocks_goal(inode->vol, inode->ino);
+	place->goal = ext2_window_goal(inode->vol, inode->ino, lblk);
+	place->follows = true;
+	if (place->goal)
+		return;
+	place->follows = lblk && !bmap_locked(inode, lblk - 1, 1, &before, &run) && before;
+	if (place->follows)
+		place->goal = before + 1;
+	else
+		place->goal = inode->goal ? inode->goal : ext2_blocks_goal(inode->vol, inode->ino);
 }
 
 /* Finds the first empty pointer on the way. -EEXIST: none, *run says how far not. */
@@ -210,7 +215,7 @@ static int alloc_blocks(struct txn *t, struct inode *inode, uint32_t lblk, const
 	int err;
 
 	if (place->leaf) {
-		err = ext2_window_alloc(t, inode->ino, lblk, place->goal, want, first, count);
+		err = ext2_window_alloc(t, inode->ino, lblk, place->goal, place->follows, want, first, count);
 	} else {
 		*count = 1;
 		err = ext2_block_alloc_apart(t, place->goal, first);
@@ -270,7 +275,7 @@ int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t s
 		if (err)
 			return err;
 		mutex_lock(&inode->bmap_lock);
-		place.goal = choose_goal(inode, lblk);
+		choose_goal(inode, lblk, &place);
 		err = find_place(inode, lblk, max, &place, run);
 		if (!err) {
 			err = alloc_at(&t, inode, lblk, size, &place, &count);

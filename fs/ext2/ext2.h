@@ -129,10 +129,11 @@ uint32_t ext2_blocks_available(struct volume *vol);
 int ext2_alloc_init(struct volume *vol);
 /*
  * 1 .. want adjacent blocks for the file's block lblk and those behind it: where the file goes on if lblk is such a
- * place, else at goal or as near as can be; with a reservation window. -ENOSPC, -EIO. One credit.
+ * place, else at goal or as near as can be. follows: the file has the block before, so it seems to grow there, and gets
+ * a reservation window. -ENOSPC, -EIO. One credit.
  */
-int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, uint32_t want, fsblk_t *first,
-		      uint32_t *count);
+int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, bool follows, uint32_t want,
+		      fsblk_t *first, uint32_t *count);
 /* Where the file goes on at lblk, or 0: not known. Under the transaction. */
 fsblk_t ext2_window_goal(struct volume *vol, uint32_t ino, uint32_t lblk);
 /* Gives back the file's windows: it is cut. Under the transaction. */

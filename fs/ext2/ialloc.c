@@ -166,8 +166,10 @@ static int alloc_in_group(struct txn *t, uint32_t group, uint32_t *ino)
 		txn_dirty(t, b, BUFFER_EARLY);
 		*ino = group * vol->inodes_per_group + bit + 1;
 	} else {
+		/* Set right, or each search would come here again. */
 		(void)ext2_damaged(vol, "group %u counts %u free inodes and has none", group,
 				   ext2_group(vol, group)->free_inodes);
+		count_free(vol, group, -(int)ext2_group(vol, group)->free_inodes, false);
 	}
 	buffer_put(b);
 	return 0;

@@ -2,11 +2,11 @@
 // Copyright the cairn authors
 
 /*
- * Reservation windows, so that files which grow at the same time stay contiguous. A file that goes on where it was
- * allocated last gets a window behind that: free blocks which other allocations leave alone until the file has taken
- * them. Each is twice the one before, up to WINDOW_BYTES_MAX. A file may have several, one for each place at which it
- * grows. They go when the file is cut or is no longer open, the oldest when there are too many, and all of them when
- * nothing else is free: so they never make a volume full.
+ * Reservation windows, so that files which grow at the same time stay contiguous. A file that is allocated a
+ * block behind one that it has seems to grow there, and gets a window behind that: free blocks which other allocations
+ * leave alone until the file has taken them. Each is twice the one before, up to WINDOW_BYTES_MAX. A file may have
+ * several, one for each place at which it grows. They go when the file is cut or is no longer open, the oldest when
+ * there are too many, and all of them when nothing else is free, so they never make a volume full.
  *
  * Guarded by the transaction, but ext2_windows_close, which is for any context. Sleeps on metadata I/O where it
  * allocates.
@@ -56,8 +56,7 @@ const struct window *ext2_window_at(const struct volume *vol, fsblk_t block)
 {
 	const struct window *w;
 
-	for_each_window(vol->alloc, w)
-	{
+	for_each_window (vol->alloc, w) {
 		if (block - w->first < w->count)
 			return w;
 	}
@@ -73,8 +72,7 @@ uint32_t ext2_window_outside(const struct volume *vol, fsblk_t *first, fsblk_t e
 		*first = w->first + w->count;
 	if (*first >= end)
 		return 0;
-	for_each_window(vol->alloc, w)
-	{
+	for_each_window (vol->alloc, w) {
 		if (w->count && w->first > *first)
 			before = min_of(before, w->first);
 	}
@@ -86,8 +84,7 @@ static void sweep(struct volume *vol)
 {
 	struct window *w;
 
-	for_each_window(vol->alloc, w)
-	{
+	for_each_window (vol->alloc, w) {
 		if (owner_of(w) && atomic_load_explicit(&w->over, memory_order_relaxed))
 			end_window(vol, w);
 	}
@@ -97,15 +94,15 @@ void ext2_windows_steal(struct volume *vol)
 {
 	struct window *w;
 
-	for_each_window(vol->alloc, w) give_back(vol, w);
+	for_each_window (vol->alloc, w)
+		give_back(vol, w);
 }
 
 void ext2_windows_drop(struct volume *vol, uint32_t ino)
 {
 	struct window *w;
 
-	for_each_window(vol->alloc, w)
-	{
+	for_each_window (vol->alloc, w) {
 		if (owner_of(w) == ino)
 			end_window(vol, w);
 	}
@@ -115,8 +112,7 @@ void ext2_windows_close(struct volume *vol, uint32_t ino)
 {
 	struct window *w;
 
-	for_each_window(vol->alloc, w)
-	{
+	for_each_window (vol->alloc, w) {
 		if (owner_of(w) == ino)
 			atomic_store_explicit(&w->over, true, memory_order_relaxed);
 	}
@@ -128,8 +124,7 @@ static struct window *window_of(struct volume *vol, uint32_t ino, uint32_t lblk)
 {
 	struct window *w;
 
-	for_each_window(vol->alloc, w)
-	{
+	for_each_window (vol->alloc, w) {
 		if (owner_of(w) == ino && w->lblk == lblk)
 			return w;
 	}
@@ -143,23 +138,33 @@ fsblk_t ext2_window_goal(struct volume *vol, uint32_t ino, uint32_t lblk)
 	return w ? w->first : 0;
 }
 
-/* One for a new place: not in use, or the file's own oldest if it has many, or the oldest. */
+/* How much is lost if it makes way for another. */
+static unsigned worth(const struct window *w)
+{
+	return !owner_of(w) ? 0 : !w->size ? 1 : 2;
+}
+
+static bool goes_before(const struct window *w, const struct window *other)
+{
+	return worth(w) != worth(other) ? worth(w) < worth(other) : w->used < other->used;
+}
+
+/* One for a new place: if the file has many, one of its own; files that come and go take none from those that grow. */
 static struct window *window_choose(struct volume *vol, uint32_t ino)
 {
-	struct window *w, *oldest = vol->alloc->windows, *own = NULL;
+	struct window *w, *least = vol->alloc->windows, *own = NULL;
 	unsigned owned = 0;
 
-	for_each_window(vol->alloc, w)
-	{
+	for_each_window (vol->alloc, w) {
 		if (owner_of(w) == ino) {
 			owned++;
-			if (!own || w->used < own->used)
+			if (!own || goes_before(w, own))
 				own = w;
 		}
-		if (owner_of(oldest) && (!owner_of(w) || w->used < oldest->used))
-			oldest = w;
+		if (goes_before(w, least))
+			least = w;
 	}
-	w = owned >= WINDOWS_PER_FILE ? own : oldest;
+	w = owned >= WINDOWS_PER_FILE ? own : least;
 	end_window(vol, w);
 	w->size = 0;
 	atomic_store_explicit(&w->over, false, memory_order_relaxed);
@@ -167,12 +172,12 @@ static struct window *window_choose(struct volume *vol, uint32_t ino)
 	return w;
 }
 
-/* How long a window is to be; one that goes on gets one. */
-static uint32_t next_size(const struct volume *vol, const struct window *w)
+/* After one of `size` blocks. */
+static uint32_t next_size(const struct volume *vol, uint32_t size)
 {
 	const uint32_t least = WINDOW_BYTES_MIN >> vol->block_shift, most = WINDOW_BYTES_MAX >> vol->block_shift;
 
-	return min_of(max_of(2 * w->size, least), most);
+	return min_of(max_of(2 * size, least), most);
 }
 
 /* The next blocks from the window. 0: it has none, or they cannot be had. */
@@ -192,13 +197,13 @@ static uint32_t take_reserved(struct txn *t, struct window *w, uint32_t want)
 	return count;
 }
 
-int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, uint32_t want, fsblk_t *first,
-		      uint32_t *count)
+int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, bool follows, uint32_t want,
+		      fsblk_t *first, uint32_t *count)
 {
 	struct volume *vol = t->vol;
 	const uint32_t available = ext2_blocks_available(vol);
 	struct run_search s = {.t = t, .goal = goal};
-	uint32_t size = want;
+	uint32_t size = follows ? next_size(vol, 0) : 0;
 	struct window *w;
 	int err;
 
@@ -213,7 +218,7 @@ int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, 
 		*count = take_reserved(t, w, s.want);
 		if (*count)
 			return 0;
-		size = next_size(vol, w);
+		size = next_size(vol, w->size);
 	}
 	s.length = max_of(s.want, min_of(size, available / WINDOW_SHARE));
 	err = ext2_run_alloc(&s);

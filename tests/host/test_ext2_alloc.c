@@ -189,6 +189,47 @@ static void test_windows(void **state)
 	}
 }
 
+#define SMALL_FILES 70 // more than there are windows
+
+/* A log that grows now and then, while small files are made all the time. */
+static void small_body(void *arg)
+{
+	static uint8_t data[16384];
+	char path[64];
+	int fd;
+
+	(void)arg;
+	harness_start();
+	fd = stack_open(log_name(0), O_CREAT | O_RDWR);
+	for (unsigned n = 0; n < MIB / sizeof(data); n++) {
+		write_whole(fd, data, sizeof(data));
+		for (unsigned i = 0; i < SMALL_FILES; i++) {
+			int small;
+
+			snprintf(path, sizeof(path), "/small%u", n * SMALL_FILES + i);
+			small = stack_open(path, O_CREAT | O_RDWR);
+			write_whole(small, data, 1 + (n * 31 + i * 7) % 9000);
+			assert_int_equal(fs_close(small), 0);
+		}
+	}
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_small_files(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < array_size(blocks); i++) {
+		struct image_extents e;
+
+		run_on(blocks[i], "96M", "-N 8192", 0, small_body);
+		e = image_extents(run.out, log_name(0));
+		print_message("block %u, beside small files: %u blocks in %u extents\n", run.block, e.blocks, e.count);
+		/* Windows of 64 KiB and on, and what came before the first. */
+		assert_in_range(e.count, 1, 8);
+	}
+}
+
 /* ---- directories ---- */
 
 #define DIRECTORIES 6
@@ -268,10 +309,8 @@ static void test_directories(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_logs_written),
-	    cmocka_unit_test(test_logs_stored),
-	    cmocka_unit_test(test_windows),
-	    cmocka_unit_test(test_directories),
+	    cmocka_unit_test(test_logs_written), cmocka_unit_test(test_logs_stored), cmocka_unit_test(test_windows),
+	    cmocka_unit_test(test_small_files),	 cmocka_unit_test(test_directories),
 	};
 
 	return cmocka_run_group_tests_name("ext2: where files lie", tests, NULL, NULL);
