@@ -151,7 +151,7 @@ static void count_debt(struct group_hint *hint, bool directory)
 static int alloc_in_group(struct txn *t, uint32_t group, uint32_t *ino)
 {
 	struct volume *vol = t->vol;
-	const uint32_t end = vol->inodes_per_group;
+	const uint32_t end = vol->inodes_per_group, before = min_of(group * end, vol->first_ino - 1);
 	struct buffer *b;
 	uint32_t bit;
 	int err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
@@ -159,7 +159,7 @@ static int alloc_in_group(struct txn *t, uint32_t group, uint32_t *ino)
 	*ino = 0;
 	if (err)
 		return err;
-	bit = bitmap_next_clear(b->data, group == 0 ? vol->first_ino - 1 : 0, end);
+	bit = bitmap_next_clear(b->data, vol->first_ino - 1 - before, end);
 	if (bit < end) {
 		txn_access(t, b);
 		bitmap_set(b->data, bit, 1);
