@@ -36,7 +36,7 @@ static uint32_t bit_of(const struct volume *vol, fsblk_t block)
 /* What a group begins with, if there is a superblock in it. */
 static uint32_t group_head(const struct volume *vol, uint32_t group)
 {
-	return ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->super.reserved_gdt_blocks : 0;
+	return ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks : 0;
 }
 
 static uint32_t itable_blocks(const struct volume *vol)
@@ -59,7 +59,7 @@ bool ext2_block_valid(struct volume *vol, fsblk_t block)
 
 uint32_t ext2_blocks_available(struct volume *vol)
 {
-	const struct ext2_super *s = &vol->super;
+	const struct ext2_super *s = &vol->es;
 
 	return s->free_blocks > s->reserved_blocks ? s->free_blocks - s->reserved_blocks : 0;
 }
@@ -74,7 +74,7 @@ static void count_free(struct volume *vol, uint32_t group, int change)
 	struct ext2_group *g = ext2_group(vol, group);
 
 	g->free_blocks += change;
-	vol->super.free_blocks += change;
+	vol->es.free_blocks += change;
 	ext2_group_changed(vol, group);
 }
 
@@ -112,10 +112,10 @@ static int bits_get(struct txn *t, uint32_t group, struct bits *out)
 	int err;
 
 	*out = (struct bits){.vol = vol, .group = group, .end = ext2_group_blocks(vol, group)};
-	err = buffer_get(ext2_group(vol, group)->block_bitmap, &out->b);
+	err = buffer_get(vol->buffers, ext2_group(vol, group)->block_bitmap, &out->b);
 	if (err) {
 		if (hint->longest)
-			log_error("ext2: %s: the block bitmap of group %u cannot be read (%d)", vol->dev->name, group,
+			log_error("ext2: %s: the block bitmap of group %u cannot be read (%d)", vol->super.dev->name, group,
 				  err);
 		hint->longest = 0;
 		return err;
@@ -433,7 +433,7 @@ int ext2_blocks_release(struct txn *t, fsblk_t first, uint32_t count)
 	const uint32_t group = group_of(vol, first);
 	uint32_t cleared;
 	struct buffer *b;
-	int err = buffer_get(ext2_group(vol, group)->block_bitmap, &b);
+	int err = buffer_get(vol->buffers, ext2_group(vol, group)->block_bitmap, &b);
 
 	if (err)
 		return err;

@@ -27,8 +27,8 @@ struct averages {
 static struct averages averages_of(struct volume *vol)
 {
 	struct averages a = {
-	    .free_inodes = vol->super.free_inodes / vol->groups,
-	    .free_blocks = vol->super.free_blocks / vol->groups,
+	    .free_inodes = vol->es.free_inodes / vol->groups,
+	    .free_blocks = vol->es.free_blocks / vol->groups,
 	};
 
 	for (uint32_t group = 0; group < vol->groups; group++)
@@ -57,7 +57,7 @@ static uint32_t group_spread(struct volume *vol, uint32_t from, const struct ave
 /* How many directories may be made in a group ahead of the files that are to come into them. */
 static uint32_t debt_limit(const struct volume *vol, const struct averages *a)
 {
-	const uint32_t used = vol->blocks - min_of(vol->super.free_blocks, vol->blocks);
+	const uint32_t used = vol->blocks - min_of(vol->es.free_blocks, vol->blocks);
 	const uint32_t directories = max_of(a->directories, 1u), blocks_each = max_of(used / directories, BLOCK_COST);
 	uint32_t limit = min_of(vol->blocks_per_group / blocks_each, vol->inodes_per_group / INODE_COST);
 
@@ -135,7 +135,7 @@ static void count_free(struct volume *vol, uint32_t group, int change, bool dire
 	g->free_inodes += change;
 	if (directory)
 		g->used_dirs -= change;
-	vol->super.free_inodes += change;
+	vol->es.free_inodes += change;
 	ext2_group_changed(vol, group);
 }
 
@@ -154,7 +154,7 @@ static int alloc_in_group(struct txn *t, uint32_t group, uint32_t *ino)
 	const uint32_t end = vol->inodes_per_group, before = min_of(group * end, vol->first_ino - 1);
 	struct buffer *b;
 	uint32_t bit;
-	int err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
+	int err = buffer_get(vol->buffers, ext2_group(vol, group)->inode_bitmap, &b);
 
 	*ino = 0;
 	if (err)
@@ -202,7 +202,7 @@ int ext2_inode_release(struct txn *t, uint32_t ino, bool directory)
 	struct volume *vol = t->vol;
 	const uint32_t group = (ino - 1) / vol->inodes_per_group, bit = (ino - 1) % vol->inodes_per_group;
 	struct buffer *b;
-	int err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
+	int err = buffer_get(vol->buffers, ext2_group(vol, group)->inode_bitmap, &b);
 
 	if (err)
 		return err;

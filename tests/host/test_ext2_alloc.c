@@ -7,6 +7,7 @@
  * directory, directories of the root apart. e2fsck finds nothing.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -244,7 +245,7 @@ static unsigned group_at(const char *path)
 {
 	struct stat st;
 
-	assert_int_equal(fs_stat(path, &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), 0);
 	return (unsigned)((st.st_ino - 1) / GROUP_INODES);
 }
 
@@ -266,14 +267,14 @@ static void directories_body(void *arg)
 	harness_start();
 	for (unsigned d = 0; d < DIRECTORIES; d++) {
 		snprintf(home, sizeof(home), "/d%u", d);
-		assert_int_equal(fs_mkdir(home, 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, home, 0755), 0);
 		/* Those of the root are spread. */
 		assert_false(seen[group_at(home)]);
 		seen[group_at(home)] = true;
 		/* What is in them lies beside them. */
 		for (unsigned i = 0; i < 4; i++) {
 			snprintf(path, sizeof(path), "/d%u/sub%u", d, i);
-			assert_int_equal(fs_mkdir(path, 0755), 0);
+			assert_int_equal(fs_mkdir(AT_FDCWD, path, 0755), 0);
 			away += group_at(path) != group_at(home);
 			for (unsigned j = 0; j < 8; j++) {
 				snprintf(path, sizeof(path), "/d%u/f%u-%u", d, i, j);
