@@ -115,8 +115,8 @@ static int bits_get(struct txn *t, uint32_t group, struct bits *out)
 	err = buffer_get(vol->buffers, ext2_group(vol, group)->block_bitmap, &out->b);
 	if (err) {
 		if (hint->longest)
-			log_error("ext2: %s: the block bitmap of group %u cannot be read (%d)", vol->super.dev->name, group,
-				  err);
+			log_error("ext2: %s: the block bitmap of group %u cannot be read (%d)", vol->super.dev->name,
+				  group, err);
 		hint->longest = 0;
 		return err;
 	}
