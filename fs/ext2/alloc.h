@@ -18,7 +18,7 @@
  */
 struct window {
 	atomic_uint ino; // 0: not in use. Relaxed without the transaction: a hint
-	/* Nobody has the file open or mapped any more: as if not in use. Set without the transaction, relaxed. */
+	/* A writer of the file has closed it: as if not in use. Set without the transaction, relaxed. */
 	atomic_bool over;
 	uint32_t lblk;	// the file's block that comes next,
 	fsblk_t first;	// and where it ought to be

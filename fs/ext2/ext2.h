@@ -190,12 +190,12 @@ int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, 
 fsblk_t ext2_window_goal(struct volume *vol, uint32_t ino, uint32_t lblk);
 /* Gives back the file's windows: it is cut. Under the transaction. */
 void ext2_windows_drop(struct volume *vol, uint32_t ino);
-/* The same, soon: nobody has it open or mapped any more. Any context. */
-void ext2_windows_close(struct volume *vol, uint32_t ino);
+/* inode_ops.closed: the same, soon. Any context. */
+void ext2_windows_close(struct inode *inode);
 
 /* ---- ialloc.c ---- */
-int ext2_inode_alloc(struct txn *t, uint32_t parent, bool directory, uint32_t *ino); // one credit
-int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);		     // one credit
+int ext2_inode_alloc(struct txn *t, const struct inode *parent, bool directory, uint32_t *ino); // one credit
+int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);				// one credit
 
 /* ---- inode.c ---- */
 /* Where an inode lies. ino is in range. */

@@ -36,7 +36,8 @@ static struct averages averages_of(struct volume *vol)
 	return a;
 }
 
-/* For a directory at the root: of the groups that are not fuller than most, the one with the fewest directories. */
+/* For a directory at the root, or where chattr +T says so: of the groups that are not fuller than most, the one with
+ * the fewest directories. */
 static uint32_t group_spread(struct volume *vol, uint32_t from, const struct averages *a)
 {
 	uint32_t best = NO_GROUP, fewest = UINT32_MAX;
@@ -83,11 +84,12 @@ static uint32_t group_near(struct volume *vol, uint32_t from, const struct avera
 	return NO_GROUP;
 }
 
-static uint32_t group_for_directory(struct volume *vol, uint32_t parent)
+static uint32_t group_for_directory(struct volume *vol, const struct inode *parent)
 {
-	const uint32_t from = (parent - 1) / vol->inodes_per_group;
+	const bool top = parent->ino == EXT2_ROOT_INO || parent->flags & EXT2_FLAG_TOPDIR;
+	const uint32_t from = (parent->ino - 1) / vol->inodes_per_group;
 	const struct averages a = averages_of(vol);
-	const uint32_t group = parent == EXT2_ROOT_INO ? group_spread(vol, from, &a) : group_near(vol, from, &a);
+	const uint32_t group = top ? group_spread(vol, from, &a) : group_near(vol, from, &a);
 
 	if (group != NO_GROUP)
 		return group;
@@ -111,10 +113,10 @@ static bool has_room(struct volume *vol, uint32_t group)
  * Beside its directory; else in a group that depends on the directory, so that its files stay together and those of
  * another directory of that group go elsewhere.
  */
-static uint32_t group_for_file(struct volume *vol, uint32_t parent)
+static uint32_t group_for_file(struct volume *vol, const struct inode *parent)
 {
-	const uint32_t home = (parent - 1) / vol->inodes_per_group;
-	uint32_t group = (home + parent) % vol->groups;
+	const uint32_t home = (parent->ino - 1) / vol->inodes_per_group;
+	uint32_t group = (home + parent->ino) % vol->groups;
 
 	if (has_room(vol, home))
 		return home;
@@ -175,7 +177,7 @@ static int alloc_in_group(struct txn *t, uint32_t group, uint32_t *ino)
 	return 0;
 }
 
-int ext2_inode_alloc(struct txn *t, uint32_t parent, bool directory, uint32_t *ino)
+int ext2_inode_alloc(struct txn *t, const struct inode *parent, bool directory, uint32_t *ino)
 {
 	struct volume *vol = t->vol;
 	uint32_t group = directory ? group_for_directory(vol, parent) : group_for_file(vol, parent);

@@ -35,6 +35,7 @@ const struct inode_ops ext2_inode_ops = {
     .grow_end = ext2_grow_end,
     .sync = ext2_sync,
     .write_times = ext2_inode_write_times,
+    .closed = ext2_windows_close,
 };
 
 struct feature {

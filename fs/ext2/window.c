@@ -5,8 +5,8 @@
  * Reservation windows, so that files which grow at the same time stay contiguous. A file that is allocated a
  * block behind one that it has seems to grow there, and gets a window behind that: free blocks which other allocations
  * leave alone until the file has taken them. Each is twice the one before, up to WINDOW_BYTES_MAX. A file may have
- * several, one for each place at which it grows. They go when the file is cut or is no longer open, the oldest when
- * there are too many, and all of them when nothing else is free, so they never make a volume full.
+ * several, one for each place at which it grows. They go when the file is cut, or closed by who has written it, the
+ * oldest when there are too many, and all of them when nothing else is free, so they never make a volume full.
  *
  * Guarded by the transaction, but ext2_windows_close, which is for any context. Sleeps on metadata I/O where it
  * allocates.
@@ -79,7 +79,7 @@ uint32_t ext2_window_outside(const struct volume *vol, fsblk_t *first, fsblk_t e
 	return before - *first;
 }
 
-/* Those of files that nobody has open. */
+/* Those of files that were closed. */
 static void sweep(struct volume *vol)
 {
 	struct window *w;
@@ -108,12 +108,12 @@ void ext2_windows_drop(struct volume *vol, uint32_t ino)
 	}
 }
 
-void ext2_windows_close(struct volume *vol, uint32_t ino)
+void ext2_windows_close(struct inode *inode)
 {
 	struct window *w;
 
-	for_each_window (vol->alloc, w) {
-		if (owner_of(w) == ino)
+	for_each_window (ext2_volume(inode)->alloc, w) {
+		if (owner_of(w) == inode->ino)
 			atomic_store_explicit(&w->over, true, memory_order_relaxed);
 	}
 }

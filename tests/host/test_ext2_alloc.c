@@ -153,7 +153,7 @@ static void test_logs_stored(void **state)
 /* ---- windows come and go ---- */
 
 /* The first file grows far enough to have a window; what becomes of that shows where the second goes. */
-enum fate { WINDOW_STAYS, WINDOW_CUT, FATES };
+enum fate { WINDOW_STAYS, WINDOW_CUT, WINDOW_CLOSED, FATES };
 static enum fate fate;
 
 static void window_body(void *arg)
@@ -168,8 +168,12 @@ static void window_body(void *arg)
 		write_whole(fd, data, sizeof(data));
 	if (fate == WINDOW_CUT)
 		assert_int_equal(fs_ftruncate(fd, 15 * sizeof(data)), 0);
+	if (fate == WINDOW_CLOSED)
+		assert_int_equal(fs_close(fd), 0);
 	other = stack_open(log_name(1), O_CREAT | O_RDWR);
 	write_whole(other, data, sizeof(data));
+	if (fate == WINDOW_CLOSED)
+		fd = stack_open(log_name(0), O_WRONLY | O_APPEND);
 	write_whole(fd, data, sizeof(data));
 	assert_int_equal(fs_close(other), 0);
 	assert_int_equal(fs_close(fd), 0);
