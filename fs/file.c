@@ -17,16 +17,14 @@
 #include "fs/locks.h"
 #include "fs/mount.h"
 #include "fs/pipe.h"
+#include "lib/bitmap.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
-#define WORD_BITS 64
-#define WORDS (FDS_MAX / WORD_BITS)
-
 static struct {
-	struct spinlock lock;		      // guards the rest
-	struct file *files[FDS_MAX];	      // NULL: free
-	uint64_t used[WORDS], cloexec[WORDS]; // a bit each
+	struct spinlock lock;				    // guards the rest
+	struct file *files[FDS_MAX];			    // NULL: free
+	uint64_t used[FDS_MAX / 64], cloexec[FDS_MAX / 64]; // a bit each
 } table = {.lock = SPINLOCK_INIT("descriptors")};
 
 bool file_readable(const struct file *file)
@@ -49,30 +47,12 @@ void file_set_flags(struct file *file, int which, int flags)
 
 /* ---- the table; its lock is held ---- */
 
-static bool bit(const uint64_t *words, int fd)
+static void set_bit(uint64_t *map, int fd, bool value)
 {
-	return words[fd / WORD_BITS] >> fd % WORD_BITS & 1;
-}
-
-static void set_bit(uint64_t *words, int fd, bool value)
-{
-	const uint64_t one = UINT64_C(1) << fd % WORD_BITS;
-
-	words[fd / WORD_BITS] = value ? words[fd / WORD_BITS] | one : words[fd / WORD_BITS] & ~one;
-}
-
-/* The first free one from `from` on; FDS_MAX: none. */
-static int free_locked(int from)
-{
-	for (int word = from / WORD_BITS; word < WORDS; word++) {
-		uint64_t free = ~table.used[word];
-
-		if (word == from / WORD_BITS)
-			free &= UINT64_MAX << from % WORD_BITS;
-		if (free)
-			return word * WORD_BITS + __builtin_ctzll(free);
-	}
-	return FDS_MAX;
+	if (value)
+		bitmap_set(map, (uint32_t)fd, 1);
+	else
+		(void)bitmap_clear(map, (uint32_t)fd, 1);
 }
 
 /* What was there before. */
@@ -89,7 +69,7 @@ static struct file *put_locked(int fd, struct file *file, bool cloexec)
 int file_install(struct file *file, int from, bool cloexec)
 {
 	unsigned long flags = spin_lock(&table.lock);
-	int fd = free_locked(from);
+	int fd = (int)bitmap_next_clear(table.used, (uint32_t)from, FDS_MAX);
 
 	if (fd < FDS_MAX)
 		(void)put_locked(fd, file, cloexec); // nothing was
@@ -174,6 +154,8 @@ static int close_written(struct file *file, bool tell)
 
 	if (err)
 		return 0; // unmounted: it was told then
+	if (inode->ops->closed)
+		inode->ops->closed(inode);
 	if (inode->ops->write_times && !atomic_load(&inode->super->read_only) &&
 	    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
 		err = inode->ops->write_times(inode);
@@ -282,7 +264,7 @@ static int fd_flags(int fd, bool set, int value)
 	if (table.files[fd]) {
 		if (set)
 			set_bit(table.cloexec, fd, value & FD_CLOEXEC);
-		r = !set && bit(table.cloexec, fd) ? FD_CLOEXEC : 0;
+		r = !set && bitmap_test(table.cloexec, (uint32_t)fd) ? FD_CLOEXEC : 0;
 	}
 	spin_unlock(&table.lock, flags);
 	return r;
