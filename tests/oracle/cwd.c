@@ -104,7 +104,7 @@ static void removed(void)
 	MUST(mkdir("gone", 0755) == 0 && chdir("gone") == 0 && rmdir("../gone") == 0);
 	STEPS("removed", ret(getcwd(path, sizeof(path)) ? 0 : -1), ret(realpath(".", path) ? 0 : -1),
 	      ret(getcwd(path, 1) ? 0 : -1));
-	STEPS("removed: out of it", ret(chdir("..")), here());
+	STEPS("removed: out of it", ret(chdir(start)), here());
 }
 
 static void *go_elsewhere(void *arg)
