@@ -35,6 +35,8 @@ static struct {
 	unsigned count, frame_count, wanted;
 	uint32_t block_size;
 	struct blkdev *dev;
+	void (*failed)(void *arg, fsblk_t block, bool write, int err);
+	void *arg;
 } pool = {.lock = SPINLOCK_INIT("buffers"), .waitq = WAITQ_INIT(pool.waitq)};
 
 void buffer_cache_init(unsigned count)
@@ -52,7 +54,8 @@ static unsigned pool_size(uint32_t block_size)
 	return min_of(max_of(by_ram, (size_t)BUFFERS_MIN), (size_t)BUFFERS_MAX);
 }
 
-int buffer_cache_open(struct blkdev *dev, uint32_t block_size)
+int buffer_cache_open(struct blkdev *dev, uint32_t block_size,
+		      void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg)
 {
 	const unsigned per_frame = PAGE_SIZE / block_size;
 
@@ -83,6 +86,8 @@ int buffer_cache_open(struct blkdev *dev, uint32_t block_size)
 		list_push_back(&pool.lru, &b->lru_node);
 	}
 	pool.dev = dev;
+	pool.failed = failed;
+	pool.arg = arg;
 	return 0;
 }
 
@@ -242,6 +247,8 @@ int buffer_get(fsblk_t block, struct buffer **out)
 		b = NULL;
 	}
 	spin_unlock(&pool.lock, flags);
+	if (err)
+		pool.failed(pool.arg, block, false, err);
 	*out = b;
 	return err;
 }
@@ -316,6 +323,7 @@ bool buffer_any(enum buffer_class class)
 int buffer_write(enum buffer_class class)
 {
 	unsigned long flags = spin_lock(&pool.lock);
+	fsblk_t failed = 0;
 	int err = 0;
 
 	for (unsigned i = 0; i < pool.count; i++) {
@@ -334,10 +342,14 @@ int buffer_write(enum buffer_class class)
 
 		while (b->class == class && b->busy)
 			waitq_wait(&pool.waitq, &pool.lock, &flags);
-		if (b->class == class && !err)
+		if (b->class == class && !err && b->error) {
 			err = b->error;
+			failed = b->block;
+		}
 	}
 	spin_unlock(&pool.lock, flags);
+	if (err)
+		pool.failed(pool.arg, failed, true, err);
 	return err;
 }
 

@@ -46,8 +46,12 @@ struct buffer {
  */
 void buffer_cache_init(unsigned count);
 
-/* Takes the memory for one mounted device. 0, -ENOMEM. */
-int buffer_cache_open(struct blkdev *dev, uint32_t block_size);
+/*
+ * Takes the memory for one mounted device. failed is told of each block that could not be read, and of the first of
+ * several that could not be written, with nothing of the pool's locked. 0, -ENOMEM.
+ */
+int buffer_cache_open(struct blkdev *dev, uint32_t block_size,
+		      void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg);
 /* All references are gone; dirty contents are dropped. */
 void buffer_cache_close(void);
 

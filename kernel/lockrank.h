@@ -36,6 +36,7 @@ static const struct {
     {"mount", NULL},
     {"inodes", NULL},
     {"inode times", NULL},
+    {"ext2 errors", NULL},
     {"zeroing", NULL},
     {"data requests", NULL},
     {"page", NULL},

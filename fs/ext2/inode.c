@@ -43,31 +43,36 @@ static uint32_t time_extra(const struct inode_time *time)
 	return time->nsec << 2 | (((uint64_t)time->sec - (uint64_t)(int64_t)(int32_t)time->sec) >> 32 & 3);
 }
 
-static int check(struct inode *inode, const struct ext2_inode *raw, bool orphan)
+/* place: the block of the table. */
+static int check(struct inode *inode, const struct ext2_inode *raw, fsblk_t place, bool orphan)
 {
 	struct volume *vol = inode->vol;
 
 	if (raw->links == 0 && !orphan)
-		return ext2_damaged(vol, "inode %u has a name and is free", inode->ino);
+		return ext2_damaged_at(vol, inode->ino, place, "inode %u has a name and is free", inode->ino);
 	if (raw->flags & EXT2_FLAG_EXTENTS)
-		return ext2_damaged(vol, "inode %u has extents, which this volume has not", inode->ino);
+		return ext2_damaged_at(vol, inode->ino, place, "inode %u has extents, which this volume has not",
+				       inode->ino);
 	/* Of an orphan, a part may be gone already; its size means nothing. */
 	if (raw->links == 0)
 		inode->size = 0;
 	if (S_ISREG(raw->mode)) {
 		if (inode->size > vol->size_max)
-			return ext2_damaged(vol, "inode %u has the impossible size %llu", inode->ino,
-					    (unsigned long long)inode->size);
+			return ext2_damaged_at(vol, inode->ino, place, "inode %u has the impossible size %llu",
+					       inode->ino, (unsigned long long)inode->size);
 	} else if (S_ISDIR(raw->mode)) {
 		if ((inode->size == 0 && raw->links) || inode->size % vol->block_size || inode->size > vol->size_max)
-			return ext2_damaged(vol, "directory inode %u has the impossible size %llu", inode->ino,
-					    (unsigned long long)inode->size);
+			return ext2_damaged_at(vol, inode->ino, place,
+					       "directory inode %u has the impossible size %llu", inode->ino,
+					       (unsigned long long)inode->size);
 	} else if (S_ISLNK(raw->mode)) {
 		if ((inode->size == 0 && raw->links) || inode->size >= vol->block_size)
-			return ext2_damaged(vol, "symbolic link inode %u has the impossible size %llu", inode->ino,
-					    (unsigned long long)inode->size);
+			return ext2_damaged_at(vol, inode->ino, place,
+					       "symbolic link inode %u has the impossible size %llu", inode->ino,
+					       (unsigned long long)inode->size);
 	} else if (!S_ISCHR(raw->mode) && !S_ISBLK(raw->mode) && !S_ISFIFO(raw->mode) && !S_ISSOCK(raw->mode)) {
-		return ext2_damaged(vol, "inode %u has the impossible mode %o", inode->ino, raw->mode);
+		return ext2_damaged_at(vol, inode->ino, place, "inode %u has the impossible mode %o", inode->ino,
+				       raw->mode);
 	}
 	return 0;
 }
@@ -103,13 +108,14 @@ int ext2_inode_load(struct inode *inode, bool orphan)
 	int err;
 
 	if (inode->ino > vol->inodes || (inode->ino < vol->first_ino && inode->ino != EXT2_ROOT_INO))
-		return ext2_damaged(vol, "a name leads to inode %u, which no file can have", inode->ino);
+		return ext2_damaged_at(vol, inode->ino, 0, "a name leads to inode %u, which no file can have",
+				       inode->ino);
 	err = buffer_get(ext2_inode_place(vol, inode->ino, &offset), &b);
 	if (err)
 		return err;
 	raw = (const struct ext2_inode *)((const char *)b->data + offset);
 	decode(inode, raw);
-	err = check(inode, raw, orphan);
+	err = check(inode, raw, b->block, orphan);
 	buffer_put(b);
 	return err;
 }
@@ -191,7 +197,8 @@ int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 	(void)ext2_inode_place(inode->vol, inode->ino, &offset);
 	raw = (struct ext2_inode *)((char *)itable->data + offset);
 	if (raw->links)
-		return ext2_damaged(inode->vol, "inode %u is in use and free in its bitmap", inode->ino);
+		return ext2_damaged_at(inode->vol, inode->ino, itable->block,
+				       "inode %u is in use and free in its bitmap", inode->ino);
 	generation = raw->generation + 1;
 	memset(raw, 0, vol->inode_size);
 	inode->generation = generation;

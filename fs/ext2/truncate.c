@@ -188,6 +188,9 @@ static int release_attributes(struct txn *t, struct inode *inode)
 	if (!inode->acl_block)
 		return 0;
 	if (!ext2_block_valid(inode->vol, inode->acl_block)) {
+		(void)ext2_damaged_at(inode->vol, inode->ino, inode->acl_block,
+				      "inode %u has its attributes in block %u, which cannot be its own", inode->ino,
+				      inode->acl_block);
 		inode->acl_block = 0;
 		return 0;
 	}
@@ -196,7 +199,8 @@ static int release_attributes(struct txn *t, struct inode *inode)
 		return err;
 	header = b->data;
 	if (header->magic != 0xea020000 || header->refs == 0) {
-		(void)ext2_damaged(inode->vol, "attribute block %u of inode %u is none", inode->acl_block, inode->ino);
+		(void)ext2_damaged_at(inode->vol, inode->ino, inode->acl_block,
+				      "attribute block %u of inode %u is none", inode->acl_block, inode->ino);
 		buffer_put(b);
 		return 0;
 	}
