@@ -292,12 +292,8 @@ int inodes_delete_doomed(struct volume *vol)
 			inode_free(inode);
 			continue;
 		}
-		/* It stays an orphan, held for ever: the next mount, or e2fsck, deletes it. */
+		/* It stays an orphan, doomed and in no list: the next mount, or e2fsck, deletes it. */
 		log_error("ext2: %s: inode %u could not be deleted (%d)", inode->vol->dev->name, inode->ino, err);
-		flags = spin_lock(&cache.lock);
-		inode->refs = 1;
-		inode->doomed = false;
-		spin_unlock(&cache.lock, flags);
 		not_busy(inode);
 		first = first ? first : err;
 	}

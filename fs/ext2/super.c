@@ -217,11 +217,23 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	return err;
 }
 
+/* Of inodes whose names are gone, which were not settled for an error: nobody comes for them any more. */
+static void forget_unlinked(struct volume *vol)
+{
+	struct list_node *node;
+
+	mutex_lock(&vol->txn.lock);
+	while ((node = list_pop_front(&vol->txn.droppable)) || (node = list_pop_front(&vol->txn.unlinked)))
+		inode_put(list_entry(node, struct inode, drop_node));
+	mutex_unlock(&vol->txn.lock);
+}
+
 void ext2_release(struct volume *vol)
 {
 	atomic_store(&vol->dead, true);
 	if (!vol->super_block)
 		return;
+	forget_unlinked(vol);
 	/* A failed mount leaves inodes of its own only. */
 	(void)inodes_forget_all();
 	buffer_cache_close();
@@ -249,6 +261,7 @@ int ext2_unmount(struct volume *vol)
 		err = remove_mark(vol);
 	if (!err)
 		vol->marked = false;
+	forget_unlinked(vol);
 	rwlock_unlock_write(&vol->gate);
 	return err;
 }
