@@ -27,7 +27,7 @@ static int read_block(const struct search *s, fsblk_t block)
 {
 	const struct volume *vol = s->vol;
 
-	return blk_read(vol->dev, (sector_t)block * vol->sectors_per_block, s->block, vol->sectors_per_block);
+	return blk_read(vol->super.dev, (sector_t)block * vol->sectors_per_block, s->block, vol->sectors_per_block);
 }
 
 /* Into vol->super, with its geometry: whether there is one in this group, of groups of the usual size. */
@@ -40,11 +40,11 @@ static bool load(struct search *s, unsigned log_block_size, uint32_t group)
 	unsigned long value;
 	const char *what;
 
-	if (at.sector + at.sectors > vol->dev->sectors || blk_read(vol->dev, at.sector, s->block, at.sectors))
+	if (at.sector + at.sectors > vol->super.dev->sectors || blk_read(vol->super.dev, at.sector, s->block, at.sectors))
 		return false;
-	memcpy(&vol->super, (char *)s->block + at.offset, sizeof(vol->super));
-	return vol->super.magic == EXT2_MAGIC && vol->super.log_block_size == log_block_size &&
-	       vol->super.block_group_nr == group && !ext2_geometry_set(vol, &what, &value) &&
+	memcpy(&vol->es, (char *)s->block + at.offset, sizeof(vol->es));
+	return vol->es.magic == EXT2_MAGIC && vol->es.log_block_size == log_block_size &&
+	       vol->es.block_group_nr == group && !ext2_geometry_set(vol, &what, &value) &&
 	       vol->blocks_per_group == block_size * 8 && group < vol->groups && ext2_group_has_super(vol, group);
 }
 
@@ -93,7 +93,7 @@ static bool has_root(struct search *s, const struct ext2_group *first)
 static bool is_of_this_volume(struct search *s, uint32_t group, struct ext2_group *descriptors)
 {
 	static const uint8_t none[16];
-	const uint8_t *uuid = s->vol->super.uuid;
+	const uint8_t *uuid = s->vol->es.uuid;
 	bool agree;
 
 	if (!look_at_descriptors(s, group, descriptors, &agree))
@@ -106,7 +106,7 @@ static bool is_of_this_volume(struct search *s, uint32_t group, struct ext2_grou
 /* What a backup says that was true only when it was written. */
 static void forget_stale(struct volume *vol)
 {
-	struct ext2_super *s = &vol->super;
+	struct ext2_super *s = &vol->es;
 
 	s->block_group_nr = 0;
 	s->state &= ~EXT2_STATE_VALID;
@@ -132,7 +132,7 @@ static int search(struct search *s, void *descriptors, fsblk_t *stale)
 
 static void say_none(const struct search *s, int err, const char *why, unsigned long value, fsblk_t stale)
 {
-	const char *const name = s->vol->dev->name;
+	const char *const name = s->vol->super.dev->name;
 
 	if (err == -EINVAL)
 		log_error("ext2: %s: no ext2 file system here; make one with mke2fs -t ext2, or a whole card with "
@@ -173,7 +173,7 @@ int ext2_backup_descriptors(struct volume *vol, uint32_t block)
 		const fsblk_t at = ext2_group_start(vol, group) + 1 + block;
 
 		if (!ext2_group_has_super(vol, group) || at >= vol->blocks ||
-		    blk_read(vol->dev, (sector_t)at * vol->sectors_per_block, vol->group_blocks[block],
+		    blk_read(vol->super.dev, (sector_t)at * vol->sectors_per_block, vol->group_blocks[block],
 			     vol->sectors_per_block) ||
 		    !ext2_descriptors_sound(vol, block))
 			continue;
@@ -182,6 +182,6 @@ int ext2_backup_descriptors(struct volume *vol, uint32_t block)
 				  at);
 		return 0;
 	}
-	log_error("ext2: %s: damaged descriptors, and no backup of them is any better; run e2fsck", vol->dev->name);
+	log_error("ext2: %s: damaged descriptors, and no backup of them is any better; run e2fsck", vol->super.dev->name);
 	return -EUCLEAN;
 }

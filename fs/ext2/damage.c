@@ -34,8 +34,8 @@ static void note(struct volume *vol, const struct ext2_error *error, bool stop)
 		vol->errors.first = *error;
 	vol->errors.last = *error;
 	spin_unlock(&vol->errors_lock, flags);
-	if (stop && vol->super.errors != EXT2_ERRORS_CONTINUE && !atomic_exchange(&vol->read_only, true))
-		log_error("ext2: %s: is read-only from now on", vol->dev->name);
+	if (stop && vol->es.errors != EXT2_ERRORS_CONTINUE && !atomic_exchange(&vol->super.read_only, true))
+		log_error("ext2: %s: is read-only from now on", vol->super.dev->name);
 }
 
 static uint32_t now(void)
@@ -55,7 +55,7 @@ int ext2_damage_note(struct volume *vol, bool stop, const char *func, unsigned l
 		va_start(ap, format);
 		vsnprintf(text, sizeof(text), format, ap);
 		va_end(ap);
-		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->dev->name, text,
+		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->super.dev->name, text,
 			  last ? " (no more of this is said)" : "");
 	}
 	note(vol,
@@ -71,7 +71,7 @@ void ext2_io_failed(void *arg, fsblk_t block, bool write, int err)
 	bool last;
 
 	if (may_say(vol, &last))
-		log_error("ext2: %s: metadata block %u cannot be %s (%d)%s", vol->dev->name, block,
+		log_error("ext2: %s: metadata block %u cannot be %s (%d)%s", vol->super.dev->name, block,
 			  write ? "written" : "read", err, last ? " (no more of this is said)" : "");
 	note(vol,
 	     &(struct ext2_error){.time = now(),
@@ -90,7 +90,7 @@ static void copy_name(char *to, size_t size, const char *name)
 
 bool ext2_errors_take(struct volume *vol)
 {
-	struct ext2_super *s = &vol->super;
+	struct ext2_super *s = &vol->es;
 	struct ext2_errors new;
 	unsigned long flags = spin_lock(&vol->errors_lock);
 

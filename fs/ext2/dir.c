@@ -48,7 +48,7 @@ static unsigned name_len(const struct volume *vol, const struct ext2_dirent *e)
 /* The entry at offset of a block, or NULL with *err set: nothing of it, or of what follows, is to be believed. */
 static struct ext2_dirent *entry_at(struct inode *dir, const struct buffer *b, uint32_t offset, int *err)
 {
-	const struct volume *vol = dir->vol;
+	const struct volume *vol = ext2_volume(dir);
 	struct ext2_dirent *e = (struct ext2_dirent *)((char *)b->data + offset);
 	const char *wrong = NULL;
 
@@ -65,7 +65,7 @@ static struct ext2_dirent *entry_at(struct inode *dir, const struct buffer *b, u
 	if (!wrong)
 		return e;
 	*err =
-	    ext2_damaged(dir->vol, "directory inode %u: entry at %u of block %u %s", dir->ino, offset, b->block, wrong);
+	    ext2_damaged(ext2_volume(dir), "directory inode %u: entry at %u of block %u %s", dir->ino, offset, b->block, wrong);
 	return NULL;
 }
 
@@ -77,13 +77,13 @@ static int dir_block(struct inode *dir, uint32_t lblk, struct buffer **out)
 
 	*out = NULL;
 	if (!err && !block)
-		err = ext2_damaged(dir->vol, "directory inode %u has a hole at block %u", dir->ino, lblk);
-	return err ? err : buffer_get(block, out);
+		err = ext2_damaged(ext2_volume(dir), "directory inode %u has a hole at block %u", dir->ino, lblk);
+	return err ? err : buffer_get(ext2_volume(dir)->buffers, block, out);
 }
 
 static uint32_t dir_blocks(const struct inode *dir)
 {
-	return dir->size >> dir->vol->block_shift;
+	return dir->size >> ext2_volume(dir)->block_shift;
 }
 
 int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot)
@@ -95,18 +95,18 @@ int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2
 
 		if (err)
 			return err;
-		for (uint32_t at = 0; at < dir->vol->block_size; at += e->rec_len) {
+		for (uint32_t at = 0; at < ext2_volume(dir)->block_size; at += e->rec_len) {
 			e = entry_at(dir, b, at, &err);
 			if (!e) {
 				buffer_put(b);
 				return err;
 			}
-			if (!e->ino || name_len(dir->vol, e) != len || memcmp(e->name, name, len))
+			if (!e->ino || name_len(ext2_volume(dir), e) != len || memcmp(e->name, name, len))
 				continue;
 			*slot = (struct ext2_slot){.block = b->block,
 						   .offset = at,
 						   .ino = e->ino,
-						   .type = dir->vol->filetype ? e->type : EXT2_FT_UNKNOWN};
+						   .type = ext2_volume(dir)->filetype ? e->type : EXT2_FT_UNKNOWN};
 			buffer_put(b);
 			return 0;
 		}
@@ -157,13 +157,13 @@ static int find_room(struct inode *dir, unsigned len, struct buffer **out, uint3
 
 		if (err)
 			return err;
-		for (uint32_t at = 0; at < dir->vol->block_size; at += e->rec_len) {
+		for (uint32_t at = 0; at < ext2_volume(dir)->block_size; at += e->rec_len) {
 			e = entry_at(dir, b, at, &err);
 			if (!e) {
 				buffer_put(b);
 				return err;
 			}
-			if (split ? can_split(dir->vol, e, at, len, split) : has_room(dir->vol, e, at, len)) {
+			if (split ? can_split(ext2_volume(dir), e, at, len, split) : has_room(ext2_volume(dir), e, at, len)) {
 				*out = b;
 				*offset = at;
 				return 0;
@@ -198,11 +198,11 @@ static int split_step(struct inode *dir, fsblk_t block, uint32_t at, uint32_t sp
 	struct ext2_dirent *e;
 	struct buffer *b;
 	struct txn t;
-	int err = txn_begin(&t, dir->vol, 1, 0);
+	int err = txn_begin(&t, ext2_volume(dir), 1, 0);
 
 	if (err)
 		return err;
-	err = buffer_get(block, &b);
+	err = buffer_get(ext2_volume(dir)->buffers, block, &b);
 	if (!err) {
 		e = (struct ext2_dirent *)((char *)b->data + at);
 		txn_access(&t, b);
@@ -232,12 +232,12 @@ static int split_room(struct inode *dir, unsigned len)
 		return err ? err : -ENOSPC;
 	block = b->block;
 	buffer_put(b);
-	err = txn_commit(dir->vol);
+	err = txn_commit(ext2_volume(dir));
 	if (!err)
 		err = split_step(dir, block, at, split, false);
 	/* The entry may end where others begin only once they are there. */
 	if (!err)
-		err = txn_commit(dir->vol);
+		err = txn_commit(ext2_volume(dir));
 	return err ? err : split_step(dir, block, at, split, true);
 }
 
@@ -249,8 +249,8 @@ static uint32_t name_hash(const struct inode *dir, const char *name, unsigned le
 /* Remembers where a name was. Inside the transaction that removes it. */
 static void note_removed(struct inode *dir, const struct ext2_slot *slot, const char *name, unsigned len)
 {
-	struct names_removed *removed = &dir->vol->removed;
-	const uint64_t running = atomic_load(&dir->vol->txn.running);
+	struct names_removed *removed = &ext2_volume(dir)->removed;
+	const uint64_t running = atomic_load(&ext2_volume(dir)->txn.running);
 
 	if (removed->batch != running)
 		removed->count = 0;
@@ -264,10 +264,10 @@ static void note_removed(struct inode *dir, const struct ext2_slot *slot, const 
 /* Was this name in another sector when the running batch began? It may have been. */
 static bool was_elsewhere(struct inode *dir, const char *name, unsigned len, fsblk_t block, uint32_t offset)
 {
-	const struct names_removed *removed = &dir->vol->removed;
+	const struct names_removed *removed = &ext2_volume(dir)->removed;
 	const uint32_t hash = name_hash(dir, name, len);
 
-	if (removed->batch != atomic_load(&dir->vol->txn.running))
+	if (removed->batch != atomic_load(&ext2_volume(dir)->txn.running))
 		return false;
 	for (uint32_t i = 0; i < min_of(removed->count, NAMES_REMOVED_MAX); i++) {
 		const struct name_removed *r = &removed->names[i];
@@ -297,16 +297,16 @@ int ext2_dir_make_room(struct inode *dir, const char *name, unsigned len)
 	if (b) {
 		block = b->block;
 		buffer_put(b);
-		return was_elsewhere(dir, name, len, block, offset) ? txn_commit(dir->vol) : 0;
+		return was_elsewhere(dir, name, len, block, offset) ? txn_commit(ext2_volume(dir)) : 0;
 	}
 	err = split_room(dir, len);
 	if (err != -ENOSPC)
 		return err;
-	if (dir->size + dir->vol->block_size > INT32_MAX)
+	if (dir->size + ext2_volume(dir)->block_size > INT32_MAX)
 		return -ENOSPC;
-	err = ext2_bmap_alloc(dir, dir_blocks(dir), 1, dir->size + dir->vol->block_size, &run);
+	err = ext2_bmap_alloc(dir, dir_blocks(dir), 1, dir->size + ext2_volume(dir)->block_size, &run);
 	/* The directory must not reach, on the card, a new block with names of inodes that are not there yet. */
-	return err ? err : txn_commit(dir->vol);
+	return err ? err : txn_commit(ext2_volume(dir));
 }
 
 void ext2_dir_init_block(struct volume *vol, void *data)
@@ -349,13 +349,13 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 	txn_access(t, b);
 	e = (struct ext2_dirent *)((char *)b->data + offset);
 	if (e->ino) {
-		uint32_t used = EXT2_DIRENT_SIZE(name_len(dir->vol, e)), rest = e->rec_len - used;
+		uint32_t used = EXT2_DIRENT_SIZE(name_len(ext2_volume(dir), e)), rest = e->rec_len - used;
 
 		e->rec_len = used;
 		e = (struct ext2_dirent *)((char *)e + used);
 		e->rec_len = rest;
 	}
-	entry_fill(dir->vol, e, name, len, ino, mode);
+	entry_fill(ext2_volume(dir), e, name, len, ino, mode);
 	txn_dirty(t, b, BUFFER_NAME);
 	buffer_put(b);
 	return 0;
@@ -365,7 +365,7 @@ int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *sl
 {
 	struct ext2_dirent *e, *before = NULL;
 	struct buffer *b;
-	int err = buffer_get(slot->block, &b);
+	int err = buffer_get(t->vol->buffers, slot->block, &b);
 
 	if (err)
 		return err;
@@ -377,7 +377,7 @@ int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *sl
 	}
 	if (!err) {
 		txn_access(t, b);
-		note_removed(dir, slot, e->name, name_len(dir->vol, e));
+		note_removed(dir, slot, e->name, name_len(ext2_volume(dir), e));
 		if (before)
 			before->rec_len += e->rec_len;
 		e->ino = 0;
@@ -391,14 +391,14 @@ int ext2_dir_replace(struct txn *t, struct inode *dir, const struct ext2_slot *s
 {
 	struct ext2_dirent *e;
 	struct buffer *b;
-	int err = buffer_get(slot->block, &b);
+	int err = buffer_get(t->vol->buffers, slot->block, &b);
 
 	if (err)
 		return err;
 	txn_access(t, b);
 	e = (struct ext2_dirent *)((char *)b->data + slot->offset);
 	e->ino = ino;
-	if (dir->vol->filetype)
+	if (ext2_volume(dir)->filetype)
 		e->type = ext2_file_type(mode);
 	txn_dirty(t, b, BUFFER_NAME);
 	buffer_put(b);
@@ -407,7 +407,7 @@ int ext2_dir_replace(struct txn *t, struct inode *dir, const struct ext2_slot *s
 
 int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry)
 {
-	const struct volume *vol = dir->vol;
+	const struct volume *vol = ext2_volume(dir);
 
 	while (*offset < dir->size) {
 		const uint64_t start = align_down(*offset, (uint64_t)vol->block_size);
@@ -451,13 +451,13 @@ int ext2_dir_visit(struct inode *dir,
 		struct buffer *b;
 
 		err = dir_block(dir, lblk, &b);
-		for (uint32_t at = 0; at < dir->vol->block_size && !err; at += e->rec_len) {
+		for (uint32_t at = 0; at < ext2_volume(dir)->block_size && !err; at += e->rec_len) {
 			e = entry_at(dir, b, at, &err);
 			if (!e)
 				break;
 			if (e->ino)
 				err = visit(arg, &(struct ext2_slot){b->block, at, e->ino, e->type}, e->name,
-					    name_len(dir->vol, e));
+					    name_len(ext2_volume(dir), e));
 		}
 		buffer_put(b);
 	}

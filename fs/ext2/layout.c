@@ -67,7 +67,7 @@ static bool is_power_of(uint32_t n, uint32_t base)
 
 bool ext2_group_has_super(const struct volume *vol, uint32_t group)
 {
-	const struct ext2_super *s = &vol->super;
+	const struct ext2_super *s = &vol->es;
 
 	if (group == 0)
 		return true;
@@ -102,7 +102,7 @@ static uint64_t longest_file(const struct volume *vol)
 
 static int check_groups(const struct volume *vol, const char **what, unsigned long *value)
 {
-	const struct ext2_super *s = &vol->super;
+	const struct ext2_super *s = &vol->es;
 	const uint32_t bits = vol->block_size * 8;
 
 	if (s->blocks_per_group == 0 || s->blocks_per_group > bits || s->blocks_per_group % 8)
@@ -129,14 +129,14 @@ static int check_groups(const struct volume *vol, const char **what, unsigned lo
 
 static int check_size(const struct volume *vol, const char **what, unsigned long *value)
 {
-	const struct ext2_super *s = &vol->super;
+	const struct ext2_super *s = &vol->es;
 	const uint64_t sectors = (uint64_t)s->blocks_count * vol->sectors_per_block;
 
 	if (s->first_data_block != (vol->block_size == 1024))
 		return impossible(what, value, "first block", s->first_data_block);
 	if (s->blocks_count <= s->first_data_block + 8)
 		return impossible(what, value, "number of blocks", s->blocks_count);
-	if (sectors > vol->dev->sectors)
+	if (sectors > vol->super.dev->sectors)
 		return impossible(what, value,
 				  "number of blocks, more than the device has (a card too small for it, "
 				  "or an image that was cut?),",
@@ -146,7 +146,7 @@ static int check_size(const struct volume *vol, const char **what, unsigned long
 
 int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *value)
 {
-	const struct ext2_super *s = &vol->super;
+	const struct ext2_super *s = &vol->es;
 	int err;
 
 	if (s->rev_level > EXT2_REV_DYNAMIC)
@@ -155,7 +155,7 @@ int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *valu
 		return impossible(what, value, "binary logarithm of the block size", s->log_block_size);
 	if (s->log_block_size > 2) {
 		log_error("ext2: %s: blocks of 1024 << %u bytes are not supported; use mke2fs -b 1024, 2048 or 4096",
-			  vol->dev->name, s->log_block_size);
+			  vol->super.dev->name, s->log_block_size);
 		return -ENOTSUP;
 	}
 	vol->dynamic = s->rev_level == EXT2_REV_DYNAMIC;
@@ -172,7 +172,7 @@ int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *valu
 	vol->first_ino = vol->dynamic ? s->first_ino : EXT2_OLD_FIRST_INO;
 	vol->filetype = vol->dynamic && (s->feature_incompat & EXT2_INCOMPAT_FILETYPE);
 	/* Without features there is none that says that files may be larger. */
-	vol->size_max = vol->dynamic ? longest_file(vol) : INT32_MAX;
+	vol->super.size_max = vol->dynamic ? longest_file(vol) : INT32_MAX;
 	err = check_size(vol, what, value);
 	if (!err && vol->blocks_per_group) {
 		vol->groups = (vol->blocks - vol->first_block - 1) / vol->blocks_per_group + 1;
@@ -183,7 +183,7 @@ int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *valu
 
 struct ext2_super_place ext2_super_at(const struct volume *vol, uint64_t byte)
 {
-	const uint32_t unit = max_of(vol->dev->block_size, (uint32_t)EXT2_SUPER_SIZE);
+	const uint32_t unit = max_of(vol->super.dev->block_size, (uint32_t)EXT2_SUPER_SIZE);
 
 	return (struct ext2_super_place){
 	    .sector = byte / unit * (unit / SECTOR_SIZE), .sectors = unit / SECTOR_SIZE, .offset = byte % unit};
@@ -193,25 +193,25 @@ struct ext2_super_place ext2_super_at(const struct volume *vol, uint64_t byte)
 static int read_super(struct volume *vol, const char **what, unsigned long *value)
 {
 	const struct ext2_super_place at = ext2_super_at(vol, EXT2_SUPER_OFFSET);
-	int err = blk_read(vol->dev, at.sector, vol->super_block, at.sectors);
+	int err = blk_read(vol->super.dev, at.sector, vol->super_block, at.sectors);
 
 	if (err) {
 		memset(vol->super_block, 0, PAGE_SIZE);
 		(void)impossible(what, value, "it cannot be read, error", -err);
 		return err;
 	}
-	memcpy(&vol->super, (char *)vol->super_block + at.offset, sizeof(vol->super));
-	if (vol->super.magic == EXT2_MAGIC)
+	memcpy(&vol->es, (char *)vol->super_block + at.offset, sizeof(vol->es));
+	if (vol->es.magic == EXT2_MAGIC)
 		return 0;
-	(void)impossible(what, value, "magic number", vol->super.magic);
+	(void)impossible(what, value, "magic number", vol->es.magic);
 	return -EINVAL;
 }
 
 /* Features that are not known: -ENOTSUP, or -EROFS. */
 static int check_features(const struct volume *vol, bool read_only)
 {
-	const struct ext2_super *s = &vol->super;
-	const struct blkdev *dev = vol->dev;
+	const struct ext2_super *s = &vol->es;
+	const struct blkdev *dev = vol->super.dev;
 	const bool dynamic = s->rev_level >= EXT2_REV_DYNAMIC;
 	const uint32_t incompat = dynamic ? s->feature_incompat & ~EXT2_INCOMPAT_KNOWN : 0;
 	const uint32_t ro = dynamic ? s->feature_ro_compat & ~EXT2_RO_KNOWN : 0;
@@ -239,7 +239,7 @@ static bool is_sound(struct volume *vol, uint32_t group)
 	const uint32_t start = ext2_group_start(vol, group), blocks = ext2_group_blocks(vol, group);
 	const uint32_t itable = vol->inodes_per_group * vol->inode_size / vol->block_size;
 	const uint32_t head =
-	    ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->super.reserved_gdt_blocks : 0;
+	    ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks : 0;
 	const uint32_t bb = g->block_bitmap - start, ib = g->inode_bitmap - start, it = g->inode_table - start;
 
 	return bb >= head && ib >= head && it >= head && bb < blocks && ib < blocks && it < blocks &&
@@ -279,11 +279,11 @@ static int read_descriptors(struct volume *vol, uint32_t block)
 	const uint32_t per_block = vol->block_size / sizeof(struct ext2_group);
 	const fsblk_t at = vol->first_block + 1 + block;
 	int err =
-	    blk_read(vol->dev, (sector_t)at * vol->sectors_per_block, vol->group_blocks[block], vol->sectors_per_block);
+	    blk_read(vol->super.dev, (sector_t)at * vol->sectors_per_block, vol->group_blocks[block], vol->sectors_per_block);
 
 	if (!err && ext2_descriptors_sound(vol, block))
 		return 0;
-	log_error("ext2: %s: the descriptors from group %u on, block %u, %s", vol->dev->name, block * per_block, at,
+	log_error("ext2: %s: the descriptors from group %u on, block %u, %s", vol->super.dev->name, block * per_block, at,
 		  err ? "cannot be read" : "are damaged");
 	return ext2_backup_descriptors(vol, block);
 }
@@ -306,8 +306,8 @@ static int read_groups(struct volume *vol)
 		free_blocks += ext2_group(vol, group)->free_blocks;
 		free_inodes += ext2_group(vol, group)->free_inodes;
 	}
-	vol->super.free_blocks = free_blocks;
-	vol->super.free_inodes = free_inodes;
+	vol->es.free_blocks = free_blocks;
+	vol->es.free_inodes = free_inodes;
 	return err;
 }
 
@@ -317,9 +317,9 @@ int ext2_layout_read(struct volume *vol, bool read_only)
 	unsigned long value = 0;
 	int err;
 
-	if (vol->dev->sectors < PAGE_SIZE / SECTOR_SIZE) {
-		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->dev->name,
-			  (unsigned long long)vol->dev->sectors);
+	if (vol->super.dev->sectors < PAGE_SIZE / SECTOR_SIZE) {
+		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->super.dev->name,
+			  (unsigned long long)vol->super.dev->sectors);
 		return -EINVAL;
 	}
 	vol->super_block = kzalloc(PAGE_SIZE);
@@ -336,9 +336,9 @@ int ext2_layout_read(struct volume *vol, bool read_only)
 		if (!err)
 			err = check_features(vol, read_only);
 	}
-	if (!err && vol->block_size < vol->dev->block_size) {
+	if (!err && vol->block_size < vol->super.dev->block_size) {
 		log_error("ext2: %s: blocks of %u bytes on a device with sectors of %u; use mke2fs -b 4096",
-			  vol->dev->name, vol->block_size, vol->dev->block_size);
+			  vol->super.dev->name, vol->block_size, vol->super.dev->block_size);
 		err = -ENOTSUP;
 	}
 	return err ? err : read_groups(vol);

@@ -32,9 +32,9 @@ static int write_super_block(struct volume *vol)
 	const struct ext2_super_place at = ext2_super_at(vol, EXT2_SUPER_OFFSET);
 
 	(void)ext2_errors_take(vol);
-	vol->super.write_time = wall_seconds();
-	memcpy((char *)vol->super_block + at.offset, &vol->super, sizeof(vol->super));
-	return blk_write(vol->dev, at.sector, vol->super_block, at.sectors);
+	vol->es.write_time = wall_seconds();
+	memcpy((char *)vol->super_block + at.offset, &vol->es, sizeof(vol->es));
+	return blk_write(vol->super.dev, at.sector, vol->super_block, at.sectors);
 }
 
 int ext2_super_write(struct volume *vol, bool counts, bool *any)
@@ -51,7 +51,7 @@ int ext2_super_write(struct volume *vol, bool counts, bool *any)
 		if (!vol->group_dirty[i])
 			continue;
 		*any = true;
-		err = blk_write(vol->dev, sector, vol->group_blocks[i], vol->sectors_per_block);
+		err = blk_write(vol->super.dev, sector, vol->group_blocks[i], vol->sectors_per_block);
 	}
 	if (!err && (vol->super_urgent || (counts && vol->super_dirty))) {
 		*any = true;
@@ -74,41 +74,41 @@ void ext2_super_clean(struct volume *vol, bool counts)
 /* What our mounts leave in the superblock and no other system's do. */
 static void signature(const struct volume *vol, char *text)
 {
-	memset(text, 0, sizeof(vol->super.last_mounted));
-	snprintf(text, sizeof(vol->super.last_mounted), "cairn, mount %u at %u", vol->super.mount_count,
-		 vol->super.mount_time);
+	memset(text, 0, sizeof(vol->es.last_mounted));
+	snprintf(text, sizeof(vol->es.last_mounted), "cairn, mount %u at %u", vol->es.mount_count,
+		 vol->es.mount_time);
 }
 
 static bool is_signed(const struct volume *vol)
 {
-	char text[sizeof(vol->super.last_mounted)];
+	char text[sizeof(vol->es.last_mounted)];
 
 	signature(vol, text);
-	return !memcmp(text, vol->super.last_mounted, sizeof(text));
+	return !memcmp(text, vol->es.last_mounted, sizeof(text));
 }
 
 static int put_mark(struct volume *vol)
 {
-	const uint64_t failures = blk_flush_failures(vol->dev);
+	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	int err = write_super_block(vol);
 
 	if (!err)
-		err = blk_flush(vol->dev);
-	if (!err && blk_flush_failures(vol->dev) != failures)
+		err = blk_flush(vol->super.dev);
+	if (!err && blk_flush_failures(vol->super.dev) != failures)
 		err = -EIO; // another thread's, which may have lost it
 	if (err)
-		log_error("ext2: %s: the superblock cannot be written (%d)", vol->dev->name, err);
+		log_error("ext2: %s: the superblock cannot be written (%d)", vol->super.dev->name, err);
 	return err;
 }
 
 /* The mark of a volume in use, not yet on the card. */
 static void prepare_mark(struct volume *vol)
 {
-	vol->super.state &= ~EXT2_STATE_VALID;
-	vol->super.mount_count++;
-	vol->super.mount_time = wall_seconds();
+	vol->es.state &= ~EXT2_STATE_VALID;
+	vol->es.mount_count++;
+	vol->es.mount_time = wall_seconds();
 	if (vol->ours)
-		signature(vol, vol->super.last_mounted);
+		signature(vol, vol->es.last_mounted);
 }
 
 /*
@@ -117,16 +117,16 @@ static void prepare_mark(struct volume *vol)
  */
 static int remove_mark(struct volume *vol)
 {
-	if (!vol->unnamed && !atomic_load(&vol->read_only))
-		vol->super.state |= EXT2_STATE_VALID;
+	if (!vol->unnamed && !atomic_load(&vol->super.read_only))
+		vol->es.state |= EXT2_STATE_VALID;
 	return put_mark(vol);
 }
 
 /* As Linux does when it mounts. */
 static void warn(const struct volume *vol)
 {
-	const struct ext2_super *s = &vol->super;
-	const char *const name = vol->dev->name;
+	const struct ext2_super *s = &vol->es;
+	const char *const name = vol->super.dev->name;
 
 	if (s->state & EXT2_STATE_ERROR)
 		log_warning("ext2: %s: has had errors (%u, the last at %u s), running e2fsck is recommended", name,
@@ -156,27 +156,27 @@ static int replace_damaged(struct volume *vol)
  */
 static int make_writable(struct volume *vol)
 {
-	const bool unclean = vol->super.state != EXT2_STATE_VALID;
+	const bool unclean = vol->es.state != EXT2_STATE_VALID;
 	int err = 0;
 
-	vol->ours = !vol->recount && (!unclean || (is_signed(vol) && !(vol->super.state & EXT2_STATE_ERROR)));
+	vol->ours = !vol->recount && (!unclean || (is_signed(vol) && !(vol->es.state & EXT2_STATE_ERROR)));
 	prepare_mark(vol);
 	if (!vol->rescued)
 		err = put_mark(vol);
 	vol->marked = !err;
 	if (!err && (unclean || vol->recount)) {
-		log_warning("ext2: %s: was not unmounted%s; recounting from its inodes", vol->dev->name,
+		log_warning("ext2: %s: was not unmounted%s; recounting from its inodes", vol->super.dev->name,
 			    vol->recount ? " or is damaged" : "");
 		err = ext2_recover(vol, vol->ours);
 	} else if (!err) {
 		err = ext2_orphans_process(vol);
-		if (err == -EUCLEAN && !atomic_load(&vol->read_only))
+		if (err == -EUCLEAN && !atomic_load(&vol->super.read_only))
 			err = ext2_recover(vol, false); // which finds them without the list
 	}
 	if (!err)
 		err = replace_damaged(vol);
 	if (!err && !vol->ours && !vol->unnamed) {
-		signature(vol, vol->super.last_mounted);
+		signature(vol, vol->es.last_mounted);
 		err = put_mark(vol);
 	}
 	return err;
@@ -187,14 +187,14 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	int err;
 
 	memset(vol, 0, sizeof(*vol));
-	vol->dev = dev;
+	vol->super.dev = dev;
 	txn_log_init(&vol->txn);
 	list_init(&vol->orphans);
-	rwlock_init(&vol->gate, "write gate");
-	mutex_init(&vol->names_lock, "names");
+	rwlock_init(&vol->super.gate, "write gate");
+	mutex_init(&vol->super.names_lock, "names");
 	mutex_init(&vol->settle_lock, "settle");
 	spin_init(&vol->errors_lock, "ext2 errors");
-	atomic_store(&vol->read_only, read_only);
+	atomic_store(&vol->super.read_only, read_only);
 	err = ext2_layout_read(vol, read_only);
 	if (!err)
 		err = ext2_zero_init();
@@ -206,11 +206,11 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	}
 	/* At least what it was when the volume was last written; the time of mounting may be from before it was set
 	 * back. */
-	time_set_wall((uint64_t)vol->super.write_time * NSEC_PER_SEC, CLOCK_FS);
+	time_set_wall((uint64_t)vol->es.write_time * NSEC_PER_SEC, CLOCK_FS);
 	warn(vol);
 	if (!read_only)
 		err = make_writable(vol);
-	if (!err && !read_only && atomic_load(&vol->read_only))
+	if (!err && !read_only && atomic_load(&vol->super.read_only))
 		err = -EUCLEAN; // it turned out damaged and asks not to be written then
 	if (err)
 		ext2_release(vol);
@@ -224,13 +224,13 @@ static void forget_unlinked(struct volume *vol)
 
 	mutex_lock(&vol->txn.lock);
 	while ((node = list_pop_front(&vol->txn.droppable)) || (node = list_pop_front(&vol->txn.unlinked)))
-		inode_put(list_entry(node, struct inode, drop_node));
+		inode_put(&list_entry(node, struct ext2_node, drop_node)->inode);
 	mutex_unlock(&vol->txn.lock);
 }
 
 void ext2_release(struct volume *vol)
 {
-	atomic_store(&vol->dead, true);
+	atomic_store(&vol->super.dead, true);
 	if (!vol->super_block)
 		return;
 	forget_unlinked(vol);
@@ -245,9 +245,9 @@ int ext2_unmount(struct volume *vol)
 	int err = 0;
 
 	/* Also for the transactions of those inside, and their faults', this waits; then there are no others. */
-	rwlock_lock_write(&vol->gate);
+	rwlock_lock_write(&vol->super.gate);
 	atomic_store(&vol->unmounting, true);
-	if (!atomic_load(&vol->read_only)) {
+	if (!atomic_load(&vol->super.read_only)) {
 		err = volume_sync(vol);
 		if (!err)
 			err = inodes_delete_unlinked(vol);
@@ -256,12 +256,12 @@ int ext2_unmount(struct volume *vol)
 		if (!err)
 			err = volume_sync(vol);
 	}
-	atomic_store(&vol->dead, true);
+	atomic_store(&vol->super.dead, true);
 	if (!err && vol->marked)
 		err = remove_mark(vol);
 	if (!err)
 		vol->marked = false;
 	forget_unlinked(vol);
-	rwlock_unlock_write(&vol->gate);
+	rwlock_unlock_write(&vol->super.gate);
 	return err;
 }

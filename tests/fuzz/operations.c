@@ -60,7 +60,7 @@ static void end(int fd)
 
 static void read_all(const char *name)
 {
-	int fd = fs_open(name, O_RDONLY, 0);
+	int fd = fs_open(AT_FDCWD, name, O_RDONLY, 0);
 	long n = 1;
 
 	for (unsigned i = 0; fd >= 0 && i < 16 && n > 0; i++)
@@ -70,7 +70,7 @@ static void read_all(const char *name)
 
 static void list(const char *name, bool stat_them)
 {
-	int fd = fs_open(name, O_RDONLY, 0);
+	int fd = fs_open(AT_FDCWD, name, O_RDONLY, 0);
 	struct fs_dirent entry;
 	char full[600];
 	struct stat st;
@@ -78,7 +78,7 @@ static void list(const char *name, bool stat_them)
 	for (unsigned i = 0; fd >= 0 && i < ENTRIES_MAX && fs_readdir(fd, &entry) > 0; i++) {
 		snprintf(full, sizeof(full), "%s/%s", name, entry.name);
 		if (stat_them)
-			(void)fs_stat(full, &st, i % 2);
+			(void)fs_stat(AT_FDCWD, full, &st, i % 2 ? 0 : AT_SYMLINK_NOFOLLOW);
 	}
 	end(fd);
 }
@@ -114,7 +114,7 @@ static void change_file(const struct operation *op, int fd)
 
 static void on_file(const struct operation *op)
 {
-	int fd = fs_open(path(op->a), op->c % 8 ? O_RDWR : O_RDWR | O_CREAT, 0644);
+	int fd = fs_open(AT_FDCWD, path(op->a), op->c % 8 ? O_RDWR : O_RDWR | O_CREAT, 0644);
 
 	if (fd >= 0)
 		change_file(op, fd);
@@ -126,7 +126,7 @@ static void hold(const struct operation *op)
 	int *slot = &held[op->c % HELD];
 
 	end(*slot);
-	*slot = op->b % 4 ? fs_open(path(op->a), O_RDWR, 0) : -1;
+	*slot = op->b % 4 ? fs_open(AT_FDCWD, path(op->a), O_RDWR, 0) : -1;
 }
 
 static void name_it(const struct operation *op)
@@ -135,22 +135,22 @@ static void name_it(const struct operation *op)
 
 	switch (op->kind % 8) {
 	case 0:
-		end(fs_open(path(op->a), O_RDWR | O_CREAT | (op->c % 2 ? O_TRUNC : O_EXCL), 0644));
+		end(fs_open(AT_FDCWD, path(op->a), O_RDWR | O_CREAT | (op->c % 2 ? O_TRUNC : O_EXCL), 0644));
 		break;
 	case 1:
-		(void)fs_mkdir(path(op->a), 0755);
+		(void)fs_mkdir(AT_FDCWD, path(op->a), 0755);
 		break;
 	case 2:
-		(void)fs_unlink(path(op->a));
+		(void)fs_unlink(AT_FDCWD, path(op->a), 0);
 		break;
 	case 3:
-		(void)fs_rmdir(path(op->a));
+		(void)fs_unlink(AT_FDCWD, path(op->a), AT_REMOVEDIR);
 		break;
 	case 4:
-		(void)fs_rename(path(op->a), path(op->b));
+		(void)fs_rename(AT_FDCWD, path(op->a), AT_FDCWD, path(op->b), 0);
 		break;
 	case 5:
-		(void)fs_stat(path(op->a), &st, op->c % 2);
+		(void)fs_stat(AT_FDCWD, path(op->a), &st, op->c % 2 ? 0 : AT_SYMLINK_NOFOLLOW);
 		break;
 	case 6:
 		list(path(op->a), op->c % 2);
@@ -169,9 +169,9 @@ static void crowd(const struct operation *op)
 	for (unsigned i = 0; i < op->b % 64; i++) {
 		snprintf(name, sizeof(name), "%s/%0*u", path(op->a), 1 + op->c % 200, i * 7919u % 64);
 		if (i % 3 == 2)
-			(void)fs_unlink(name);
+			(void)fs_unlink(AT_FDCWD, name, 0);
 		else
-			end(fs_open(name, O_RDWR | O_CREAT, 0644));
+			end(fs_open(AT_FDCWD, name, O_RDWR | O_CREAT, 0644));
 	}
 }
 
@@ -204,7 +204,7 @@ static void operate(const struct operation *op)
 		else if (op->kind % 4 == 2)
 			(void)pcache_drop_clean();
 		else
-			(void)fs_space(&space);
+			(void)fs_space(AT_FDCWD, "/", &space);
 	}
 }
 
@@ -231,7 +231,7 @@ void fuzz_look_around(void)
 {
 	list("/", true);
 	for (unsigned i = 0; i < PATHS; i++) {
-		int fd = fs_open(paths[i], O_RDONLY, 0);
+		int fd = fs_open(AT_FDCWD, paths[i], O_RDONLY, 0);
 		struct fs_dirent entry;
 
 		if (fd >= 0 && fs_read(fd, memory, sizeof(memory)) < 0) {

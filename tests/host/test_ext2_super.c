@@ -76,10 +76,10 @@ static void use(void *arg)
 	int fd;
 
 	harness_start();
-	fd = fs_open("/dir/file", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/dir/file", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_close(fd), 0);
-	fd = fs_open("/dir/new", O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, "/dir/new", O_CREAT | O_RDWR, 0644);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_write(fd, "written", 7), 7);
 	assert_int_equal(fs_close(fd), 0);
@@ -246,7 +246,7 @@ static void unreadable(void *arg)
 	simdisk_fail(&(struct simdisk_fault){.ops = 1 << BLK_READ, .from = 1, .count = 1});
 	assert_int_equal(fs_mount_root(disk, false), 0);
 	assert_int_equal(simdisk_fired(), 1);
-	fd = fs_open("/dir/file", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/dir/file", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_unmount_all(), 0);
 }
@@ -370,7 +370,7 @@ static void meet_damage(void *arg)
 
 	(void)arg;
 	harness_start();
-	fd = fs_open("/a", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/a", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_pread(fd, &byte, 1, 0), -EUCLEAN);
 	assert_int_equal(fs_pread(fd, &byte, 1, 4096), -EUCLEAN);
@@ -417,9 +417,9 @@ static void meet_io_error(void *arg)
 	(void)arg;
 	harness_start();
 	simdisk_fail(&(struct simdisk_fault){.ops = 1 << BLK_READ, .from = 1, .count = 1});
-	assert_int_equal(fs_stat("/dir/file", &st, true), -EIO);
-	assert_int_equal(fs_stat("/dir/file", &st, true), 0);
-	fd = fs_open("/new", O_CREAT | O_RDWR, 0644);
+	assert_int_equal(fs_stat(AT_FDCWD, "/dir/file", &st, 0), -EIO);
+	assert_int_equal(fs_stat(AT_FDCWD, "/dir/file", &st, 0), 0);
+	fd = fs_open(AT_FDCWD, "/new", O_CREAT | O_RDWR, 0644);
 	if (harness_config()->seconds == 11)
 		assert_int_equal(fd, -EROFS);
 	else
@@ -460,14 +460,14 @@ static void reach_limit(void *arg)
 	int fd;
 
 	harness_start();
-	fd = fs_open("/sparse", O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, "/sparse", O_CREAT | O_RDWR, 0644);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_pwrite(fd, "ends", 4, (int64_t)limit->size - 4), 4);
 	assert_int_equal(fs_pwrite(fd, "x", 1, (int64_t)limit->size), -EFBIG);
 	assert_int_equal(fs_ftruncate(fd, (int64_t)limit->size), 0);
 	assert_int_equal(fs_ftruncate(fd, (int64_t)limit->size + 1), -EFBIG);
 	assert_int_equal(fs_close(fd), 0);
-	fd = fs_open("/sparse", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/sparse", O_RDONLY, 0);
 	assert_int_equal(fs_pread(fd, text, 4, (int64_t)limit->size - 4), 4);
 	assert_string_equal(text, "ends");
 	assert_int_equal(harness_stop(), 0);
@@ -501,13 +501,13 @@ static void remove_attributed(void *arg)
 
 	harness_start();
 	/* Changed, and what it has stays. */
-	fd = fs_open("/a", O_RDWR, 0);
+	fd = fs_open(AT_FDCWD, "/a", O_RDWR, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_pwrite(fd, "x", 1, 40000), 1);
 	assert_int_equal(fs_close(fd), 0);
-	assert_int_equal(fs_rename("/a", "/renamed"), 0);
+	assert_int_equal(fs_rename(AT_FDCWD, "/a", AT_FDCWD, "/renamed", 0), 0);
 	if (arg) {
-		assert_int_equal(fs_unlink("/b"), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, "/b", 0), 0);
 		assert_int_equal(fs_sync(), 0);
 	}
 	assert_int_equal(harness_stop(), 0);
