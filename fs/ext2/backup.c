@@ -40,7 +40,8 @@ static bool load(struct search *s, unsigned log_block_size, uint32_t group)
 	unsigned long value;
 	const char *what;
 
-	if (at.sector + at.sectors > vol->super.dev->sectors || blk_read(vol->super.dev, at.sector, s->block, at.sectors))
+	if (at.sector + at.sectors > vol->super.dev->sectors ||
+	    blk_read(vol->super.dev, at.sector, s->block, at.sectors))
 		return false;
 	memcpy(&vol->es, (char *)s->block + at.offset, sizeof(vol->es));
 	return vol->es.magic == EXT2_MAGIC && vol->es.log_block_size == log_block_size &&
@@ -132,7 +133,7 @@ static int search(struct search *s, void *descriptors, fsblk_t *stale)
 
 static void say_none(const struct search *s, int err, const char *why, unsigned long value, fsblk_t stale)
 {
-	const char *const name = s->vol->super.dev->name;
+	const char *const name = s->vol->super.name;
 
 	if (err == -EINVAL)
 		log_error("ext2: %s: no ext2 file system here; make one with mke2fs -t ext2, or a whole card with "
@@ -148,7 +149,7 @@ static void say_none(const struct search *s, int err, const char *why, unsigned 
 
 int ext2_backup_super(struct volume *vol, int err, const char *why, unsigned long value)
 {
-	struct search s = {.vol = vol, .primary = vol->super, .block = kmalloc(PAGE_SIZE)};
+	struct search s = {.vol = vol, .primary = vol->es, .block = kmalloc(PAGE_SIZE)};
 	void *descriptors = kmalloc(PAGE_SIZE);
 	fsblk_t found = 0;
 
@@ -182,6 +183,6 @@ int ext2_backup_descriptors(struct volume *vol, uint32_t block)
 				  at);
 		return 0;
 	}
-	log_error("ext2: %s: damaged descriptors, and no backup of them is any better; run e2fsck", vol->super.dev->name);
+	log_error("ext2: %s: damaged descriptors, and no backup of them is any better; run e2fsck", vol->super.name);
 	return -EUCLEAN;
 }

@@ -35,7 +35,7 @@ static void note(struct volume *vol, const struct ext2_error *error, bool stop)
 	vol->errors.last = *error;
 	spin_unlock(&vol->errors_lock, flags);
 	if (stop && vol->es.errors != EXT2_ERRORS_CONTINUE && !atomic_exchange(&vol->super.read_only, true))
-		log_error("ext2: %s: is read-only from now on", vol->super.dev->name);
+		log_error("ext2: %s: is read-only from now on", vol->super.name);
 }
 
 static uint32_t now(void)
@@ -55,7 +55,7 @@ int ext2_damage_note(struct volume *vol, bool stop, const char *func, unsigned l
 		va_start(ap, format);
 		vsnprintf(text, sizeof(text), format, ap);
 		va_end(ap);
-		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->super.dev->name, text,
+		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->super.name, text,
 			  last ? " (no more of this is said)" : "");
 	}
 	note(vol,
@@ -71,7 +71,7 @@ void ext2_io_failed(void *arg, fsblk_t block, bool write, int err)
 	bool last;
 
 	if (may_say(vol, &last))
-		log_error("ext2: %s: metadata block %u cannot be %s (%d)%s", vol->super.dev->name, block,
+		log_error("ext2: %s: metadata block %u cannot be %s (%d)%s", vol->super.name, block,
 			  write ? "written" : "read", err, last ? " (no more of this is said)" : "");
 	note(vol,
 	     &(struct ext2_error){.time = now(),

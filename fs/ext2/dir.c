@@ -64,8 +64,8 @@ static struct ext2_dirent *entry_at(struct inode *dir, const struct buffer *b, u
 		wrong = "has an empty name";
 	if (!wrong)
 		return e;
-	*err =
-	    ext2_damaged(ext2_volume(dir), "directory inode %u: entry at %u of block %u %s", dir->ino, offset, b->block, wrong);
+	*err = ext2_damaged(ext2_volume(dir), "directory inode %u: entry at %u of block %u %s", dir->ino, offset,
+			    b->block, wrong);
 	return NULL;
 }
 
@@ -163,7 +163,8 @@ static int find_room(struct inode *dir, unsigned len, struct buffer **out, uint3
 				buffer_put(b);
 				return err;
 			}
-			if (split ? can_split(ext2_volume(dir), e, at, len, split) : has_room(ext2_volume(dir), e, at, len)) {
+			if (split ? can_split(ext2_volume(dir), e, at, len, split)
+				  : has_room(ext2_volume(dir), e, at, len)) {
 				*out = b;
 				*offset = at;
 				return 0;

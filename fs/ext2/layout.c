@@ -155,11 +155,12 @@ int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *valu
 		return impossible(what, value, "binary logarithm of the block size", s->log_block_size);
 	if (s->log_block_size > 2) {
 		log_error("ext2: %s: blocks of 1024 << %u bytes are not supported; use mke2fs -b 1024, 2048 or 4096",
-			  vol->super.dev->name, s->log_block_size);
+			  vol->super.name, s->log_block_size);
 		return -ENOTSUP;
 	}
 	vol->dynamic = s->rev_level == EXT2_REV_DYNAMIC;
 	vol->block_size = 1024u << s->log_block_size;
+	vol->super.block_size = vol->block_size;
 	vol->block_shift = 10 + s->log_block_size;
 	vol->sectors_per_block = vol->block_size / SECTOR_SIZE;
 	vol->pointers = vol->block_size / 4;
@@ -238,8 +239,7 @@ static bool is_sound(struct volume *vol, uint32_t group)
 	struct ext2_group *g = ext2_group(vol, group);
 	const uint32_t start = ext2_group_start(vol, group), blocks = ext2_group_blocks(vol, group);
 	const uint32_t itable = vol->inodes_per_group * vol->inode_size / vol->block_size;
-	const uint32_t head =
-	    ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks : 0;
+	const uint32_t head = ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks : 0;
 	const uint32_t bb = g->block_bitmap - start, ib = g->inode_bitmap - start, it = g->inode_table - start;
 
 	return bb >= head && ib >= head && it >= head && bb < blocks && ib < blocks && it < blocks &&
@@ -278,12 +278,12 @@ static int read_descriptors(struct volume *vol, uint32_t block)
 {
 	const uint32_t per_block = vol->block_size / sizeof(struct ext2_group);
 	const fsblk_t at = vol->first_block + 1 + block;
-	int err =
-	    blk_read(vol->super.dev, (sector_t)at * vol->sectors_per_block, vol->group_blocks[block], vol->sectors_per_block);
+	int err = blk_read(vol->super.dev, (sector_t)at * vol->sectors_per_block, vol->group_blocks[block],
+			   vol->sectors_per_block);
 
 	if (!err && ext2_descriptors_sound(vol, block))
 		return 0;
-	log_error("ext2: %s: the descriptors from group %u on, block %u, %s", vol->super.dev->name, block * per_block, at,
+	log_error("ext2: %s: the descriptors from group %u on, block %u, %s", vol->super.name, block * per_block, at,
 		  err ? "cannot be read" : "are damaged");
 	return ext2_backup_descriptors(vol, block);
 }
@@ -318,7 +318,7 @@ int ext2_layout_read(struct volume *vol, bool read_only)
 	int err;
 
 	if (vol->super.dev->sectors < PAGE_SIZE / SECTOR_SIZE) {
-		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->super.dev->name,
+		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->super.name,
 			  (unsigned long long)vol->super.dev->sectors);
 		return -EINVAL;
 	}
@@ -338,7 +338,7 @@ int ext2_layout_read(struct volume *vol, bool read_only)
 	}
 	if (!err && vol->block_size < vol->super.dev->block_size) {
 		log_error("ext2: %s: blocks of %u bytes on a device with sectors of %u; use mke2fs -b 4096",
-			  vol->super.dev->name, vol->block_size, vol->super.dev->block_size);
+			  vol->super.name, vol->block_size, vol->super.dev->block_size);
 		err = -ENOTSUP;
 	}
 	return err ? err : read_groups(vol);

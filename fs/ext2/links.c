@@ -295,10 +295,10 @@ int ext2_names_apply(struct recovery *rec, bool remove)
 		return err;
 	if (fixes || tally.removed || tally.corrected)
 		log_info("ext2: %s: %u inodes without a name removed, %u links and ends set right, %u names",
-			 vol->super.dev->name, tally.removed, tally.corrected, fixes);
+			 vol->super.name, tally.removed, tally.corrected, fixes);
 	if (vol->unnamed)
 		log_warning(
 		    "ext2: %s: %u inodes have no name: e2fsck puts them into lost+found; stays marked as in use",
-		    vol->super.dev->name, vol->unnamed);
+		    vol->super.name, vol->unnamed);
 	return txn_commit_all(vol);
 }

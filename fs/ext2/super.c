@@ -12,8 +12,27 @@
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
 #include "fs/ext2/zero.h"
+#include "fs/fs.h"
 #include "kernel/time.h"
 #include "mm/kmalloc.h"
+
+const struct inode_ops ext2_inode_ops = {
+    .lookup = ext2_lookup,
+    .create = ext2_create,
+    .link = ext2_link,
+    .unlink = ext2_unlink,
+    .rename = ext2_rename,
+    .next_entry = ext2_next_entry,
+    .readlink = ext2_readlink,
+    .store = ext2_inode_write,
+    .resize = ext2_resize,
+    .fallocate = ext2_fallocate_mode,
+    .next_data = ext2_next_data,
+    .grow = ext2_grow,
+    .grow_end = ext2_grow_end,
+    .sync = ext2_sync,
+    .write_times = ext2_inode_write_times,
+};
 
 void ext2_group_changed(struct volume *vol, uint32_t group)
 {
@@ -75,8 +94,7 @@ void ext2_super_clean(struct volume *vol, bool counts)
 static void signature(const struct volume *vol, char *text)
 {
 	memset(text, 0, sizeof(vol->es.last_mounted));
-	snprintf(text, sizeof(vol->es.last_mounted), "cairn, mount %u at %u", vol->es.mount_count,
-		 vol->es.mount_time);
+	snprintf(text, sizeof(vol->es.last_mounted), "cairn, mount %u at %u", vol->es.mount_count, vol->es.mount_time);
 }
 
 static bool is_signed(const struct volume *vol)
@@ -97,7 +115,7 @@ static int put_mark(struct volume *vol)
 	if (!err && blk_flush_failures(vol->super.dev) != failures)
 		err = -EIO; // another thread's, which may have lost it
 	if (err)
-		log_error("ext2: %s: the superblock cannot be written (%d)", vol->super.dev->name, err);
+		log_error("ext2: %s: the superblock cannot be written (%d)", vol->super.name, err);
 	return err;
 }
 
@@ -126,7 +144,7 @@ static int remove_mark(struct volume *vol)
 static void warn(const struct volume *vol)
 {
 	const struct ext2_super *s = &vol->es;
-	const char *const name = vol->super.dev->name;
+	const char *const name = vol->super.name;
 
 	if (s->state & EXT2_STATE_ERROR)
 		log_warning("ext2: %s: has had errors (%u, the last at %u s), running e2fsck is recommended", name,
@@ -165,7 +183,7 @@ static int make_writable(struct volume *vol)
 		err = put_mark(vol);
 	vol->marked = !err;
 	if (!err && (unclean || vol->recount)) {
-		log_warning("ext2: %s: was not unmounted%s; recounting from its inodes", vol->super.dev->name,
+		log_warning("ext2: %s: was not unmounted%s; recounting from its inodes", vol->super.name,
 			    vol->recount ? " or is damaged" : "");
 		err = ext2_recover(vol, vol->ours);
 	} else if (!err) {
@@ -182,26 +200,90 @@ static int make_writable(struct volume *vol)
 	return err;
 }
 
-int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
+static int ext2_super_sync(struct super *super)
 {
-	int err;
+	return volume_sync(volume_of(super));
+}
 
-	memset(vol, 0, sizeof(*vol));
+static int ext2_super_settle(struct super *super)
+{
+	return atomic_load(&super->read_only) ? 0 : volume_settle(volume_of(super));
+}
+
+static int ext2_space(struct super *super, struct fs_space *out)
+{
+	struct volume *vol = volume_of(super);
+
+	mutex_lock(&vol->txn.lock);
+	*out = (struct fs_space){
+	    .block_size = vol->block_size,
+	    .blocks = vol->blocks,
+	    .blocks_free = vol->es.free_blocks,
+	    .blocks_avail = ext2_blocks_available(vol),
+	    .inodes = vol->inodes,
+	    .inodes_free = vol->es.free_inodes,
+	};
+	mutex_unlock(&vol->txn.lock);
+	return 0;
+}
+
+static const struct super_ops ext2_super_ops = {
+    .type = "ext2",
+    .make = ext2_inode_make,
+    .load = ext2_inode_load,
+    .write_out = ext2_write_out,
+    .keeps = ext2_keeps,
+    .remove = ext2_inode_delete,
+    .kick = ext2_settler_kick,
+    .sync = ext2_super_sync,
+    .settle = ext2_super_settle,
+    .space = ext2_space,
+    .unmount = ext2_unmount,
+    .release = ext2_release,
+};
+
+static struct volume *volume_make(struct blkdev *dev, bool read_only)
+{
+	struct volume *vol = kzalloc(sizeof(*vol));
+
+	if (!vol)
+		return NULL;
+	vol->super.ops = &ext2_super_ops;
 	vol->super.dev = dev;
+	vol->super.name = dev->name;
+	super_init(&vol->super, read_only);
 	txn_log_init(&vol->txn);
 	list_init(&vol->orphans);
-	rwlock_init(&vol->super.gate, "write gate");
-	mutex_init(&vol->super.names_lock, "names");
 	mutex_init(&vol->settle_lock, "settle");
 	spin_init(&vol->errors_lock, "ext2 errors");
-	atomic_store(&vol->super.read_only, read_only);
+	spin_init(&vol->settler.lock, "settler");
+	waitq_init(&vol->settler.waitq);
+	return vol;
+}
+
+static int get_root(struct volume *vol)
+{
+	int err = inode_get(&vol->super, EXT2_ROOT_INO, &vol->super.root);
+
+	if (!err && !S_ISDIR(vol->super.root->mode))
+		err = ext2_damaged_at(vol, EXT2_ROOT_INO, 0, "the root is no directory");
+	return err;
+}
+
+int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
+{
+	struct volume *vol = volume_make(dev, read_only);
+	int err;
+
+	if (!vol)
+		return -ENOMEM;
 	err = ext2_layout_read(vol, read_only);
 	if (!err)
 		err = ext2_zero_init();
 	if (!err)
-		err = buffer_cache_open(dev, vol->block_size, ext2_io_failed, vol);
+		err = buffer_pool_make(dev, vol->block_size, ext2_io_failed, vol, &vol->buffers);
 	if (err) {
-		ext2_layout_free(vol);
+		ext2_release(&vol->super);
 		return err;
 	}
 	/* At least what it was when the volume was last written; the time of mounting may be from before it was set
@@ -212,9 +294,18 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 		err = make_writable(vol);
 	if (!err && !read_only && atomic_load(&vol->super.read_only))
 		err = -EUCLEAN; // it turned out damaged and asks not to be written then
-	if (err)
-		ext2_release(vol);
-	return err;
+	if (!err)
+		err = get_root(vol);
+	if (!err)
+		err = ext2_settler_start(vol);
+	if (err) {
+		ext2_release(&vol->super);
+		return err;
+	}
+	log_info("ext2: %s: mounted%s, %u blocks of %u bytes, %u free", dev->name, read_only ? " read-only" : "",
+		 vol->blocks, vol->block_size, vol->es.free_blocks);
+	*out = &vol->super;
+	return 0;
 }
 
 /* Of inodes whose names are gone, which were not settled for an error: nobody comes for them any more. */
@@ -228,40 +319,47 @@ static void forget_unlinked(struct volume *vol)
 	mutex_unlock(&vol->txn.lock);
 }
 
-void ext2_release(struct volume *vol)
+void ext2_release(struct super *super)
 {
-	atomic_store(&vol->super.dead, true);
-	if (!vol->super_block)
-		return;
+	struct volume *vol = volume_of(super);
+
+	atomic_store(&super->dead, true);
+	inode_put(super->root);
+	super->root = NULL;
 	forget_unlinked(vol);
 	/* A failed mount leaves inodes of its own only. */
-	(void)inodes_forget_all();
-	buffer_cache_close();
+	(void)inodes_forget(super, true);
+	buffer_pool_free(vol->buffers);
 	ext2_layout_free(vol);
+	kfree(vol);
 }
 
-int ext2_unmount(struct volume *vol)
+int ext2_unmount(struct super *super)
 {
-	int err = 0;
+	struct volume *vol = volume_of(super);
+	int err = ext2_settler_stop(vol);
 
 	/* Also for the transactions of those inside, and their faults', this waits; then there are no others. */
-	rwlock_lock_write(&vol->super.gate);
+	rwlock_lock_write(&super->gate);
 	atomic_store(&vol->unmounting, true);
-	if (!atomic_load(&vol->super.read_only)) {
+	if (!err && !atomic_load(&super->read_only)) {
 		err = volume_sync(vol);
 		if (!err)
-			err = inodes_delete_unlinked(vol);
+			err = inodes_remove_unlinked(super);
 		if (!err)
-			err = inodes_visit(vol, ext2_truncate_finish);
+			err = inodes_visit(super, ext2_truncate_finish);
 		if (!err)
 			err = volume_sync(vol);
 	}
-	atomic_store(&vol->super.dead, true);
+	atomic_store(&super->dead, true);
 	if (!err && vol->marked)
 		err = remove_mark(vol);
 	if (!err)
 		vol->marked = false;
 	forget_unlinked(vol);
-	rwlock_unlock_write(&vol->super.gate);
+	rwlock_unlock_write(&super->gate);
+	if (err)
+		log_error("ext2: %s: not unmounted cleanly (%d): the next mount recounts, or run e2fsck", super->name,
+			  err);
 	return err;
 }

@@ -135,16 +135,18 @@ long fuzz_heap_used(void)
 
 /* ---- buffers ---- */
 
-int __real_buffer_cache_open(struct blkdev *d, uint32_t block_size,
-			     void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg);
-int __wrap_buffer_cache_open(struct blkdev *d, uint32_t block_size,
-			     void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg);
-void __real_buffer_cache_close(void);
-void __wrap_buffer_cache_close(void);
-int __real_buffer_get(fsblk_t block, struct buffer **out);
-int __wrap_buffer_get(fsblk_t block, struct buffer **out);
-void __real_buffer_get_zeroed(fsblk_t block, struct buffer **out);
-void __wrap_buffer_get_zeroed(fsblk_t block, struct buffer **out);
+int __real_buffer_pool_make(struct blkdev *d, uint32_t block_size,
+			    void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg,
+			    struct buffer_pool **out);
+int __wrap_buffer_pool_make(struct blkdev *d, uint32_t block_size,
+			    void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg,
+			    struct buffer_pool **out);
+void __real_buffer_pool_free(struct buffer_pool *pool);
+void __wrap_buffer_pool_free(struct buffer_pool *pool);
+int __real_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
+int __wrap_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
+void __real_buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
+void __wrap_buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
 void __real_buffer_put(struct buffer *b);
 void __wrap_buffer_put(struct buffer *b);
 
@@ -173,33 +175,35 @@ static void hide_unused(void)
 	}
 }
 
-int __wrap_buffer_cache_open(struct blkdev *d, uint32_t block_size,
-			     void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg)
+/* One volume at a time. */
+int __wrap_buffer_pool_make(struct blkdev *d, uint32_t block_size,
+			    void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg,
+			    struct buffer_pool **out)
 {
 	seen_size = block_size;
-	return __real_buffer_cache_open(d, block_size, failed, arg);
+	return __real_buffer_pool_make(d, block_size, failed, arg, out);
 }
 
-void __wrap_buffer_cache_close(void)
+void __wrap_buffer_pool_free(struct buffer_pool *pool)
 {
 	show_all();
 	seen_count = 0;
-	__real_buffer_cache_close();
+	__real_buffer_pool_free(pool);
 }
 
-int __wrap_buffer_get(fsblk_t block, struct buffer **out)
+int __wrap_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 {
-	int err = __real_buffer_get(block, out);
+	int err = __real_buffer_get(pool, block, out);
 
 	if (!err)
 		show(*out);
 	return err;
 }
 
-void __wrap_buffer_get_zeroed(fsblk_t block, struct buffer **out)
+void __wrap_buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 {
 	show_all();
-	__real_buffer_get_zeroed(block, out);
+	__real_buffer_get_zeroed(pool, block, out);
 	show(*out);
 	hide_unused();
 }

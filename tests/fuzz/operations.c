@@ -40,6 +40,7 @@ static const char *const paths[] = {
 static const int64_t offsets[] = {0,	 1,	511,	1023,	  1024,	      4095,	   4096,       12287,
 				  12288, 65536, 274432, 67383296, 1073741824, 17247252000, 0x7fffffff, 0xffffffffff};
 static uint8_t memory[8192];
+static const char long_target[] = "/dir/../dir/../dir/../dir/../dir/../dir/../dir/../dir/../dir/../small";
 static int held[HELD] = {-1, -1, -1, -1};
 
 static const char *path(uint8_t i)
@@ -133,7 +134,7 @@ static void name_it(const struct operation *op)
 {
 	struct stat st;
 
-	switch (op->kind % 8) {
+	switch (op->kind % 12) {
 	case 0:
 		end(fs_open(AT_FDCWD, path(op->a), O_RDWR | O_CREAT | (op->c % 2 ? O_TRUNC : O_EXCL), 0644));
 		break;
@@ -147,7 +148,7 @@ static void name_it(const struct operation *op)
 		(void)fs_unlink(AT_FDCWD, path(op->a), AT_REMOVEDIR);
 		break;
 	case 4:
-		(void)fs_rename(AT_FDCWD, path(op->a), AT_FDCWD, path(op->b), 0);
+		(void)fs_rename(AT_FDCWD, path(op->a), AT_FDCWD, path(op->b), op->c % 3);
 		break;
 	case 5:
 		(void)fs_stat(AT_FDCWD, path(op->a), &st, op->c % 2 ? 0 : AT_SYMLINK_NOFOLLOW);
@@ -157,6 +158,19 @@ static void name_it(const struct operation *op)
 		break;
 	case 7:
 		read_all(path(op->a));
+		break;
+	case 8:
+		(void)fs_link(AT_FDCWD, path(op->a), AT_FDCWD, path(op->b), op->c % 2 ? AT_SYMLINK_FOLLOW : 0);
+		break;
+	case 9:
+		(void)fs_symlink(op->c % 2 ? path(op->b) : long_target, AT_FDCWD, path(op->a));
+		break;
+	case 10:
+		(void)fs_readlink(AT_FDCWD, path(op->a), (char *)memory, 1 + op->c * 20u);
+		break;
+	case 11:
+		(void)fs_setattr(AT_FDCWD, path(op->a), &(struct fs_attr){.what = FS_ATTR_MODE, .mode = op->b * 16u},
+				 0);
 		break;
 	}
 }
@@ -179,7 +193,7 @@ static void operate(const struct operation *op)
 {
 	struct fs_space space;
 
-	switch (op->kind / 8 % 8) {
+	switch (op->kind / 12 % 8) {
 	case 0:
 	case 1:
 	case 2:
