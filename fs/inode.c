@@ -302,8 +302,12 @@ int inodes_remove_doomed(struct super *super)
 			inode_free(inode);
 			continue;
 		}
-		/* It stays an orphan, doomed and in no list: the next mount, or e2fsck, deletes it. */
+		/* It stays an orphan, held for ever: the next mount, or e2fsck, deletes it. */
 		log_error("%s: %s: inode %u could not be deleted (%d)", super->ops->type, super->name, inode->ino, err);
+		flags = spin_lock(&cache.lock);
+		inode->refs = 1;
+		inode->doomed = false;
+		spin_unlock(&cache.lock, flags);
 		not_busy(inode);
 		first = first ? first : err;
 	}

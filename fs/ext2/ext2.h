@@ -253,8 +253,10 @@ int ext2_inode_write(struct inode *inode);
 int ext2_inode_write_size(struct inode *inode);
 /* Only if the time stamps in memory are newer. */
 int ext2_inode_write_times(struct inode *inode);
-/* Wipes what the number's last user left. For a fresh inode, before the first store. -EUCLEAN: it is still there. */
-int ext2_inode_wipe(struct inode *inode, struct buffer *itable);
+/* -EUCLEAN: the number's last user is still there, though its bitmap says that there is none. */
+int ext2_inode_check_free(struct inode *inode, struct buffer *itable);
+/* Wipes what the number's last user left. For a fresh inode, before the first store. */
+void ext2_inode_wipe(struct inode *inode, struct buffer *itable);
 
 /* ---- bmap.c ---- */
 /*

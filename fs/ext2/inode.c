@@ -212,7 +212,20 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	buffer_put(itable);
 }
 
-int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
+int ext2_inode_check_free(struct inode *inode, struct buffer *itable)
+{
+	const struct ext2_inode *raw;
+	uint32_t offset;
+
+	(void)ext2_inode_place(ext2_volume(inode), inode->ino, &offset);
+	raw = (const struct ext2_inode *)((const char *)itable->data + offset);
+	if (raw->links == 0)
+		return 0;
+	return ext2_damaged_at(ext2_volume(inode), inode->ino, itable->block,
+			       "inode %u is in use and free in its bitmap", inode->ino);
+}
+
+void ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 {
 	const struct volume *vol = ext2_volume(inode);
 	struct ext2_inode *raw;
@@ -220,9 +233,6 @@ int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 
 	(void)ext2_inode_place(ext2_volume(inode), inode->ino, &offset);
 	raw = (struct ext2_inode *)((char *)itable->data + offset);
-	if (raw->links)
-		return ext2_damaged_at(ext2_volume(inode), inode->ino, itable->block,
-				       "inode %u is in use and free in its bitmap", inode->ino);
 	generation = raw->generation + 1;
 	memset(raw, 0, vol->inode_size);
 	ext2_node(inode)->generation = generation;
@@ -231,7 +241,6 @@ int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 		raw->crtime = inode->crtime.sec;
 		raw->crtime_extra = time_extra(&inode->crtime);
 	}
-	return 0;
 }
 
 int ext2_inode_write(struct inode *inode)

@@ -66,27 +66,31 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 	uint32_t ino;
 	int err = ext2_inode_alloc(t, dir->ino, S_ISDIR(mode), &ino);
 
-	if (!err && !inode_add(inode, ino, S_ISREG(mode) ? &ext2_data_ops : NULL))
-		err = ext2_damaged(t->vol, "inode %u is in use and free in its bitmap", ino);
 	if (err) {
+		kfree(inode);
+		return err;
+	}
+	inode->ino = ino;
+	err = ext2_inode_begin(t, inode, itable);
+	if (err) {
+		(void)ext2_inode_release(t, ino, S_ISDIR(mode)); // its bitmap is at hand: cannot fail
+		kfree(inode);
+		return err;
+	}
+	/* Of another's number nothing is touched, in memory either, and it is not found to be free again. */
+	err = ext2_inode_check_free(inode, *itable);
+	if (!err && !inode_add(inode, ino, S_ISREG(mode) ? &ext2_data_ops : NULL))
+		err = ext2_damaged_at(t->vol, ino, (*itable)->block, "inode %u is in use and free in its bitmap", ino);
+	if (err) {
+		buffer_put(*itable);
 		kfree(inode);
 		return err;
 	}
 	inode->mode = (uint16_t)mode;
 	inode->links = S_ISDIR(mode) ? 2 : 1;
 	inode_touch_new(inode);
-	err = ext2_inode_begin(t, inode, itable);
-	if (err) {
-		abandon(inode);
-		return err;
-	}
-	err = ext2_inode_wipe(inode, *itable);
-	if (err) {
-		buffer_put(*itable);
-		inode->removed = true; // another's: nothing of it may be freed
-		abandon(inode);
-	}
-	return err;
+	ext2_inode_wipe(inode, *itable);
+	return 0;
 }
 
 /* A transaction for a new inode, and the memory for that. */

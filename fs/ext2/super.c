@@ -308,17 +308,6 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 	return 0;
 }
 
-/* Of inodes whose names are gone, which were not settled for an error: nobody comes for them any more. */
-static void forget_unlinked(struct volume *vol)
-{
-	struct list_node *node;
-
-	mutex_lock(&vol->txn.lock);
-	while ((node = list_pop_front(&vol->txn.droppable)) || (node = list_pop_front(&vol->txn.unlinked)))
-		inode_put(&list_entry(node, struct ext2_node, drop_node)->inode);
-	mutex_unlock(&vol->txn.lock);
-}
-
 void ext2_release(struct super *super)
 {
 	struct volume *vol = volume_of(super);
@@ -326,7 +315,6 @@ void ext2_release(struct super *super)
 	atomic_store(&super->dead, true);
 	inode_put(super->root);
 	super->root = NULL;
-	forget_unlinked(vol);
 	/* A failed mount leaves inodes of its own only. */
 	(void)inodes_forget(super, true);
 	buffer_pool_free(vol->buffers);
@@ -356,7 +344,6 @@ int ext2_unmount(struct super *super)
 		err = remove_mark(vol);
 	if (!err)
 		vol->marked = false;
-	forget_unlinked(vol);
 	rwlock_unlock_write(&super->gate);
 	if (err)
 		log_error("ext2: %s: not unmounted cleanly (%d): the next mount recounts, or run e2fsck", super->name,
