@@ -140,6 +140,8 @@ void ext2_group_changed(struct volume *vol, uint32_t group);
 int ext2_super_write(struct volume *vol, bool counts, bool *any);
 /* What that wrote is durable. */
 void ext2_super_clean(struct volume *vol, bool counts);
+/* What is not in the error fields yet comes onto the card, of a volume too that went read-only. 0, -EIO. */
+int ext2_errors_write(struct volume *vol);
 
 /* ---- damage.c: any context that may sleep ---- */
 /*

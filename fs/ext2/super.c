@@ -119,6 +119,18 @@ static int put_mark(struct volume *vol)
 	return err;
 }
 
+int ext2_errors_write(struct volume *vol)
+{
+	int err = 0;
+
+	mutex_lock(&vol->txn.lock);
+	if (vol->marked && !vol->rescued && ext2_errors_take(vol))
+		err = put_mark(vol);
+	vol->super_urgent |= err != 0;
+	mutex_unlock(&vol->txn.lock);
+	return err;
+}
+
 /* The mark of a volume in use, not yet on the card. */
 static void prepare_mark(struct volume *vol)
 {
