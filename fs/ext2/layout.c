@@ -251,8 +251,7 @@ static void check_counts(struct volume *vol, uint32_t group)
 	struct ext2_group *g = ext2_group(vol, group);
 	const uint32_t blocks = ext2_group_blocks(vol, group);
 
-	if (g->free_blocks <= blocks && g->free_inodes <= vol->inodes_per_group &&
-	    g->used_dirs <= vol->inodes_per_group - g->free_inodes)
+	if (g->free_blocks <= blocks && g->free_inodes <= vol->inodes_per_group)
 		return;
 	(void)ext2_mended(vol, vol->first_block + 1 + group / (vol->block_size / sizeof(*g)),
 			  "the descriptor of group %u has impossible counts", group);
