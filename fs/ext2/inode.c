@@ -13,6 +13,7 @@
 #include "mm/reclaim.h"
 
 #define EXT2_FLAG_EXTENTS 0x80000
+#define EXT2_FLAG_INLINE_DATA 0x10000000
 
 fsblk_t ext2_inode_place(struct volume *vol, uint32_t ino, uint32_t *offset)
 {
@@ -52,9 +53,9 @@ static int check(struct inode *inode, const struct ext2_inode *raw, fsblk_t plac
 
 	if (raw->links == 0 && !orphan)
 		return ext2_damaged_at(vol, inode->ino, place, "inode %u has a name and is free", inode->ino);
-	if (raw->flags & EXT2_FLAG_EXTENTS)
-		return ext2_damaged_at(vol, inode->ino, place, "inode %u has extents, which this volume has not",
-				       inode->ino);
+	if (raw->flags & (EXT2_FLAG_EXTENTS | EXT2_FLAG_INLINE_DATA))
+		return ext2_damaged_at(vol, inode->ino, place,
+				       "inode %u has extents or inline data, which this volume has not", inode->ino);
 	/* Of an orphan, a part may be gone already; its size means nothing. */
 	if (raw->links == 0)
 		inode->size = 0;
@@ -154,6 +155,17 @@ int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable)
 	return err;
 }
 
+/* As far as the fields go: to 2446, or whole seconds to 2038. In memory it is then what it is on the card. */
+static void time_fit(struct inode_time *time, bool extra)
+{
+	const int64_t max = INT32_MAX + (extra ? 3ll << 32 : 0);
+
+	if (time->sec < INT32_MIN || time->sec > max)
+		*time = (struct inode_time){.sec = time->sec < 0 ? INT32_MIN : max};
+	if (!extra)
+		time->nsec = 0;
+}
+
 /* raw->links is set. */
 static void encode_times(struct inode *inode, struct ext2_inode *raw)
 {
@@ -161,6 +173,9 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 	unsigned long flags;
 
 	flags = spin_lock(&inode->time_lock);
+	time_fit(&inode->atime, HAS_EXTRA(vol, raw, atime_extra));
+	time_fit(&inode->ctime, HAS_EXTRA(vol, raw, ctime_extra));
+	time_fit(&inode->mtime, HAS_EXTRA(vol, raw, mtime_extra));
 	raw->atime = inode->atime.sec;
 	raw->ctime = inode->ctime.sec;
 	raw->mtime = inode->mtime.sec;
@@ -171,7 +186,7 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 	if (HAS_EXTRA(vol, raw, mtime_extra))
 		raw->mtime_extra = time_extra(&inode->mtime);
 	/* A time that cannot be taken for the number of an orphan, whatever the clock says. */
-	raw->dtime = raw->links ? 0 : max_of(inode->ctime.sec, (int64_t)vol->inodes + 1);
+	raw->dtime = raw->links ? 0 : min_of(max_of(inode->ctime.sec, (int64_t)vol->inodes + 1), (int64_t)UINT32_MAX);
 	atomic_store_explicit(&inode->times_dirty, false, memory_order_relaxed);
 	spin_unlock(&inode->time_lock, flags);
 }

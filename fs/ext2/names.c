@@ -20,7 +20,16 @@ int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode 
 	struct ext2_slot slot;
 	int err = ext2_dir_find(dir, name, len, &slot);
 
-	return err ? err : inode_get(dir->super, slot.ino, out);
+	if (!err)
+		err = inode_get(dir->super, slot.ino, out);
+	if (!err && len == 2 && !memcmp(name, "..", 2) && !S_ISDIR((*out)->mode)) {
+		inode_put(*out);
+		*out = NULL;
+		err =
+		    ext2_damaged_at(ext2_volume(dir), dir->ino, slot.block,
+				    "directory inode %u has inode %u as .., which is no directory", dir->ino, slot.ino);
+	}
+	return err;
 }
 
 int ext2_next_entry(struct inode *dir, uint64_t *offset, struct dir_entry *entry)

@@ -44,6 +44,25 @@ static void many_name(char *name, size_t size, unsigned i)
 	snprintf(name, size, "/many/%0*u", 1 + (int)(i * 7 % 200), i);
 }
 
+/* Beyond what the inodes hold, it is as near as can be. */
+static const struct timespec times[] = {{INT32_MIN, 5},		  {-1, 999999999},  {INT32_MAX, 7},   {1ll << 31, 8},
+					{15032385535, 999999999}, {15032385536, 1}, {-(1ll << 40), 3}};
+
+static void check_times(uint32_t inode_size)
+{
+	const int64_t max = inode_size > 128 ? 15032385535 : INT32_MAX;
+
+	for (size_t i = 0; i < array_size(times); i++) {
+		const bool fits = times[i].tv_sec >= INT32_MIN && times[i].tv_sec <= max;
+		char path[] = {'/', 't', (char)('0' + i), 0};
+		struct stat st;
+
+		assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), 0);
+		assert_int_equal(st.st_mtim.tv_sec, fits ? times[i].tv_sec : times[i].tv_sec < 0 ? INT32_MIN : max);
+		assert_int_equal(st.st_mtim.tv_nsec, fits && inode_size > 128 ? times[i].tv_nsec : 0);
+	}
+}
+
 static void use(void *arg)
 {
 	char name[300], longest[256 + 2] = "/";
@@ -76,15 +95,25 @@ static void use(void *arg)
 	assert_int_equal(fs_stat(AT_FDCWD, "/fast/there", &st, 0), 0);
 	assert_int_equal(st.st_nlink, 2);
 	assert_int_equal(st.st_mtim.tv_sec, INT32_MAX);
+	for (size_t i = 0; i < array_size(times); i++) {
+		char path[] = {'/', 't', (char)('0' + i), 0};
+
+		write_file(path, 0, "x");
+		assert_int_equal(
+		    fs_setattr(AT_FDCWD, path,
+			       &(struct fs_attr){.what = FS_ATTR_TIMES, .atime = times[i], .mtime = times[i]}, 0),
+		    0);
+	}
 	assert_int_equal(harness_stop(), 0);
 }
 
 static void look(void *arg)
 {
+	const struct ext2_super *super = arg;
 	char name[300];
 
-	(void)arg;
 	harness_start();
+	check_times(super->rev_level ? super->inode_size : 128);
 	check_file("/many/moved", 3000000, "after a hole");
 	for (unsigned i = 1; i < MANY; i += 3) {
 		many_name(name, sizeof(name), i);
@@ -121,7 +150,7 @@ static void written(const char *options, const char *size)
 	check_same_kind(&before, &after);
 	h.disk.image = out;
 	h.disk.save = NULL;
-	if (harness_status(&h, look, NULL, &log))
+	if (harness_status(&h, look, &after, &log))
 		fail_msg("mke2fs %s, mounted again:\n%s", options, log);
 }
 
