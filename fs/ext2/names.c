@@ -52,7 +52,7 @@ void ext2_count_subdirectory(struct inode *dir, int change)
 	if (dir->links == 1)
 		return;
 	if (change < 0 && dir->links <= 2)
-		(void)ext2_damaged(ext2_volume(dir), "directory inode %u has too few links", dir->ino);
+		(void)ext2_damaged_at(ext2_volume(dir), dir->ino, 0, "directory inode %u has too few links", dir->ino);
 	else
 		dir->links += change;
 }
@@ -309,7 +309,7 @@ int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode 
 	int err = ext2_dir_find(dir, name, len, &slot);
 
 	if (!err && victim->links == 0)
-		err = ext2_damaged(ext2_volume(dir), "inode %u has too few links", victim->ino);
+		err = ext2_damaged_at(ext2_volume(dir), victim->ino, 0, "inode %u has too few links", victim->ino);
 	if (!err && directory)
 		err = ext2_dir_is_empty(victim);
 	if (!err)
@@ -347,19 +347,21 @@ int ext2_readlink(struct inode *inode, char *buf, size_t size)
 
 		err = ext2_bmap(inode, 0, 1, &block, &run);
 		if (!err && !block)
-			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has no target", inode->ino);
+			err = ext2_damaged_at(ext2_volume(inode), inode->ino, 0, "symbolic link inode %u has no target",
+					      inode->ino);
 		if (!err)
 			err = buffer_get(ext2_volume(inode)->buffers, block, &b);
 		target = b ? b->data : NULL;
 	} else if (inode->size >= sizeof(ext2_node(inode)->block)) {
-		err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u is longer than it can be", inode->ino);
+		err = ext2_damaged_at(ext2_volume(inode), inode->ino, 0,
+				      "symbolic link inode %u is longer than it can be", inode->ino);
 	}
 	if (!err) {
 		memcpy(buf, target, inode->size);
 		buf[inode->size] = 0;
 		if (strlen(buf) != inode->size)
-			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has a target with a NUL",
-					   inode->ino);
+			err = ext2_damaged_at(ext2_volume(inode), inode->ino, 0,
+					      "symbolic link inode %u has a target with a NUL", inode->ino);
 	}
 	buffer_put(b);
 	mutex_unlock(&inode->lock);

@@ -82,6 +82,26 @@ static int claim(struct recovery *rec, fsblk_t block, bool shared)
 	return 0;
 }
 
+/* What the indirect blocks of the lowest level point to. */
+static int claim_leaf(struct recovery *rec, fsblk_t block, uint32_t lblk)
+{
+	const uint32_t *pointers;
+	struct buffer *b;
+	int err = buffer_get(rec->vol->buffers, block, &b);
+
+	if (err)
+		return err;
+	pointers = b->data;
+	for (uint32_t i = 0; i < rec->vol->pointers && !err; i++) {
+		if (!pointers[i])
+			continue;
+		err = claim(rec, pointers[i], false);
+		rec->end = lblk + i + 1;
+	}
+	buffer_put(b);
+	return err;
+}
+
 /* All blocks below an indirect block, itself included, from the file's block lblk on. Depth is at most three. */
 static int claim_tree(struct recovery *rec, fsblk_t block, unsigned level, uint32_t lblk)
 {
@@ -91,7 +111,9 @@ static int claim_tree(struct recovery *rec, fsblk_t block, unsigned level, uint3
 
 	if (!err && level == 0)
 		rec->end = lblk + 1;
-	if (err || level == 0)
+	if (!err && level == 1)
+		err = claim_leaf(rec, block, lblk);
+	if (err || level <= 1)
 		return err;
 	for (unsigned i = 1; i < level; i++)
 		below *= rec->vol->pointers;
