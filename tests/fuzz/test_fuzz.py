@@ -85,5 +85,5 @@ def test_a_while(base, effort, record_property):
     result = run(base, [f"-max_total_time={seconds}", os.path.join(base, "corpus")], seconds + 200)
     assert result.returncode == 0 and not found(base), f"{found(base)}\n{result.stderr[-8000:]}"
     executed = re.search(r"stat::number_of_executed_units: (\d+)", result.stderr)
-    assert executed and int(executed[1]) > 20 * seconds, result.stderr[-4000:]
+    assert executed and int(executed[1]) > 5 * seconds, result.stderr[-4000:]
     record_property("passed", f"{executed[1]} inputs")
