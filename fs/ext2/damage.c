@@ -82,10 +82,12 @@ void ext2_io_failed(void *arg, fsblk_t block, bool write, int err)
 	     true);
 }
 
+/* Not terminated if it is as long as the field. */
 static void copy_name(char *to, size_t size, const char *name)
 {
 	memset(to, 0, size);
-	memcpy(to, name, min_of(strlen(name), size));
+	for (size_t i = 0; i < size && name[i]; i++)
+		to[i] = name[i];
 }
 
 bool ext2_errors_take(struct volume *vol)
