@@ -88,6 +88,8 @@ struct inode_ops {
 	int (*sync)(struct inode *inode);
 	/* The time stamps, if they are newer in memory. Nothing locked, inside the gate. */
 	int (*write_times)(struct inode *inode);
+	/* An open file of it that could be written is no longer open. Inside the gate; does not sleep. */
+	void (*closed)(struct inode *inode);
 };
 
 struct rename {

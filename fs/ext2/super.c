@@ -32,6 +32,7 @@ const struct inode_ops ext2_inode_ops = {
     .grow_end = ext2_grow_end,
     .sync = ext2_sync,
     .write_times = ext2_inode_write_times,
+    .closed = ext2_windows_close,
 };
 
 void ext2_group_changed(struct volume *vol, uint32_t group)
@@ -291,6 +292,8 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 		return -ENOMEM;
 	err = ext2_layout_read(vol, read_only);
 	if (!err)
+		err = ext2_alloc_init(vol);
+	if (!err)
 		err = ext2_zero_init();
 	if (!err)
 		err = buffer_pool_make(dev, vol->block_size, ext2_io_failed, vol, &vol->buffers);
@@ -345,6 +348,7 @@ void ext2_release(struct super *super)
 	(void)inodes_forget(super, true);
 	buffer_pool_free(vol->buffers);
 	ext2_layout_free(vol);
+	kfree(vol->alloc);
 	kfree(vol);
 }
 
