@@ -93,8 +93,9 @@ def superblock(card):
         return file.read(1024)
 
 
-@pytest.mark.parametrize("offset,value,words", [(4, 0xFFFFFFFF, ("too small",)), (32, 0, ("e2fsck",)), (24, 99, ("mke2fs -b",))],
-                         ids=["more blocks than the card", "no blocks in a group", "block size"])
+@pytest.mark.parametrize("offset,value,words", [(4, 0xFFFFFFFF, ("too small",)), (32, 0, ("e2fsck",)), (24, 6, ("mke2fs -b",)),
+                                                (24, 99, ("e2fsck", "block size"))],
+                         ids=["more blocks than the card", "no blocks in a group", "block size", "no block size"])
 def test_damaged_superblock(offset, value, words, tmp_path):
     card = make_card(tmp_path / "card.img")
     with open(card, "r+b") as file:
