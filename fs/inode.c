@@ -91,7 +91,8 @@ void inode_put(struct inode *inode)
 		return;
 	flags = spin_lock(&cache.lock);
 	assert(inode->refs > 0);
-	if (--inode->refs == 0) {
+	/* Got once more while it was doomed, it still is in that list. */
+	if (--inode->refs == 0 && !inode->doomed) {
 		if (inode->links == 0) {
 			inode->doomed = true;
 			list_push_back(&inode->super->doomed, &inode->lru_node);

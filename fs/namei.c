@@ -106,6 +106,7 @@ int name_lookup(struct inode *dir, const char *name, unsigned len, struct inode 
 
 int dir_above(struct inode *dir, struct inode **out)
 {
+	struct inode *above;
 	int err;
 
 	if (dir == dir->super->root) {
@@ -114,11 +115,13 @@ int dir_above(struct inode *dir, struct inode **out)
 		return 0;
 	}
 	mutex_lock(&dir->lock);
-	err = dir->links ? dir->ops->lookup(dir, "..", 2, out) : -ENOENT;
+	err = dir->links ? dir->ops->lookup(dir, "..", 2, &above) : -ENOENT;
 	mutex_unlock(&dir->lock);
-	if (!err)
-		inode_put(dir);
-	return err;
+	if (err)
+		return err; // *out, which may be dir, stays
+	inode_put(dir);
+	*out = above;
+	return 0;
 }
 
 static int start_dir(int at, bool absolute, struct inode **out)

@@ -44,6 +44,7 @@ static const struct {
     {"inodes", NULL},
     {"settler", NULL},
     {"inode times", NULL},
+    {"ext2 errors", NULL},
     {"zeroing", NULL},
     {"data requests", NULL},
     {"page", NULL},

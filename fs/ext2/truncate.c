@@ -231,6 +231,9 @@ static int release_attributes(struct txn *t, struct inode *inode)
 	if (!ext2_node(inode)->acl_block)
 		return 0;
 	if (!ext2_block_valid(ext2_volume(inode), ext2_node(inode)->acl_block)) {
+		(void)ext2_damaged_at(ext2_volume(inode), inode->ino, ext2_node(inode)->acl_block,
+				      "inode %u has its attributes in block %u, which cannot be its own", inode->ino,
+				      ext2_node(inode)->acl_block);
 		ext2_node(inode)->acl_block = 0;
 		return 0;
 	}
@@ -239,8 +242,9 @@ static int release_attributes(struct txn *t, struct inode *inode)
 		return err;
 	header = b->data;
 	if (header->magic != 0xea020000 || header->refs == 0) {
-		(void)ext2_damaged(ext2_volume(inode), "attribute block %u of inode %u is none",
-				   ext2_node(inode)->acl_block, inode->ino);
+		(void)ext2_damaged_at(ext2_volume(inode), inode->ino, ext2_node(inode)->acl_block,
+				      "attribute block %u of inode %u is none", ext2_node(inode)->acl_block,
+				      inode->ino);
 		buffer_put(b);
 		return 0;
 	}
