@@ -57,6 +57,12 @@ struct inode {
 	atomic_uint_least64_t batch;  // last batch with a change of this inode
 	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write
 
+	/* Of a directory; guarded by lock. */
+	bool unindexed; // its index is of no use, or could not be made
+	bool listed;	// places of entries were handed out: it keeps them
+	uint32_t room;	// its first block that may have room; a hint
+	uint64_t stamp; // of the volume's listing if that is of it; 0: none
+
 	/* Guarded by bmap_lock, and changed inside a transaction: faults allocate blocks too. */
 	struct mutex bmap_lock;
 	uint32_t block[EXT2_POINTERS];

@@ -25,6 +25,20 @@ struct names_removed {
 	} names[NAMES_REMOVED_MAX];
 };
 
+#define LISTING_MAX 344u // names: what a block may have
+
+/* The next names of a directory that is being listed, in order (dirlist.c). */
+struct dir_listing {
+	struct mutex lock; // below the operation lock of a directory; guards all
+	uint64_t stamp;	   // of the directory they are of, while no name has come into that
+	uint64_t from, upto;
+	unsigned count;
+	struct listed_name {
+		uint64_t key;
+		uint32_t ino, lblk, offset;
+	} names[LISTING_MAX];
+};
+
 struct volume {
 	/* Constant while mounted. */
 	struct blkdev *dev;
@@ -34,6 +48,7 @@ struct volume {
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
 	uint64_t size_max; // of a file, bytes
 	bool filetype;
+	bool indices;	  // of directories are as they were left by who changed them last
 	bool ours;	  // nobody else wrote since it was last clean
 	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
@@ -59,6 +74,7 @@ struct volume {
 	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
 	struct mutex names_lock;
 	struct names_removed removed; // guarded by it
+	struct dir_listing listing;
 	/* One thread gives back at a time. Before any inode lock. */
 	struct mutex settle_lock;
 };
@@ -214,6 +230,7 @@ uint32_t ext2_orphan_next(struct inode *inode);
 /* ---- dir.c ---- */
 struct ext2_slot {
 	fsblk_t block;
+	uint32_t lblk; // that block's, in the directory
 	uint32_t offset;
 	uint32_t ino;
 	uint8_t type;
@@ -229,7 +246,8 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *slot);
 int ext2_dir_replace(struct txn *t, struct inode *dir, const struct ext2_slot *slot, uint32_t ino, mode_t mode);
 int ext2_dir_is_empty(struct inode *dir); // 0, -ENOTEMPTY or an error
-/* The entry at or after *offset, which moves past it: 1, 0 at the end, negative errno. */
+/* The entry at or after *offset, which moves past it: 1, 0 at the end, negative errno. 0 is the beginning; others are
+ * what was found there, below 2^63. */
 struct ext2_name {
 	uint32_t ino;
 	uint8_t type;

@@ -408,6 +408,7 @@ static int make_writable(struct volume *vol)
 	} else if (!err) {
 		err = ext2_orphans_process(vol);
 	}
+	vol->indices = true;
 	if (!err && !vol->ours && !vol->unnamed) {
 		signature(vol, vol->super.last_mounted);
 		err = put_mark(vol);
@@ -425,6 +426,7 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	list_init(&vol->orphans);
 	rwlock_init(&vol->gate, "write gate");
 	mutex_init(&vol->names_lock, "names");
+	mutex_init(&vol->listing.lock, "listing");
 	mutex_init(&vol->settle_lock, "settle");
 	atomic_store(&vol->read_only, read_only);
 	err = read_super(vol);
@@ -444,6 +446,7 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	/* At least what it was when the volume was last written; the time of mounting may be from before it was set
 	 * back. */
 	time_set_wall((uint64_t)vol->super.write_time * NSEC_PER_SEC, CLOCK_FS);
+	vol->indices = vol->super.state & EXT2_STATE_VALID;
 	if (!read_only)
 		err = make_writable(vol);
 	if (!err && !read_only && atomic_load(&vol->read_only))
