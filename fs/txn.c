@@ -40,16 +40,16 @@ int txn_flush(struct volume *vol)
 {
 	struct txn_log *log = &vol->txn;
 	const uint64_t told = atomic_load(&log->failures_told), writes = atomic_load(&log->writes);
-	int err = blk_flush(vol->dev);
+	int err = blk_flush(vol->super.dev);
 	uint64_t failures;
 
 	mutex_lock(&log->flush_lock);
-	failures = blk_flush_failures(vol->dev);
+	failures = blk_flush_failures(vol->super.dev);
 	if (!err && failures != told)
 		err = -EIO;
 	if (failures != atomic_load(&log->failures_told)) {
 		log_error("ext2: %s: FLUSH failed (%d): what was written since the last good one may be lost",
-			  vol->dev->name, err);
+			  vol->super.dev->name, err);
 		inodes_flush_failed(vol, err);
 		atomic_store(&log->failures_told, failures);
 	}
@@ -64,13 +64,13 @@ static int batch_flush(struct volume *vol, uint64_t failures)
 {
 	int err = txn_flush(vol);
 
-	return !err && blk_flush_failures(vol->dev) != failures ? -EIO : err;
+	return !err && blk_flush_failures(vol->super.dev) != failures ? -EIO : err;
 }
 
 static int zero_again(struct volume *vol)
 {
 	struct txn_log *log = &vol->txn;
-	const uint64_t failures = blk_flush_failures(vol->dev);
+	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	int err = 0;
 
 	if (!log->zeroed_count || failures == log->zeroed_failures)
@@ -95,7 +95,7 @@ static int zero_again(struct volume *vol)
  */
 static int write_batch(struct volume *vol, bool counts)
 {
-	const uint64_t failures = blk_flush_failures(vol->dev);
+	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	bool unflushed = false;
 	int err = zero_again(vol);
 
@@ -165,9 +165,9 @@ static int commit_locked(struct volume *vol, bool counts)
 		return apply_frees(&t); // those that could not be applied before
 	err = write_batch(vol, counts);
 	if (err && !log->failing)
-		log_error("ext2: %s: metadata could not be written (%d); it will be tried again", vol->dev->name, err);
+		log_error("ext2: %s: metadata could not be written (%d); it will be tried again", vol->super.dev->name, err);
 	else if (!err && log->failing)
-		log_warning("ext2: %s: metadata can be written again", vol->dev->name);
+		log_warning("ext2: %s: metadata can be written again", vol->super.dev->name);
 	log->failing = err != 0;
 	if (err)
 		return err;
@@ -178,7 +178,7 @@ static int commit_locked(struct volume *vol, bool counts)
 	/* Blocks whose bitmap cannot be read now stay in the list until it can. */
 	err = apply_frees(&t);
 	if (err)
-		log_error("ext2: %s: freed blocks could not be given back yet (%d)", vol->dev->name, err);
+		log_error("ext2: %s: freed blocks could not be given back yet (%d)", vol->super.dev->name, err);
 	return 0;
 }
 
@@ -263,9 +263,9 @@ int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned free
 	assert(credits <= TXN_CREDITS);
 	*t = (struct txn){.vol = vol, .credits = credits};
 	mutex_lock(&vol->txn.lock);
-	if (atomic_load(&vol->dead) || (atomic_load(&vol->unmounting) && !rwlock_owned_write(&vol->gate)))
+	if (atomic_load(&vol->super.dead) || (atomic_load(&vol->unmounting) && !rwlock_owned_write(&vol->super.gate)))
 		err = -EIO;
-	else if (atomic_load(&vol->read_only))
+	else if (atomic_load(&vol->super.read_only))
 		err = -EROFS;
 	/* The second commit is for bitmaps that the first one's frees changed. */
 	for (unsigned i = 0; i < 2 && !err && !has_room(vol, credits, frees); i++)
@@ -345,7 +345,7 @@ int txn_zero_blocks(struct txn *t, uint32_t ino, fsblk_t first, uint32_t count)
 	int err;
 
 	if (!log->zeroed_count)
-		log->zeroed_failures = blk_flush_failures(t->vol->dev);
+		log->zeroed_failures = blk_flush_failures(t->vol->super.dev);
 	err = ext2_blocks_zero(t->vol, first, count);
 	if (!err)
 		remember_zeroed(log, ino, first, count);

@@ -27,7 +27,7 @@ bool ext2_block_valid(struct volume *vol, fsblk_t block)
 		return false;
 	group = (block - vol->first_block) / vol->blocks_per_group;
 	offset = (block - vol->first_block) % vol->blocks_per_group;
-	if (ext2_group_has_super(vol, group) && offset < 1 + vol->gdt_blocks + vol->super.reserved_gdt_blocks)
+	if (ext2_group_has_super(vol, group) && offset < 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks)
 		return false;
 	g = ext2_group(vol, group);
 	return block != g->block_bitmap && block != g->inode_bitmap &&
@@ -36,7 +36,7 @@ bool ext2_block_valid(struct volume *vol, fsblk_t block)
 
 uint32_t ext2_blocks_available(struct volume *vol)
 {
-	const struct ext2_super *s = &vol->super;
+	const struct ext2_super *s = &vol->es;
 
 	return s->free_blocks > s->reserved_blocks ? s->free_blocks - s->reserved_blocks : 0;
 }
@@ -87,7 +87,7 @@ static void count_free(struct volume *vol, uint32_t group, int change)
 	struct ext2_group *g = ext2_group(vol, group);
 
 	g->free_blocks += change;
-	vol->super.free_blocks += change;
+	vol->es.free_blocks += change;
 	ext2_group_changed(vol, group);
 }
 
@@ -112,7 +112,7 @@ static int alloc_in_group(struct txn *t, uint32_t group, uint32_t from, uint32_t
 	const uint32_t bits = ext2_group_blocks(vol, group);
 	struct buffer *b;
 	uint32_t bit;
-	int err = buffer_get(ext2_group(vol, group)->block_bitmap, &b);
+	int err = buffer_get(vol->buffers, ext2_group(vol, group)->block_bitmap, &b);
 
 	*count = 0;
 	if (err)
@@ -182,7 +182,7 @@ int ext2_blocks_release(struct txn *t, fsblk_t first, uint32_t count)
 	uint32_t cleared = 0;
 	struct buffer *b;
 	uint8_t *map;
-	int err = buffer_get(ext2_group(vol, group)->block_bitmap, &b);
+	int err = buffer_get(vol->buffers, ext2_group(vol, group)->block_bitmap, &b);
 
 	if (err)
 		return err;

@@ -61,18 +61,18 @@ static uint64_t span_left(const struct walk *w, unsigned level)
 
 static int check_pointer(struct inode *inode, fsblk_t block)
 {
-	if (ext2_block_valid(inode->vol, block))
+	if (ext2_block_valid(ext2_volume(inode), block))
 		return 0;
-	return ext2_damaged(inode->vol, "inode %u points to block %u, which cannot be its own", inode->ino, block);
+	return ext2_damaged(ext2_volume(inode), "inode %u points to block %u, which cannot be its own", inode->ino, block);
 }
 
 static int bmap_locked(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run)
 {
-	const uint32_t *table = inode->block;
+	const uint32_t *table = ext2_node(inode)->block;
 	uint32_t limit = EXT2_DIRECT, at, n = 1;
 	struct buffer *b = NULL;
 	struct walk w;
-	int err = walk_plan(inode->vol, lblk, &w);
+	int err = walk_plan(ext2_volume(inode), lblk, &w);
 
 	if (err)
 		return err;
@@ -88,11 +88,11 @@ static int bmap_locked(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t
 		}
 		err = check_pointer(inode, next);
 		if (!err)
-			err = buffer_get(next, &b);
+			err = buffer_get(ext2_volume(inode)->buffers, next, &b);
 		if (err)
 			return err;
 		table = b->data;
-		limit = inode->vol->pointers;
+		limit = ext2_volume(inode)->pointers;
 	}
 	at = w.index[w.depth - 1];
 	*block = table[at];
@@ -109,9 +109,9 @@ int ext2_bmap(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, 
 {
 	int err;
 
-	mutex_lock(&inode->bmap_lock);
+	mutex_lock(&ext2_node(inode)->bmap_lock);
 	err = bmap_locked(inode, lblk, max, block, run);
-	mutex_unlock(&inode->bmap_lock);
+	mutex_unlock(&ext2_node(inode)->bmap_lock);
 	return err;
 }
 
@@ -128,15 +128,15 @@ struct place {
 /* Finds the first empty pointer on the way. -EEXIST: none, *run says how far not. */
 static int find_place(struct inode *inode, uint32_t lblk, uint32_t max, struct place *place, uint32_t *run)
 {
-	uint32_t *table = inode->block;
+	uint32_t *table = ext2_node(inode)->block;
 	uint32_t limit = EXT2_DIRECT, at, n = 1;
 	struct buffer *b = NULL;
 	struct walk w;
-	int err = walk_plan(inode->vol, lblk, &w);
+	int err = walk_plan(ext2_volume(inode), lblk, &w);
 
 	if (err)
 		return err;
-	place->goal = inode->goal ? inode->goal : ext2_blocks_goal(inode->vol, inode->ino);
+	place->goal = ext2_node(inode)->goal ? ext2_node(inode)->goal : ext2_blocks_goal(ext2_volume(inode), inode->ino);
 	for (unsigned level = 0;; level++) {
 		fsblk_t next;
 
@@ -150,11 +150,11 @@ static int find_place(struct inode *inode, uint32_t lblk, uint32_t max, struct p
 		b = NULL;
 		err = check_pointer(inode, next);
 		if (!err)
-			err = buffer_get(next, &b);
+			err = buffer_get(ext2_volume(inode)->buffers, next, &b);
 		if (err)
 			return err;
 		table = b->data;
-		limit = inode->vol->pointers;
+		limit = ext2_volume(inode)->pointers;
 	}
 	if (table[at]) {
 		while (n < max && at + n < limit && table[at + n])
@@ -180,7 +180,7 @@ static int fill_new(struct txn *t, struct inode *inode, const struct place *plac
 
 	if (place->leaf && !S_ISDIR(inode->mode))
 		return txn_zero_blocks(t, inode->ino, first, count);
-	buffer_get_zeroed(first, &b);
+	buffer_get_zeroed(t->vol->buffers, first, &b);
 	txn_access(t, b);
 	if (place->leaf)
 		ext2_dir_init_block(t->vol, b->data);
@@ -216,7 +216,7 @@ static int alloc_at(struct txn *t, struct inode *inode, uint32_t lblk, uint64_t 
 		place->slot[i] = first + i;
 	if (place->b)
 		txn_dirty(t, place->b, BUFFER_POINTER);
-	inode->goal = first + *count;
+	ext2_node(inode)->goal = first + *count;
 	inode->sectors += (uint64_t)*count * vol->sectors_per_block;
 	if (place->leaf) {
 		uint64_t end = min_of(size, ((uint64_t)lblk + *count) << vol->block_shift);
@@ -236,17 +236,17 @@ int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t s
 		struct txn t;
 		uint32_t count = 0;
 
-		err = txn_begin(&t, inode->vol, 4, 0);
+		err = txn_begin(&t, ext2_volume(inode), 4, 0);
 		if (err)
 			return err;
-		mutex_lock(&inode->bmap_lock);
+		mutex_lock(&ext2_node(inode)->bmap_lock);
 		err = find_place(inode, lblk, max, &place, run);
 		if (!err) {
 			err = alloc_at(&t, inode, lblk, size, &place, &count);
 			buffer_put(place.b);
 			*run = count;
 		}
-		mutex_unlock(&inode->bmap_lock);
+		mutex_unlock(&ext2_node(inode)->bmap_lock);
 		txn_end(&t);
 	}
 	return err == -EEXIST ? 0 : err;
@@ -260,9 +260,9 @@ int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uin
 		uint32_t run = 0;
 
 		err = ext2_bmap_alloc(inode, first, end - first, size, &run);
-		if (err == -ENOSPC && txn_frees_pending(inode->vol)) {
+		if (err == -ENOSPC && txn_frees_pending(ext2_volume(inode))) {
 			/* What is being freed may do. */
-			err = txn_commit(inode->vol);
+			err = txn_commit(ext2_volume(inode));
 			if (!err)
 				err = ext2_bmap_alloc(inode, first, end - first, size, &run);
 		}

@@ -156,7 +156,7 @@ static void write_part_done(struct inode *inode, struct page *page, int err)
 	if (!page_part_done(page, err))
 		return;
 	/* Before the cache hears of it: who then asks for a FLUSH must see it counted (I7). */
-	atomic_store(&inode->writes, atomic_fetch_add(&inode->vol->txn.writes, 1) + 1);
+	atomic_store(&ext2_node(inode)->writes, atomic_fetch_add(&ext2_volume(inode)->txn.writes, 1) + 1);
 	pcache_write_done(page, page->io_error);
 }
 
@@ -185,7 +185,7 @@ struct transfer {
 static void transfer_flush(struct transfer *t)
 {
 	if (t->request)
-		blk_submit(t->inode->vol->dev, &t->request->request);
+		blk_submit(ext2_volume(t->inode)->super.dev, &t->request->request);
 	t->request = NULL;
 }
 
@@ -214,7 +214,7 @@ static void transfer_add(struct transfer *t, struct page *page, paddr_t pa, uint
 /* The page's block at `offset`, which the file's end cuts. */
 static void transfer_add_tail(struct transfer *t, struct page *page, uint32_t offset, sector_t sector)
 {
-	const uint32_t size = t->inode->vol->block_size;
+	const uint32_t size = ext2_volume(t->inode)->block_size;
 	struct tail *tail;
 
 	transfer_flush(t);
@@ -228,7 +228,7 @@ static void transfer_add_tail(struct transfer *t, struct page *page, uint32_t of
 /* Blocks of one page that lie in the file. *holes: some are not on the card; a fill makes them zeros. */
 static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 {
-	const struct volume *vol = t->inode->vol;
+	const struct volume *vol = ext2_volume(t->inode);
 	const uint64_t start = page->index * PAGE_SIZE, end = min_of(t->eof, start + PAGE_SIZE);
 	const uint32_t last = (end + vol->block_size - 1) >> vol->block_shift;
 	const uint32_t whole = t->op == BLK_WRITE ? end >> vol->block_shift : last; // a tail is written from a copy
@@ -269,7 +269,7 @@ static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pa
 		int err;
 
 		page_begin(pages[i]);
-		err = atomic_load(&inode->vol->dead) ? -EIO : transfer_page(&t, pages[i], &holes);
+		err = atomic_load(&ext2_volume(inode)->super.dead) ? -EIO : transfer_page(&t, pages[i], &holes);
 		if (!err && !holes)
 			__atomic_fetch_or(&pages[i]->io_pending, PART_BACKED, __ATOMIC_RELAXED);
 		fill_part_done(pages[i], t.eof, err);
@@ -293,9 +293,9 @@ static void data_write(struct pcache_object *obj, pgidx_t first, struct page **p
 		int err = 0;
 
 		page_begin(pages[i]);
-		if (atomic_load(&inode->vol->dead))
+		if (atomic_load(&ext2_volume(inode)->super.dead))
 			err = -EIO;
-		else if (atomic_load(&inode->vol->read_only))
+		else if (atomic_load(&ext2_volume(inode)->super.read_only))
 			err = -EROFS;
 		else if (pages[i]->index * PAGE_SIZE < t.eof)
 			err = transfer_page(&t, pages[i], &holes);
@@ -307,13 +307,13 @@ static void data_write(struct pcache_object *obj, pgidx_t first, struct page **p
 static int data_reserve(struct pcache_object *obj, pgidx_t index)
 {
 	struct inode *inode = inode_of(obj);
-	const struct volume *vol = inode->vol;
+	const struct volume *vol = ext2_volume(inode);
 	const uint64_t start = index * PAGE_SIZE, end = min_of(obj->size, start + PAGE_SIZE);
 	uint32_t reached;
 
-	if (atomic_load(&vol->dead))
+	if (atomic_load(&vol->super.dead))
 		return -EIO;
-	if (atomic_load(&vol->read_only))
+	if (atomic_load(&vol->super.read_only))
 		return -EROFS;
 	return ext2_bmap_alloc_range(inode, start >> vol->block_shift, (end + vol->block_size - 1) >> vol->block_shift,
 				     end, &reached);
@@ -321,15 +321,15 @@ static int data_reserve(struct pcache_object *obj, pgidx_t index)
 
 int ext2_sync(struct inode *inode)
 {
-	struct volume *vol = inode->vol;
+	struct volume *vol = ext2_volume(inode);
 	int err;
 
-	if (atomic_load(&vol->dead))
+	if (atomic_load(&vol->super.dead))
 		return -EIO;
 	err = ext2_inode_write_size(inode);
 	if (!err)
-		err = txn_commit_batch(vol, atomic_load(&inode->batch));
-	if (!err && atomic_load(&inode->writes) > atomic_load(&vol->txn.flushed))
+		err = txn_commit_batch(vol, atomic_load(&ext2_node(inode)->batch));
+	if (!err && atomic_load(&ext2_node(inode)->writes) > atomic_load(&vol->txn.flushed))
 		err = txn_flush(vol);
 	if (err)
 		(void)txn_zero_again(vol); // now, so that the next try's data comes after; else a commit does

@@ -40,7 +40,7 @@ uint8_t ext2_file_type(mode_t mode)
 
 struct ext2_dirent *ext2_dirent_at(struct inode *dir, const struct buffer *b, uint32_t offset, int *err)
 {
-	const struct volume *vol = dir->vol;
+	const struct volume *vol = ext2_volume(dir);
 	struct ext2_dirent *e = (struct ext2_dirent *)((char *)b->data + offset);
 	const char *wrong = NULL;
 
@@ -57,7 +57,7 @@ struct ext2_dirent *ext2_dirent_at(struct inode *dir, const struct buffer *b, ui
 	if (!wrong)
 		return e;
 	*err =
-	    ext2_damaged(dir->vol, "directory inode %u: entry at %u of block %u %s", dir->ino, offset, b->block, wrong);
+	    ext2_damaged(ext2_volume(dir), "directory inode %u: entry at %u of block %u %s", dir->ino, offset, b->block, wrong);
 	return NULL;
 }
 
@@ -69,8 +69,8 @@ int ext2_dir_block(struct inode *dir, uint32_t lblk, struct buffer **out)
 
 	*out = NULL;
 	if (!err && !block)
-		err = ext2_damaged(dir->vol, "directory inode %u has a hole at block %u", dir->ino, lblk);
-	return err ? err : buffer_get(block, out);
+		err = ext2_damaged(ext2_volume(dir), "directory inode %u has a hole at block %u", dir->ino, lblk);
+	return err ? err : buffer_get(ext2_volume(dir)->buffers, block, out);
 }
 
 int ext2_dir_find_in(struct inode *dir, uint32_t lblk, const struct buffer *b, const char *name, unsigned len,
@@ -79,17 +79,17 @@ int ext2_dir_find_in(struct inode *dir, uint32_t lblk, const struct buffer *b, c
 	struct ext2_dirent *e;
 	int err = -ENOENT;
 
-	for (uint32_t at = 0; at < dir->vol->block_size; at += e->rec_len) {
+	for (uint32_t at = 0; at < ext2_volume(dir)->block_size; at += e->rec_len) {
 		e = ext2_dirent_at(dir, b, at, &err);
 		if (!e)
 			break;
-		if (!e->ino || ext2_dirent_len(dir->vol, e) != len || memcmp(e->name, name, len))
+		if (!e->ino || ext2_dirent_len(ext2_volume(dir), e) != len || memcmp(e->name, name, len))
 			continue;
 		*slot = (struct ext2_slot){.block = b->block,
 					   .lblk = lblk,
 					   .offset = at,
 					   .ino = e->ino,
-					   .type = dir->vol->filetype ? e->type : EXT2_FT_UNKNOWN};
+					   .type = ext2_volume(dir)->filetype ? e->type : EXT2_FT_UNKNOWN};
 		return 0;
 	}
 	return err;
@@ -172,13 +172,13 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 	txn_access(t, b);
 	e = (struct ext2_dirent *)((char *)b->data + offset);
 	if (e->ino) {
-		uint32_t used = EXT2_DIRENT_SIZE(ext2_dirent_len(dir->vol, e)), rest = e->rec_len - used;
+		uint32_t used = EXT2_DIRENT_SIZE(ext2_dirent_len(ext2_volume(dir), e)), rest = e->rec_len - used;
 
 		e->rec_len = used;
 		e = (struct ext2_dirent *)((char *)e + used);
 		e->rec_len = rest;
 	}
-	entry_fill(dir->vol, e, name, len, ino, mode);
+	entry_fill(ext2_volume(dir), e, name, len, ino, mode);
 	dir->stamp = 0;
 	txn_dirty(t, b, BUFFER_NAME);
 	buffer_put(b);
@@ -224,7 +224,7 @@ int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *sl
 {
 	struct ext2_dirent *e, *before = NULL;
 	struct buffer *b;
-	int err = buffer_get(slot->block, &b);
+	int err = buffer_get(t->vol->buffers, slot->block, &b);
 
 	if (err)
 		return err;
@@ -236,7 +236,7 @@ int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *sl
 	}
 	if (!err) {
 		txn_access(t, b);
-		ext2_dir_removed(dir, slot, e->name, ext2_dirent_len(dir->vol, e));
+		ext2_dir_removed(dir, slot, e->name, ext2_dirent_len(ext2_volume(dir), e));
 		(void)ext2_dirent_remove(b->data, before, e);
 		dir->room = min_of(dir->room, slot->lblk);
 		txn_dirty(t, b, BUFFER_NAME);
@@ -249,14 +249,14 @@ int ext2_dir_replace(struct txn *t, struct inode *dir, const struct ext2_slot *s
 {
 	struct ext2_dirent *e;
 	struct buffer *b;
-	int err = buffer_get(slot->block, &b);
+	int err = buffer_get(t->vol->buffers, slot->block, &b);
 
 	if (err)
 		return err;
 	txn_access(t, b);
 	e = (struct ext2_dirent *)((char *)b->data + slot->offset);
 	e->ino = ino;
-	if (dir->vol->filetype)
+	if (ext2_volume(dir)->filetype)
 		e->type = ext2_file_type(mode);
 	txn_dirty(t, b, BUFFER_NAME);
 	buffer_put(b);
@@ -273,13 +273,13 @@ int ext2_dir_visit(struct inode *dir,
 		struct buffer *b;
 
 		err = ext2_dir_block(dir, lblk, &b);
-		for (uint32_t at = 0; at < dir->vol->block_size && !err; at += e->rec_len) {
+		for (uint32_t at = 0; at < ext2_volume(dir)->block_size && !err; at += e->rec_len) {
 			e = ext2_dirent_at(dir, b, at, &err);
 			if (!e)
 				break;
 			if (e->ino)
 				err = visit(arg, &(struct ext2_slot){b->block, lblk, at, e->ino, e->type}, e->name,
-					    ext2_dirent_len(dir->vol, e));
+					    ext2_dirent_len(ext2_volume(dir), e));
 		}
 		buffer_put(b);
 	}

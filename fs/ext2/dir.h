@@ -23,7 +23,7 @@ static inline unsigned ext2_dirent_len(const struct volume *vol, const struct ex
 }
 static inline uint32_t ext2_dir_blocks(const struct inode *dir)
 {
-	return dir->size >> dir->vol->block_shift;
+	return dir->size >> ext2_volume(dir)->block_shift;
 }
 /* The entry at offset of a block, or NULL with *err set: nothing of it, or of what follows, is to be believed. */
 struct ext2_dirent *ext2_dirent_at(struct inode *dir, const struct buffer *b, uint32_t offset, int *err);

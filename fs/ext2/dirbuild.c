@@ -56,7 +56,7 @@ static int visit_copy(void *arg, const struct ext2_slot *slot, const char *name,
 	if (len <= 2 && !memcmp(name, "..", len))
 		return 0;
 	b->names[b->count++] =
-	    (struct dir_name){.hash = ext2_dir_hash(b->dir->vol, b->version, name, len), .at = b->size};
+	    (struct dir_name){.hash = ext2_dir_hash(ext2_volume(b->dir), b->version, name, len), .at = b->size};
 	*e = (struct ext2_dirent){.ino = slot->ino, .name_len = len, .type = slot->type};
 	memcpy(e->name, name, len);
 	b->size += EXT2_DIRENT_SIZE(len);
@@ -70,7 +70,7 @@ static int gather(struct build *b)
 	if (err)
 		return err;
 	if (!b->parent)
-		return ext2_damaged(b->dir->vol, "directory inode %u does not begin with . and ..", b->dir->ino);
+		return ext2_damaged(ext2_volume(b->dir), "directory inode %u does not begin with . and ..", b->dir->ino);
 	b->names = kmalloc((b->count + 1) * sizeof(*b->names));
 	b->entries = kmalloc(b->size + 1);
 	b->starts = kmalloc((b->count + 2) * sizeof(*b->starts));
@@ -91,16 +91,16 @@ static const struct ext2_dirent *name_at(const struct build *b, uint32_t i)
 /* Names from the first on into a block, three quarters of it, or what it holds: where the next leaf begins. */
 static uint32_t fill_leaf(const struct build *b, uint32_t first, void *data)
 {
-	const uint32_t block_size = b->dir->vol->block_size;
+	const uint32_t block_size = ext2_volume(b->dir)->block_size;
 	struct dir_pack pack = {.data = data, .size = block_size};
 	uint32_t i = first, size = 0;
 
-	ext2_dir_init_block(b->dir->vol, data);
+	ext2_dir_init_block(ext2_volume(b->dir), data);
 	for (; i < b->count; i++) {
 		const struct ext2_dirent *e = name_at(b, i);
 
-		size += EXT2_DIRENT_SIZE(ext2_dirent_len(b->dir->vol, e));
-		if (size > block_size / 4 * 3 || !ext2_dir_pack(&pack, e, ext2_dirent_len(b->dir->vol, e)))
+		size += EXT2_DIRENT_SIZE(ext2_dirent_len(ext2_volume(b->dir), e));
+		if (size > block_size / 4 * 3 || !ext2_dir_pack(&pack, e, ext2_dirent_len(ext2_volume(b->dir), e)))
 			break;
 	}
 	return i;
@@ -109,7 +109,7 @@ static uint32_t fill_leaf(const struct build *b, uint32_t first, void *data)
 /* Which names go into which leaf, and how many nodes stand above those. -EOPNOTSUPP: more than an index can have. */
 static int plan(struct build *b)
 {
-	const struct volume *vol = b->dir->vol;
+	const struct volume *vol = ext2_volume(b->dir);
 	void *data = kmalloc(vol->block_size);
 	uint32_t i = 0;
 
@@ -131,7 +131,7 @@ static int plan(struct build *b)
 /* A new block, zeros, held, in the running batch. Two credits. */
 static int make_block(struct build *b, struct txn *t, struct buffer **out)
 {
-	struct volume *vol = b->dir->vol;
+	struct volume *vol = ext2_volume(b->dir);
 	const fsblk_t goal = b->made_count ? b->made[b->made_count - 1] + 1 : ext2_blocks_goal(vol, b->dir->ino);
 	uint32_t count;
 	fsblk_t block;
@@ -140,7 +140,7 @@ static int make_block(struct build *b, struct txn *t, struct buffer **out)
 	if (err)
 		return err;
 	b->made[b->made_count++] = block;
-	buffer_get_zeroed(block, out);
+	buffer_get_zeroed(vol->buffers, block, out);
 	txn_access(t, *out);
 	txn_dirty(t, *out, BUFFER_EARLY);
 	return 0;
@@ -165,13 +165,13 @@ static void fill_node(const struct build *b, void *data, bool root, uint32_t lea
 			entries[n].hash = leaf_hash(b, i);
 		entries[n].block = step > 1 ? 1 + i / step : 1 + b->nodes + i;
 	}
-	head->limit = ext2_dx_limit(b->dir->vol, root);
+	head->limit = ext2_dx_limit(ext2_volume(b->dir), root);
 	head->count = n;
 }
 
 static void fill_root(const struct build *b, void *data)
 {
-	struct volume *vol = b->dir->vol;
+	struct volume *vol = ext2_volume(b->dir);
 	struct ext2_dx_root *info = (struct ext2_dx_root *)((char *)data + EXT2_DX_ROOT);
 	struct ext2_dirent *dotdot = (struct ext2_dirent *)((char *)data + EXT2_DIRENT_SIZE(1));
 
@@ -187,7 +187,7 @@ static void fill_root(const struct build *b, void *data)
 /* Block lblk of the directory to be. */
 static void fill_block(const struct build *b, uint32_t lblk, void *data)
 {
-	const struct volume *vol = b->dir->vol;
+	const struct volume *vol = ext2_volume(b->dir);
 	const uint32_t limit = ext2_dx_limit(vol, false);
 
 	if (lblk == 0) {
@@ -209,7 +209,7 @@ static int make_directory(struct build *b)
 		struct buffer *buffer;
 		struct txn t;
 
-		err = txn_begin(&t, b->dir->vol, 2, 0);
+		err = txn_begin(&t, ext2_volume(b->dir), 2, 0);
 		if (err)
 			break;
 		err = make_block(b, &t, &buffer);
@@ -227,7 +227,7 @@ static int make_table(struct build *b, const fsblk_t *pointers, uint32_t count, 
 {
 	struct buffer *buffer;
 	struct txn t;
-	int err = txn_begin(&t, b->dir->vol, 2, 0);
+	int err = txn_begin(&t, ext2_volume(b->dir), 2, 0);
 
 	if (err)
 		return err;
@@ -244,7 +244,7 @@ static int make_table(struct build *b, const fsblk_t *pointers, uint32_t count, 
 /* The inode's pointers to all that was made. An index has fewer blocks than two levels of tables reach. */
 static int make_tables(struct build *b, uint32_t *pointers)
 {
-	const uint32_t p = b->dir->vol->pointers, blocks = b->made_count;
+	const uint32_t p = ext2_volume(b->dir)->pointers, blocks = b->made_count;
 	uint32_t at = min_of(blocks, (uint32_t)EXT2_DIRECT);
 	int err = 0;
 
@@ -271,8 +271,8 @@ static int note_old(struct build *b, fsblk_t block)
 {
 	const fsblk_t last = b->old_count ? b->old[b->old_count - 1] : 0;
 
-	if (b->old_count == b->old_max || !ext2_block_valid(b->dir->vol, block))
-		return ext2_damaged(b->dir->vol, "directory inode %u has blocks that it cannot have", b->dir->ino);
+	if (b->old_count == b->old_max || !ext2_block_valid(ext2_volume(b->dir), block))
+		return ext2_damaged(ext2_volume(b->dir), "directory inode %u has blocks that it cannot have", b->dir->ino);
 	b->old[b->old_count++] = block;
 	b->old_runs += !last || (block != last + 1 && block + 1 != last);
 	return 0;
@@ -282,12 +282,12 @@ static int note_tree(struct build *b, fsblk_t block, unsigned level)
 {
 	int err = note_old(b, block);
 
-	for (uint32_t i = 0; level > 0 && i < b->dir->vol->pointers && !err; i++) {
+	for (uint32_t i = 0; level > 0 && i < ext2_volume(b->dir)->pointers && !err; i++) {
 		struct buffer *table;
 		fsblk_t next;
 
 		/* Not held while going down: the pool may be as small as it gets. */
-		err = buffer_get(block, &table);
+		err = buffer_get(ext2_volume(b->dir)->buffers, block, &table);
 		if (err)
 			return err;
 		next = ((const uint32_t *)table->data)[i];
@@ -304,13 +304,13 @@ static int note_all_old(struct build *b)
 	const uint32_t blocks = ext2_dir_blocks(dir);
 	int err = 0;
 
-	b->old_max = blocks + blocks / dir->vol->pointers * 2 + 4;
+	b->old_max = blocks + blocks / ext2_volume(dir)->pointers * 2 + 4;
 	b->old = kmalloc(b->old_max * sizeof(*b->old));
 	if (!b->old)
 		return -ENOMEM;
 	for (unsigned i = 0; i < EXT2_POINTERS && !err; i++) {
-		if (dir->block[i])
-			err = note_tree(b, dir->block[i], i < EXT2_DIRECT ? 0 : i - EXT2_DIRECT + 1);
+		if (ext2_node(dir)->block[i])
+			err = note_tree(b, ext2_node(dir)->block[i], i < EXT2_DIRECT ? 0 : i - EXT2_DIRECT + 1);
 	}
 	return !err && b->old_runs > TXN_FREES_MAX ? -EOPNOTSUPP : err;
 }
@@ -320,7 +320,7 @@ static int note_all_old(struct build *b)
 static int switch_over(struct build *b, uint32_t blocks, const uint32_t *pointers)
 {
 	struct inode *dir = b->dir;
-	struct volume *vol = dir->vol;
+	struct volume *vol = ext2_volume(dir);
 	struct buffer *itable;
 	struct txn t;
 	int err = txn_begin(&t, vol, 1, b->old_runs);
@@ -329,18 +329,18 @@ static int switch_over(struct build *b, uint32_t blocks, const uint32_t *pointer
 		return err;
 	err = ext2_inode_begin(&t, dir, &itable);
 	if (!err) {
-		mutex_lock(&dir->bmap_lock);
-		memcpy(dir->block, pointers, sizeof(dir->block));
-		dir->goal = b->made[b->made_count - 1] + 1;
+		mutex_lock(&ext2_node(dir)->bmap_lock);
+		memcpy(ext2_node(dir)->block, pointers, sizeof(ext2_node(dir)->block));
+		ext2_node(dir)->goal = b->made[b->made_count - 1] + 1;
 		dir->sectors += ((uint64_t)b->made_count - b->old_count) * vol->sectors_per_block;
 		dir->size = (uint64_t)blocks << vol->block_shift;
 		dir->flags |= EXT2_FLAG_INDEX;
 		dir->room = 0;
 		dir->stamp = 0;
-		mutex_unlock(&dir->bmap_lock);
+		mutex_unlock(&ext2_node(dir)->bmap_lock);
 		ext2_inode_store(&t, dir, itable);
 		for (uint32_t i = 0; i < b->old_count; i++) {
-			buffer_forget(b->old[i]);
+			buffer_forget(vol->buffers, b->old[i]);
 			txn_free_blocks(&t, b->old[i], 1);
 		}
 		b->made_count = 0;
@@ -355,15 +355,15 @@ static void unmake(struct build *b)
 	while (b->made_count) {
 		struct txn t;
 
-		if (txn_begin(&t, b->dir->vol, 0, min_of(b->made_count, (uint32_t)FREES_AT_ONCE))) {
-			log_error("ext2: %s: %u blocks could not be given back: e2fsck does", b->dir->vol->dev->name,
+		if (txn_begin(&t, ext2_volume(b->dir), 0, min_of(b->made_count, (uint32_t)FREES_AT_ONCE))) {
+			log_error("ext2: %s: %u blocks could not be given back: e2fsck does", ext2_volume(b->dir)->super.dev->name,
 				  b->made_count);
 			return;
 		}
 		for (unsigned i = 0; i < FREES_AT_ONCE && b->made_count; i++) {
 			const fsblk_t block = b->made[--b->made_count];
 
-			buffer_forget(block);
+			buffer_forget(vol->buffers, block);
 			txn_free_blocks(&t, block, 1);
 		}
 		txn_end(&t);
@@ -382,11 +382,11 @@ static int build(struct build *b)
 	if (err)
 		return err;
 	blocks = 1 + b->nodes + b->leaves;
-	b->made = kmalloc((blocks + blocks / b->dir->vol->pointers + 4) * sizeof(*b->made));
+	b->made = kmalloc((blocks + blocks / ext2_volume(b->dir)->pointers + 4) * sizeof(*b->made));
 	if (!b->made)
 		return -ENOMEM;
 	/* The names' inodes are on the card before the new blocks. */
-	err = txn_commit(b->dir->vol);
+	err = txn_commit(ext2_volume(b->dir));
 	if (!err)
 		err = make_directory(b);
 	if (!err)
@@ -395,12 +395,12 @@ static int build(struct build *b)
 		err = switch_over(b, blocks, pointers);
 	unmake(b);
 	/* And they may be reached before names of new ones come into them. */
-	return err ? err : txn_commit(b->dir->vol);
+	return err ? err : txn_commit(ext2_volume(b->dir));
 }
 
 int ext2_dir_build(struct inode *dir)
 {
-	struct build b = {.dir = dir, .version = ext2_dx_version(dir->vol)};
+	struct build b = {.dir = dir, .version = ext2_dx_version(ext2_volume(dir))};
 	int err;
 
 	if (b.version == EXT2_HASH_VERSIONS || dir->unindexed || dir->listed)

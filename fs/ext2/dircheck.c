@@ -35,7 +35,7 @@ static void see(struct check *c, uint32_t lblk)
 
 static int check_leaf(struct check *c, const struct dx_path *path)
 {
-	const struct volume *vol = c->dir->vol;
+	const struct volume *vol = ext2_volume(c->dir);
 	struct ext2_dirent *e;
 	struct buffer *b;
 	int err = ext2_dir_block(c->dir, path->leaf, &b);
@@ -99,7 +99,7 @@ static int visit_note(void *arg, const struct ext2_slot *slot, const char *name,
 
 	c->places[c->count] = (struct place){slot->block, slot->lblk, slot->offset, slot->ino};
 	c->names[c->count] =
-	    (struct dir_name){.hash = ext2_dir_hash(c->dir->vol, EXT2_HASH_HALF_MD4, name, len), .at = c->count};
+	    (struct dir_name){.hash = ext2_dir_hash(ext2_volume(c->dir), EXT2_HASH_HALF_MD4, name, len), .at = c->count};
 	c->count++;
 	return 0;
 }
@@ -109,12 +109,12 @@ static int read_name(struct check *c, const struct place *place, char *name, uns
 {
 	const struct ext2_dirent *e;
 	struct buffer *b;
-	int err = buffer_get(place->block, &b);
+	int err = buffer_get(ext2_volume(c->dir)->buffers, place->block, &b);
 
 	if (err)
 		return err;
 	e = (const struct ext2_dirent *)((const char *)b->data + place->offset);
-	*len = ext2_dirent_len(c->dir->vol, e);
+	*len = ext2_dirent_len(ext2_volume(c->dir), e);
 	memcpy(name, e->name, *len);
 	buffer_put(b);
 	return 0;
@@ -187,7 +187,7 @@ int ext2_dir_check(struct inode *dir, struct dir_twins *twins, bool *sound)
 
 	*twins = (struct dir_twins){.count = 0};
 	*sound = true;
-	if (!(dir->flags & EXT2_FLAG_INDEX) || !(dir->vol->super.feature_compat & EXT2_COMPAT_DIR_INDEX))
+	if (!(dir->flags & EXT2_FLAG_INDEX) || !(ext2_volume(dir)->es.feature_compat & EXT2_COMPAT_DIR_INDEX))
 		return 0;
 	c.seen = kzalloc(ext2_dir_blocks(dir) / 8 + 1);
 	if (!c.seen)

@@ -142,7 +142,7 @@ static const struct kind level_kind = {.node = true, .copy = level_copy, .link =
 int ext2_dir_drop_index(struct inode *dir)
 {
 	struct txn t;
-	int err = txn_begin(&t, dir->vol, 0, 0);
+	int err = txn_begin(&t, ext2_volume(dir), 0, 0);
 
 	dir->unindexed = true;
 	if (err)
@@ -170,13 +170,13 @@ static int begin_node(struct inode *dir, uint32_t lblk)
 {
 	struct buffer *b;
 	struct txn t;
-	int err = txn_begin(&t, dir->vol, 1, 0);
+	int err = txn_begin(&t, ext2_volume(dir), 1, 0);
 
 	if (err)
 		return err;
 	err = get_block(&t, dir, lblk, &b);
 	if (!err) {
-		((struct ext2_dirent *)b->data)->rec_len = dir->vol->block_size;
+		((struct ext2_dirent *)b->data)->rec_len = ext2_volume(dir)->block_size;
 		txn_dirty(&t, b, BUFFER_NAME);
 		buffer_put(b);
 	}
@@ -187,7 +187,7 @@ static int begin_node(struct inode *dir, uint32_t lblk)
 static int append(struct growth *g, bool node)
 {
 	struct inode *dir = g->dir;
-	const uint64_t size = dir->size + dir->vol->block_size;
+	const uint64_t size = dir->size + ext2_volume(dir)->block_size;
 	uint32_t run;
 	int err;
 
@@ -197,7 +197,7 @@ static int append(struct growth *g, bool node)
 	err = ext2_bmap_alloc(dir, g->fresh, 1, size, &run);
 	if (!err && node)
 		err = begin_node(dir, g->fresh);
-	return err ? err : txn_commit(dir->vol);
+	return err ? err : txn_commit(ext2_volume(dir));
 }
 
 static int copy_step(const struct growth *g, const struct kind *kind)
@@ -276,15 +276,15 @@ static int grow(struct growth *g, const struct kind *kind)
 		copied = !err;
 	}
 	if (!err) {
-		err = txn_commit(dir->vol);
+		err = txn_commit(ext2_volume(dir));
 		committed = !err;
 	}
 	if (!err)
 		err = link_step(g, kind);
 	if (!err)
-		return txn_commit(dir->vol);
+		return txn_commit(ext2_volume(dir));
 	if (copied && !kind->node && empty_fresh(g, !committed))
-		(void)ext2_damaged(dir->vol, "directory inode %u: names of block %u are in block %u too", dir->ino,
+		(void)ext2_damaged(ext2_volume(dir), "directory inode %u: names of block %u are in block %u too", dir->ino,
 				   g->source, g->fresh);
 	/* An index must know all blocks. */
 	if (ext2_dir_blocks(dir) > g->fresh)
@@ -336,13 +336,13 @@ static int plan_leaf(struct growth *g)
 
 	if (err)
 		return err;
-	for (uint32_t at = 0; at < dir->vol->block_size; at += e->rec_len) {
+	for (uint32_t at = 0; at < ext2_volume(dir)->block_size; at += e->rec_len) {
 		e = ext2_dirent_at(dir, b, at, &err);
 		if (!e)
 			break;
 		if (e->ino)
 			g->names[g->count++] = (struct dir_name){
-			    .hash = ext2_dir_hash(dir->vol, g->path->version, e->name, ext2_dirent_len(dir->vol, e)),
+			    .hash = ext2_dir_hash(ext2_volume(dir), g->path->version, e->name, ext2_dirent_len(ext2_volume(dir), e)),
 			    .at = at};
 	}
 	if (!err && g->count < 2)

@@ -101,11 +101,11 @@ static void tea(uint32_t *state, const uint32_t *words)
 
 uint32_t ext2_dir_hash(const struct volume *vol, unsigned version, const char *name, unsigned len)
 {
-	const bool is_unsigned = vol->super.flags & EXT2_SUPER_UNSIGNED_HASH;
+	const bool is_unsigned = vol->es.flags & EXT2_SUPER_UNSIGNED_HASH;
 	const unsigned step = version == EXT2_HASH_TEA ? 16 : 32;
 	uint32_t state[4], words[8], hash;
 
-	memcpy(state, vol->super.hash_seed, sizeof(state));
+	memcpy(state, vol->es.hash_seed, sizeof(state));
 	if (!(state[0] | state[1] | state[2] | state[3]))
 		memcpy(state, seed_default, sizeof(state));
 	if (version == EXT2_HASH_LEGACY) {

@@ -14,21 +14,21 @@
 
 bool ext2_dir_indexed(const struct inode *dir)
 {
-	return dir->flags & EXT2_FLAG_INDEX && dir->vol->super.feature_compat & EXT2_COMPAT_DIR_INDEX &&
-	       dir->vol->indices && !dir->unindexed;
+	return dir->flags & EXT2_FLAG_INDEX && ext2_volume(dir)->es.feature_compat & EXT2_COMPAT_DIR_INDEX &&
+	       ext2_volume(dir)->indices && !dir->unindexed;
 }
 
 unsigned ext2_dx_version(const struct volume *vol)
 {
-	if (!(vol->super.feature_compat & EXT2_COMPAT_DIR_INDEX))
+	if (!(vol->es.feature_compat & EXT2_COMPAT_DIR_INDEX))
 		return EXT2_HASH_VERSIONS;
-	return min_of((unsigned)vol->super.def_hash_version, (unsigned)EXT2_HASH_VERSIONS);
+	return min_of((unsigned)vol->es.def_hash_version, (unsigned)EXT2_HASH_VERSIONS);
 }
 
 int ext2_dx_unusable(struct inode *dir, uint32_t lblk, const char *why)
 {
 	log_warning("ext2: %s: directory inode %u: block %u of its index %s: goes on without; e2fsck -D makes it anew",
-		    dir->vol->dev->name, dir->ino, lblk, why);
+		    ext2_volume(dir)->super.dev->name, dir->ino, lblk, why);
 	dir->unindexed = true;
 	return -EUCLEAN;
 }
@@ -53,7 +53,7 @@ static const char *wrong_entries(const struct inode *dir, const struct ext2_dx_e
 {
 	const struct ext2_dx_head *head = (const struct ext2_dx_head *)entries;
 
-	if (head->limit != ext2_dx_limit(dir->vol, root))
+	if (head->limit != ext2_dx_limit(ext2_volume(dir), root))
 		return "has an impossible size";
 	if (head->count == 0 || head->count > head->limit)
 		return "has an impossible number of entries";
@@ -134,7 +134,7 @@ static int descend(struct inode *dir, struct dx_path *path, unsigned level, bool
 		err = ext2_dir_block(dir, path->leaf, &b);
 		if (err)
 			return err;
-		wrong = wrong_frame(dir->vol, b->data, false);
+		wrong = wrong_frame(ext2_volume(dir), b->data, false);
 		err = wrong ? ext2_dx_unusable(dir, path->leaf, wrong) : take_node(dir, path, level, b->data, first);
 		buffer_put(b);
 	}
@@ -150,7 +150,7 @@ int ext2_dx_probe(struct inode *dir, const char *name, unsigned len, struct dx_p
 
 	if (err)
 		return err;
-	wrong = wrong_frame(dir->vol, b->data, true);
+	wrong = wrong_frame(ext2_volume(dir), b->data, true);
 	if (wrong) {
 		buffer_put(b);
 		return ext2_dx_unusable(dir, 0, wrong);
@@ -160,7 +160,7 @@ int ext2_dx_probe(struct inode *dir, const char *name, unsigned len, struct dx_p
 	path->levels = info->levels;
 	path->frames[0].lblk = 0;
 	if (name)
-		path->hash = ext2_dir_hash(dir->vol, path->version, name, len);
+		path->hash = ext2_dir_hash(ext2_volume(dir), path->version, name, len);
 	err = take_node(dir, path, 0, b->data, false);
 	buffer_put(b);
 	return err ? err : descend(dir, path, 1, false);

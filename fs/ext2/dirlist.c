@@ -36,7 +36,7 @@ static void entry_set(const struct volume *vol, struct ext2_name *entry, const s
 
 static int next_by_place(struct inode *dir, uint64_t *offset, struct ext2_name *entry)
 {
-	const struct volume *vol = dir->vol;
+	const struct volume *vol = ext2_volume(dir);
 
 	dir->listed = true;
 	while (*offset < dir->size) {
@@ -105,18 +105,18 @@ static int gather_block(struct inode *dir, uint32_t lblk, unsigned version, stru
 
 	if (err)
 		return err;
-	for (uint32_t at = 0; at < dir->vol->block_size; at += e->rec_len) {
+	for (uint32_t at = 0; at < ext2_volume(dir)->block_size; at += e->rec_len) {
 		struct listed_name name = {.lblk = lblk, .offset = at};
 		unsigned len;
 
 		e = ext2_dirent_at(dir, b, at, &err);
 		if (!e)
 			break;
-		len = ext2_dirent_len(dir->vol, e);
+		len = ext2_dirent_len(ext2_volume(dir), e);
 		if (!e->ino || (len <= 2 && !memcmp(e->name, "..", len)))
 			continue;
 		name.ino = e->ino;
-		name.key = key_of(ext2_dir_hash(dir->vol, version, e->name, len)) +
+		name.key = key_of(ext2_dir_hash(ext2_volume(dir), version, e->name, len)) +
 			   (crc32_ieee(0, e->name, len) & ~LIST_TWINS);
 		if (name.key + LIST_TWINS >= l->from)
 			insert(l, &name, more);
@@ -146,7 +146,7 @@ static int gather_all(struct inode *dir, struct dir_listing *l, bool *more)
 	int err = 0;
 
 	for (uint32_t lblk = 0; lblk < ext2_dir_blocks(dir) && !err; lblk++)
-		err = gather_block(dir, lblk, ext2_dx_version(dir->vol), l, more);
+		err = gather_block(dir, lblk, ext2_dx_version(ext2_volume(dir)), l, more);
 	l->upto = LIST_END;
 	return err;
 }
@@ -197,7 +197,7 @@ static int listing_next(struct inode *dir, const struct dir_listing *l, uint64_t
 			return err;
 		e = ext2_dirent_at(dir, b, l->names[i].offset, &err);
 		if (e && e->ino)
-			entry_set(dir->vol, entry, e);
+			entry_set(ext2_volume(dir), entry, e);
 		buffer_put(b);
 		if (!e)
 			return err;
@@ -210,7 +210,7 @@ static int listing_next(struct inode *dir, const struct dir_listing *l, uint64_t
 
 static int next_name(struct inode *dir, uint64_t *offset, struct ext2_name *entry)
 {
-	struct dir_listing *l = &dir->vol->listing;
+	struct dir_listing *l = &ext2_volume(dir)->listing;
 	int r = 0;
 
 	mutex_lock(&l->lock);
@@ -247,7 +247,7 @@ static int next_by_hash(struct inode *dir, uint64_t *offset, struct ext2_name *e
 
 int ext2_dir_next(struct inode *dir, uint64_t *offset, struct ext2_name *entry)
 {
-	const bool hashes = ext2_dx_version(dir->vol) != EXT2_HASH_VERSIONS;
+	const bool hashes = ext2_dx_version(ext2_volume(dir)) != EXT2_HASH_VERSIONS;
 
 	if (*offset == 0 && hashes && (ext2_dir_indexed(dir) || ext2_dir_blocks(dir) == 1))
 		*offset = LIST_HASHED;

@@ -23,8 +23,8 @@ static uint32_t name_hash(const struct inode *dir, const char *name, unsigned le
 
 void ext2_dir_removed(struct inode *dir, const struct ext2_slot *slot, const char *name, unsigned len)
 {
-	struct names_removed *removed = &dir->vol->removed;
-	const uint64_t running = atomic_load(&dir->vol->txn.running);
+	struct names_removed *removed = &ext2_volume(dir)->removed;
+	const uint64_t running = atomic_load(&ext2_volume(dir)->txn.running);
 
 	if (removed->batch != running)
 		removed->count = 0;
@@ -37,19 +37,19 @@ void ext2_dir_removed(struct inode *dir, const struct ext2_slot *slot, const cha
 
 void ext2_dir_moved(struct inode *dir)
 {
-	struct names_removed *removed = &dir->vol->removed;
+	struct names_removed *removed = &ext2_volume(dir)->removed;
 
-	removed->batch = atomic_load(&dir->vol->txn.running);
+	removed->batch = atomic_load(&ext2_volume(dir)->txn.running);
 	removed->count = NAMES_REMOVED_MAX + 1;
 }
 
 /* Was this name in another sector when the running batch began? It may have been. */
 static bool was_elsewhere(struct inode *dir, const char *name, unsigned len, fsblk_t block, uint32_t offset)
 {
-	const struct names_removed *removed = &dir->vol->removed;
+	const struct names_removed *removed = &ext2_volume(dir)->removed;
 	const uint32_t hash = name_hash(dir, name, len);
 
-	if (removed->batch != atomic_load(&dir->vol->txn.running))
+	if (removed->batch != atomic_load(&ext2_volume(dir)->txn.running))
 		return false;
 	for (uint32_t i = 0; i < min_of(removed->count, NAMES_REMOVED_MAX); i++) {
 		const struct name_removed *r = &removed->names[i];
@@ -87,7 +87,7 @@ static bool can_split(const struct volume *vol, const struct ext2_dirent *e, uin
 /* The first entry of a block that a name fits into; with split, where it fits into what goes on into a new sector. */
 static int find_room(struct inode *dir, const struct buffer *b, unsigned len, uint32_t *offset, uint32_t *split)
 {
-	const struct volume *vol = dir->vol;
+	const struct volume *vol = ext2_volume(dir);
 	struct ext2_dirent *e;
 	int err = -ENOSPC;
 
@@ -108,11 +108,11 @@ static int split_step(struct inode *dir, fsblk_t block, uint32_t at, uint32_t sp
 	struct ext2_dirent *e;
 	struct buffer *b;
 	struct txn t;
-	int err = txn_begin(&t, dir->vol, 1, 0);
+	int err = txn_begin(&t, ext2_volume(dir), 1, 0);
 
 	if (err)
 		return err;
-	err = buffer_get(block, &b);
+	err = buffer_get(ext2_volume(dir)->buffers, block, &b);
 	if (!err) {
 		e = (struct ext2_dirent *)((char *)b->data + at);
 		txn_access(&t, b);
@@ -144,12 +144,12 @@ static int split_room(struct inode *dir, uint32_t lblk, unsigned len)
 	err = find_room(dir, b, len, &at, &split);
 	buffer_put(b);
 	if (!err)
-		err = txn_commit(dir->vol);
+		err = txn_commit(ext2_volume(dir));
 	if (!err)
 		err = split_step(dir, block, at, split, false);
 	/* The entry may end where others begin only once they are there. */
 	if (!err)
-		err = txn_commit(dir->vol);
+		err = txn_commit(ext2_volume(dir));
 	return err ? err : split_step(dir, block, at, split, true);
 }
 
@@ -222,13 +222,13 @@ static int indexed_make_room(struct inode *dir, const char *name, unsigned len)
 		return err;
 	block = b->block;
 	buffer_put(b);
-	return was_elsewhere(dir, name, len, block, offset) ? txn_commit(dir->vol) : 0;
+	return was_elsewhere(dir, name, len, block, offset) ? txn_commit(ext2_volume(dir)) : 0;
 }
 
 /* A block more, or an index instead. */
 static int linear_grow(struct inode *dir)
 {
-	const uint64_t size = dir->size + dir->vol->block_size;
+	const uint64_t size = dir->size + ext2_volume(dir)->block_size;
 	uint32_t run;
 	int err = ext2_dir_build(dir);
 
@@ -238,7 +238,7 @@ static int linear_grow(struct inode *dir)
 		return -ENOSPC;
 	err = ext2_bmap_alloc(dir, ext2_dir_blocks(dir), 1, size, &run);
 	/* The directory must not reach, on the card, a new block with names of inodes that are not there yet. */
-	return err ? err : txn_commit(dir->vol);
+	return err ? err : txn_commit(ext2_volume(dir));
 }
 
 static int linear_make_room(struct inode *dir, const char *name, unsigned len)
@@ -251,7 +251,7 @@ static int linear_make_room(struct inode *dir, const char *name, unsigned len)
 	if (!err) {
 		block = b->block;
 		buffer_put(b);
-		return was_elsewhere(dir, name, len, block, offset) ? txn_commit(dir->vol) : 0;
+		return was_elsewhere(dir, name, len, block, offset) ? txn_commit(ext2_volume(dir)) : 0;
 	}
 	for (uint32_t lblk = from; lblk < ext2_dir_blocks(dir) && err == -ENOSPC; lblk++) {
 		err = split_room(dir, lblk, len);

@@ -25,7 +25,7 @@
 static int fallocate_piece(struct inode *inode, uint64_t from, uint64_t to)
 {
 	struct pcache_object *object = &inode->object;
-	struct volume *vol = inode->vol;
+	struct volume *vol = ext2_volume(inode);
 	uint32_t reached = align_down(from, (uint64_t)PAGE_SIZE) >> vol->block_shift;
 	uint64_t end;
 	int err = 0;
@@ -58,7 +58,7 @@ int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len)
 	const uint64_t end = offset + len;
 	int err = 0;
 
-	if (end > inode->vol->size_max)
+	if (end > ext2_volume(inode)->super.size_max)
 		return -EFBIG;
 	/* From the end of the file on, so that the size can follow what is there. */
 	if (offset > inode->object.size) {
@@ -78,7 +78,7 @@ int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len)
 /* The block that holds the file's end may be allocated whole; one beyond it may not. */
 static int check_inside(const struct inode *inode, uint64_t end)
 {
-	return ext2_blocks_of(inode->vol, end) > ext2_blocks_of(inode->vol, inode->object.size) ? -EOPNOTSUPP : 0;
+	return ext2_blocks_of(ext2_volume(inode), end) > ext2_blocks_of(ext2_volume(inode), inode->object.size) ? -EOPNOTSUPP : 0;
 }
 
 int ext2_fallocate_inside(struct inode *inode, uint64_t offset, uint64_t len)
@@ -111,7 +111,7 @@ static int clear_ends(struct inode *inode, uint64_t from, uint64_t to)
 static int punch_locked(struct inode *inode, uint64_t from, uint64_t to)
 {
 	struct pcache_object *object = &inode->object;
-	const struct volume *vol = inode->vol;
+	const struct volume *vol = ext2_volume(inode);
 	const uint32_t first = ext2_blocks_of(vol, from);
 	uint32_t reached, low;
 	pgidx_t page;
@@ -175,7 +175,7 @@ static int zero_in_page(struct pcache_object *object, uint64_t from, uint64_t to
 static int zero_next(struct inode *inode, uint64_t *at, uint64_t to)
 {
 	struct pcache_object *object = &inode->object;
-	const struct volume *vol = inode->vol;
+	const struct volume *vol = ext2_volume(inode);
 	const uint64_t page = align_down(*at, (uint64_t)PAGE_SIZE), page_end = min_of(to, page + PAGE_SIZE);
 	const uint32_t lblk = *at >> vol->block_shift, last = ext2_blocks_of(vol, to);
 	uint32_t run, reached;

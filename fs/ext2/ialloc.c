@@ -11,7 +11,7 @@
 
 static uint32_t group_for_directory(struct volume *vol, uint32_t parent_group)
 {
-	const uint32_t share = vol->super.free_inodes / vol->groups;
+	const uint32_t share = vol->es.free_inodes / vol->groups;
 	uint32_t best = parent_group;
 	uint32_t most = 0;
 
@@ -45,7 +45,7 @@ static void count_free(struct volume *vol, uint32_t group, int change, bool dire
 	g->free_inodes += change;
 	if (directory)
 		g->used_dirs -= change;
-	vol->super.free_inodes += change;
+	vol->es.free_inodes += change;
 	ext2_group_changed(vol, group);
 }
 
@@ -63,7 +63,7 @@ int ext2_inode_alloc(struct txn *t, uint32_t parent, bool directory, uint32_t *i
 
 		if (!ext2_group(vol, group)->free_inodes)
 			continue;
-		err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
+		err = buffer_get(vol->buffers, ext2_group(vol, group)->inode_bitmap, &b);
 		if (err)
 			return err;
 		bit = find_free(vol, b->data, group);
@@ -90,7 +90,7 @@ int ext2_inode_release(struct txn *t, uint32_t ino, bool directory)
 	const uint32_t group = (ino - 1) / vol->inodes_per_group, bit = (ino - 1) % vol->inodes_per_group;
 	struct buffer *b;
 	uint8_t *map;
-	int err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
+	int err = buffer_get(vol->buffers, ext2_group(vol, group)->inode_bitmap, &b);
 
 	if (err)
 		return err;

@@ -45,7 +45,7 @@ static uint32_t time_extra(const struct inode_time *time)
 
 static int check(struct inode *inode, const struct ext2_inode *raw, bool orphan)
 {
-	struct volume *vol = inode->vol;
+	struct volume *vol = ext2_volume(inode);
 
 	if (raw->links == 0 && !orphan)
 		return ext2_damaged(vol, "inode %u has a name and is free", inode->ino);
@@ -55,11 +55,11 @@ static int check(struct inode *inode, const struct ext2_inode *raw, bool orphan)
 	if (raw->links == 0)
 		inode->size = 0;
 	if (S_ISREG(raw->mode)) {
-		if (inode->size > vol->size_max)
+		if (inode->size > vol->super.size_max)
 			return ext2_damaged(vol, "inode %u has the impossible size %llu", inode->ino,
 					    (unsigned long long)inode->size);
 	} else if (S_ISDIR(raw->mode)) {
-		if ((inode->size == 0 && raw->links) || inode->size % vol->block_size || inode->size > vol->size_max)
+		if ((inode->size == 0 && raw->links) || inode->size % vol->block_size || inode->size > vol->super.size_max)
 			return ext2_damaged(vol, "directory inode %u has the impossible size %llu", inode->ino,
 					    (unsigned long long)inode->size);
 	} else if (S_ISLNK(raw->mode)) {
@@ -74,21 +74,21 @@ static int check(struct inode *inode, const struct ext2_inode *raw, bool orphan)
 
 static void decode(struct inode *inode, const struct ext2_inode *raw)
 {
-	const struct volume *vol = inode->vol;
+	const struct volume *vol = ext2_volume(inode);
 
 	inode->mode = raw->mode;
 	inode->uid = raw->uid | (uint32_t)raw->uid_high << 16;
 	inode->gid = raw->gid | (uint32_t)raw->gid_high << 16;
 	inode->links = raw->links;
 	inode->flags = raw->flags;
-	inode->generation = raw->generation;
-	inode->acl_block = raw->file_acl;
+	ext2_node(inode)->generation = raw->generation;
+	ext2_node(inode)->acl_block = raw->file_acl;
 	inode->size = raw->size;
 	if (S_ISREG(raw->mode))
 		inode->size |= (uint64_t)raw->size_high << 32;
-	inode->size_stored = inode->size;
+	ext2_node(inode)->size_stored = inode->size;
 	inode->sectors = raw->blocks;
-	memcpy(inode->block, raw->block, sizeof(inode->block));
+	memcpy(ext2_node(inode)->block, raw->block, sizeof(ext2_node(inode)->block));
 	inode->atime = time_decode(raw->atime, HAS_EXTRA(vol, raw, atime_extra) ? raw->atime_extra : 0);
 	inode->mtime = time_decode(raw->mtime, HAS_EXTRA(vol, raw, mtime_extra) ? raw->mtime_extra : 0);
 	inode->ctime = time_decode(raw->ctime, HAS_EXTRA(vol, raw, ctime_extra) ? raw->ctime_extra : 0);
@@ -96,7 +96,7 @@ static void decode(struct inode *inode, const struct ext2_inode *raw)
 
 int ext2_inode_load(struct inode *inode, bool orphan)
 {
-	struct volume *vol = inode->vol;
+	struct volume *vol = ext2_volume(inode);
 	const struct ext2_inode *raw;
 	struct buffer *b;
 	uint32_t offset;
@@ -104,7 +104,7 @@ int ext2_inode_load(struct inode *inode, bool orphan)
 
 	if (inode->ino > vol->inodes || (inode->ino < vol->first_ino && inode->ino != EXT2_ROOT_INO))
 		return ext2_damaged(vol, "a name leads to inode %u, which no file can have", inode->ino);
-	err = buffer_get(ext2_inode_place(vol, inode->ino, &offset), &b);
+	err = buffer_get(vol->buffers, ext2_inode_place(vol, inode->ino, &offset), &b);
 	if (err)
 		return err;
 	raw = (const struct ext2_inode *)((const char *)b->data + offset);
@@ -117,7 +117,7 @@ int ext2_inode_load(struct inode *inode, bool orphan)
 int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable)
 {
 	uint32_t offset;
-	int err = buffer_get(ext2_inode_place(inode->vol, inode->ino, &offset), itable);
+	int err = buffer_get(t->vol->buffers, ext2_inode_place(ext2_volume(inode), inode->ino, &offset), itable);
 
 	if (!err)
 		txn_access(t, *itable);
@@ -127,7 +127,7 @@ int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable)
 /* raw->links is set. */
 static void encode_times(struct inode *inode, struct ext2_inode *raw)
 {
-	const struct volume *vol = inode->vol;
+	const struct volume *vol = ext2_volume(inode);
 	unsigned long flags;
 
 	flags = spin_lock(&inode->time_lock);
@@ -148,7 +148,7 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 
 void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 {
-	struct volume *vol = inode->vol;
+	struct volume *vol = ext2_volume(inode);
 	struct ext2_inode *raw;
 	uint32_t offset;
 
@@ -160,41 +160,41 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	raw->uid_high = inode->uid >> 16;
 	raw->gid = inode->gid;
 	raw->gid_high = inode->gid >> 16;
-	raw->links = inode->links + inode->links_pending;
+	raw->links = inode->links + ext2_node(inode)->links_pending;
 	raw->flags = inode->flags;
-	raw->generation = inode->generation;
-	raw->file_acl = inode->acl_block;
+	raw->generation = ext2_node(inode)->generation;
+	raw->file_acl = ext2_node(inode)->acl_block;
 	raw->size = inode->size;
 	if (S_ISREG(inode->mode))
 		raw->size_high = inode->size >> 32;
-	inode->size_stored = inode->size;
+	ext2_node(inode)->size_stored = inode->size;
 	raw->blocks = inode->sectors;
-	memcpy(raw->block, inode->block, sizeof(raw->block));
+	memcpy(raw->block, ext2_node(inode)->block, sizeof(raw->block));
 	encode_times(inode, raw);
-	if (atomic_load_explicit(&inode->orphan, memory_order_relaxed))
+	if (atomic_load_explicit(&ext2_node(inode)->orphan, memory_order_relaxed))
 		raw->dtime = ext2_orphan_next(inode);
-	if (S_ISREG(inode->mode) && inode->size > INT32_MAX && !(vol->super.feature_ro_compat & EXT2_RO_LARGE_FILE)) {
-		vol->super.feature_ro_compat |= EXT2_RO_LARGE_FILE;
+	if (S_ISREG(inode->mode) && inode->size > INT32_MAX && !(vol->es.feature_ro_compat & EXT2_RO_LARGE_FILE)) {
+		vol->es.feature_ro_compat |= EXT2_RO_LARGE_FILE;
 		txn_super(t);
 	}
 	txn_dirty(t, itable, BUFFER_POINTER);
-	atomic_store(&inode->batch, atomic_load(&vol->txn.running));
+	atomic_store(&ext2_node(inode)->batch, atomic_load(&vol->txn.running));
 	buffer_put(itable);
 }
 
 int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 {
-	const struct volume *vol = inode->vol;
+	const struct volume *vol = ext2_volume(inode);
 	struct ext2_inode *raw;
 	uint32_t offset, generation;
 
-	(void)ext2_inode_place(inode->vol, inode->ino, &offset);
+	(void)ext2_inode_place(ext2_volume(inode), inode->ino, &offset);
 	raw = (struct ext2_inode *)((char *)itable->data + offset);
 	if (raw->links)
-		return ext2_damaged(inode->vol, "inode %u is in use and free in its bitmap", inode->ino);
+		return ext2_damaged(ext2_volume(inode), "inode %u is in use and free in its bitmap", inode->ino);
 	generation = raw->generation + 1;
 	memset(raw, 0, vol->inode_size);
-	inode->generation = generation;
+	ext2_node(inode)->generation = generation;
 	if (vol->inode_size > EXT2_OLD_INODE_SIZE) {
 		raw->extra_isize = sizeof(*raw) - EXT2_OLD_INODE_SIZE;
 		raw->crtime = inode->crtime.sec;
@@ -207,7 +207,7 @@ int ext2_inode_write(struct inode *inode)
 {
 	struct buffer *itable;
 	struct txn t;
-	int err = txn_begin(&t, inode->vol, 1, 0);
+	int err = txn_begin(&t, ext2_volume(inode), 1, 0);
 
 	if (err)
 		return err;
@@ -222,7 +222,7 @@ int ext2_inode_write_size(struct inode *inode)
 {
 	/* A change that is not yet over, or not seen here, is made durable by who makes it. */
 	if (atomic_load_explicit(&inode->size, memory_order_relaxed) ==
-	    atomic_load_explicit(&inode->size_stored, memory_order_relaxed))
+	    atomic_load_explicit(&ext2_node(inode)->size_stored, memory_order_relaxed))
 		return 0;
 	return ext2_inode_write(inode);
 }

@@ -133,7 +133,7 @@ static int read_directory(struct walk *w)
 	const uint32_t ino = w->queue[w->at].ino;
 	struct inode *dir;
 	bool sound;
-	int err = inode_get(vol, ino, &dir);
+	int err = inode_get(&vol->super, ino, &dir);
 
 	if (err)
 		return err;
@@ -183,10 +183,10 @@ static int apply_fix(struct volume *vol, const struct fix *fix)
 {
 	struct inode *dir, *inode = NULL;
 	struct txn t;
-	int err = inode_get(vol, fix->dir, &dir);
+	int err = inode_get(&vol->super, fix->dir, &dir);
 
 	if (!err && fix->ino)
-		err = inode_get(vol, fix->ino, &inode);
+		err = inode_get(&vol->super, fix->ino, &inode);
 	if (!err) {
 		mutex_lock(&dir->lock);
 		err = txn_begin(&t, vol, 1, 0);
@@ -207,7 +207,7 @@ static int apply_fix(struct volume *vol, const struct fix *fix)
 static int make_index(struct volume *vol, uint32_t ino)
 {
 	struct inode *dir;
-	int err = inode_get(vol, ino, &dir);
+	int err = inode_get(&vol->super, ino, &dir);
 
 	if (err)
 		return err;
@@ -227,7 +227,7 @@ static int remove_unnamed(struct volume *vol, uint32_t ino)
 	struct buffer *itable;
 	struct inode *inode;
 	struct txn t;
-	int err = inode_get_orphan(vol, ino, &inode);
+	int err = inode_get_orphan(&vol->super, ino, &inode);
 
 	if (err)
 		return err;
@@ -252,7 +252,7 @@ static int is_gone(struct volume *vol, uint32_t ino, bool *gone)
 	const struct ext2_inode *raw;
 	struct buffer *b;
 	uint32_t offset;
-	int err = buffer_get(ext2_inode_place(vol, ino, &offset), &b);
+	int err = buffer_get(vol->buffers, ext2_inode_place(vol, ino, &offset), &b);
 
 	if (err)
 		return err;
@@ -264,9 +264,9 @@ static int is_gone(struct volume *vol, uint32_t ino, bool *gone)
 
 static int correct_links(struct volume *vol, uint32_t ino, const struct found *found)
 {
-	const bool nlink = vol->super.feature_ro_compat & EXT2_RO_DIR_NLINK;
+	const bool nlink = vol->es.feature_ro_compat & EXT2_RO_DIR_NLINK;
 	struct inode *inode;
-	int err = inode_get(vol, ino, &inode);
+	int err = inode_get(&vol->super, ino, &inode);
 
 	if (err)
 		return err;
@@ -349,10 +349,10 @@ int ext2_names_apply(struct recovery *rec, bool remove)
 	if (fixes || indices || tally.removed || tally.corrected)
 		log_info(
 		    "ext2: %s: %u inodes without a name removed, %u links and ends set right, %u names, %u indices",
-		    vol->dev->name, tally.removed, tally.corrected, fixes, indices);
+		    vol->super.dev->name, tally.removed, tally.corrected, fixes, indices);
 	if (vol->unnamed)
 		log_warning(
 		    "ext2: %s: %u inodes have no name: e2fsck puts them into lost+found; stays marked as in use",
-		    vol->dev->name, vol->unnamed);
+		    vol->super.dev->name, vol->unnamed);
 	return txn_commit_all(vol);
 }

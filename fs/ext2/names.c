@@ -25,7 +25,7 @@ int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode 
 	err = dir->links ? ext2_dir_find(dir, name, len, &slot) : -ENOENT;
 	/* Under the lock, so that the number is not given to another file first. */
 	if (!err)
-		err = inode_get(dir->vol, slot.ino, out);
+		err = inode_get(&ext2_volume(dir)->super, slot.ino, out);
 	mutex_unlock(&dir->lock);
 	return err;
 }
@@ -35,7 +35,7 @@ void ext2_count_subdirectory(struct inode *dir, int change)
 	if (dir->links == 1)
 		return;
 	if (change < 0 && dir->links <= 2)
-		(void)ext2_damaged(dir->vol, "directory inode %u has too few links", dir->ino);
+		(void)ext2_damaged(ext2_volume(dir), "directory inode %u has too few links", dir->ino);
 	else
 		dir->links += change;
 }
@@ -99,7 +99,7 @@ static int create_locked(struct inode *dir, const char *name, unsigned len, mode
 	int err = ext2_dir_make_room(dir, name, len);
 
 	if (!err)
-		err = fresh_begin(&t, dir->vol, &inode);
+		err = fresh_begin(&t, ext2_volume(dir), &inode);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, dir, &dir_itable);
@@ -130,29 +130,29 @@ end:
 
 int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, bool exclusive, struct inode **out)
 {
-	struct volume *vol = dir->vol;
+	struct volume *vol = ext2_volume(dir);
 	struct ext2_slot slot;
 	int err;
 
 	*out = NULL;
-	if (atomic_load(&vol->read_only))
+	if (atomic_load(&vol->super.read_only))
 		return -EROFS;
-	mutex_lock(&vol->names_lock);
+	mutex_lock(&vol->super.names_lock);
 	mutex_lock(&dir->lock);
 	err = dir->links ? ext2_dir_find(dir, name, len, &slot) : -ENOENT;
 	if (!err)
-		err = exclusive ? -EEXIST : inode_get(vol, slot.ino, out);
+		err = exclusive ? -EEXIST : inode_get(&vol->super, slot.ino, out);
 	else if (err == -ENOENT && dir->links)
 		err = create_locked(dir, name, len, mode, out);
 	mutex_unlock(&dir->lock);
-	mutex_unlock(&vol->names_lock);
+	mutex_unlock(&vol->super.names_lock);
 	return err;
 }
 
 /* The directory's own inode and first block. On the card before any name leads there. */
 static int make_directory(struct inode *parent, mode_t mode, struct inode **out)
 {
-	struct volume *vol = parent->vol;
+	struct volume *vol = ext2_volume(parent);
 	struct buffer *itable, *b;
 	struct inode *inode;
 	fsblk_t block;
@@ -167,13 +167,13 @@ static int make_directory(struct inode *parent, mode_t mode, struct inode **out)
 		goto end;
 	err = ext2_blocks_alloc(&t, ext2_blocks_goal(vol, inode->ino), 1, &block, &count);
 	if (!err) {
-		buffer_get_zeroed(block, &b);
+		buffer_get_zeroed(vol->buffers, block, &b);
 		txn_access(&t, b);
 		ext2_dir_init_first(vol, b->data, inode->ino, parent->ino);
 		txn_dirty(&t, b, BUFFER_EARLY);
 		buffer_put(b);
-		inode->block[0] = block;
-		inode->goal = block + 1;
+		ext2_node(inode)->block[0] = block;
+		ext2_node(inode)->goal = block + 1;
 		inode->sectors = vol->sectors_per_block;
 		inode->size = vol->block_size;
 	}
@@ -201,7 +201,7 @@ static int mkdir_locked(struct inode *dir, const char *name, unsigned len, mode_
 		err = make_directory(dir, mode, &inode);
 	if (err)
 		return err;
-	err = txn_begin(&t, dir->vol, 2, 0);
+	err = txn_begin(&t, ext2_volume(dir), 2, 0);
 	if (err) {
 		abandon(inode);
 		return err;
@@ -225,13 +225,13 @@ static int mkdir_locked(struct inode *dir, const char *name, unsigned len, mode_
 
 int ext2_mkdir(struct inode *dir, const char *name, unsigned len, mode_t mode)
 {
-	struct volume *vol = dir->vol;
+	struct volume *vol = ext2_volume(dir);
 	struct ext2_slot slot;
 	int err;
 
-	if (atomic_load(&vol->read_only))
+	if (atomic_load(&vol->super.read_only))
 		return -EROFS;
-	mutex_lock(&vol->names_lock);
+	mutex_lock(&vol->super.names_lock);
 	mutex_lock(&dir->lock);
 	err = dir->links ? ext2_dir_find(dir, name, len, &slot) : -ENOENT;
 	if (!err)
@@ -239,7 +239,7 @@ int ext2_mkdir(struct inode *dir, const char *name, unsigned len, mode_t mode)
 	else if (err == -ENOENT && dir->links)
 		err = mkdir_locked(dir, name, len, mode);
 	mutex_unlock(&dir->lock);
-	mutex_unlock(&vol->names_lock);
+	mutex_unlock(&vol->super.names_lock);
 	return err;
 }
 
@@ -247,13 +247,13 @@ void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links)
 {
 	assert(inode->links >= links);
 	inode->links -= links;
-	inode->links_pending += links;
+	ext2_node(inode)->links_pending += links;
 	inode_touch(inode, false);
 	/* It may wait for the batch before: then for this one instead. */
-	if (list_empty(&inode->drop_node))
+	if (list_empty(&ext2_node(inode)->drop_node))
 		inode_ref(inode);
-	list_remove(&inode->drop_node);
-	list_push_back(&t->vol->txn.unlinked, &inode->drop_node);
+	list_remove(&ext2_node(inode)->drop_node);
+	list_push_back(&t->vol->txn.unlinked, &ext2_node(inode)->drop_node);
 	t->vol->txn.changed = true;
 }
 
@@ -272,7 +272,7 @@ static int unlink_locked(struct inode *dir, const struct ext2_slot *slot, struct
 	int err = ext2_check_victim(victim, directory);
 
 	if (!err)
-		err = txn_begin(&t, dir->vol, 2, 0);
+		err = txn_begin(&t, ext2_volume(dir), 2, 0);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, dir, &itable);
@@ -292,18 +292,18 @@ static int unlink_locked(struct inode *dir, const struct ext2_slot *slot, struct
 
 int ext2_unlink(struct inode *dir, const char *name, unsigned len, bool directory)
 {
-	struct volume *vol = dir->vol;
+	struct volume *vol = ext2_volume(dir);
 	struct inode *victim = NULL;
 	struct ext2_slot slot;
 	int err;
 
-	if (atomic_load(&vol->read_only))
+	if (atomic_load(&vol->super.read_only))
 		return -EROFS;
-	mutex_lock(&vol->names_lock);
+	mutex_lock(&vol->super.names_lock);
 	mutex_lock(&dir->lock);
 	err = ext2_dir_find(dir, name, len, &slot);
 	if (!err)
-		err = slot.ino == dir->ino ? -EINVAL : inode_get(vol, slot.ino, &victim);
+		err = slot.ino == dir->ino ? -EINVAL : inode_get(&vol->super, slot.ino, &victim);
 	if (!err) {
 		mutex_lock(&victim->lock);
 		err = ext2_check_victim(victim, directory);
@@ -314,14 +314,14 @@ int ext2_unlink(struct inode *dir, const char *name, unsigned len, bool director
 		mutex_unlock(&victim->lock);
 	}
 	mutex_unlock(&dir->lock);
-	mutex_unlock(&vol->names_lock);
+	mutex_unlock(&vol->super.names_lock);
 	inode_put(victim);
 	return err;
 }
 
 int ext2_readlink(struct inode *inode, char *buf, size_t size)
 {
-	const uint32_t attribute_sectors = inode->acl_block ? inode->vol->sectors_per_block : 0;
+	const uint32_t attribute_sectors = ext2_node(inode)->acl_block ? ext2_volume(inode)->sectors_per_block : 0;
 	struct buffer *b = NULL;
 	const char *target = (const char *)inode->block;
 	int err = 0;
@@ -335,18 +335,18 @@ int ext2_readlink(struct inode *inode, char *buf, size_t size)
 
 		err = ext2_bmap(inode, 0, 1, &block, &run);
 		if (!err && !block)
-			err = ext2_damaged(inode->vol, "symbolic link inode %u has no target", inode->ino);
+			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has no target", inode->ino);
 		if (!err)
-			err = buffer_get(block, &b);
+			err = buffer_get(ext2_volume(inode)->buffers, block, &b);
 		target = b ? b->data : NULL;
-	} else if (inode->size >= sizeof(inode->block)) {
-		err = ext2_damaged(inode->vol, "symbolic link inode %u is longer than it can be", inode->ino);
+	} else if (inode->size >= sizeof(ext2_node(inode)->block)) {
+		err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u is longer than it can be", inode->ino);
 	}
 	if (!err) {
 		memcpy(buf, target, inode->size);
 		buf[inode->size] = 0;
 		if (strlen(buf) != inode->size)
-			err = ext2_damaged(inode->vol, "symbolic link inode %u has a target with a NUL", inode->ino);
+			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has a target with a NUL", inode->ino);
 	}
 	buffer_put(b);
 	mutex_unlock(&inode->lock);

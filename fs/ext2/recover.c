@@ -40,7 +40,7 @@ static int make_maps(struct recovery *rec)
 		if (!rec->used[group] || !rec->found[group])
 			return -ENOMEM;
 		if (ext2_group_has_super(vol, group))
-			mark_run(rec, group, 0, min_of(blocks, 1 + vol->gdt_blocks + vol->super.reserved_gdt_blocks));
+			mark_run(rec, group, 0, min_of(blocks, 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks));
 		mark_run(rec, group, g->block_bitmap - start, 1);
 		mark_run(rec, group, g->inode_bitmap - start, 1);
 		mark_run(rec, group, g->inode_table - start, vol->inodes_per_group * vol->inode_size / vol->block_size);
@@ -96,7 +96,7 @@ static int claim_tree(struct recovery *rec, fsblk_t block, unsigned level, uint3
 		fsblk_t next;
 
 		/* Not held while going down: the pool may be as small as it gets. */
-		err = buffer_get(block, &b);
+		err = buffer_get(rec->vol->buffers, block, &b);
 		if (err)
 			return err;
 		next = ((const uint32_t *)b->data)[i];
@@ -150,7 +150,7 @@ static int correct_inode(struct recovery *rec, const struct ext2_inode *raw)
 	err = txn_begin(&t, vol, 1, 0);
 	if (err)
 		return err;
-	err = buffer_get(ext2_inode_place(vol, rec->ino, &offset), &b);
+	err = buffer_get(vol->buffers, ext2_inode_place(vol, rec->ino, &offset), &b);
 	if (!err) {
 		place = (struct ext2_inode *)((char *)b->data + offset);
 		txn_access(&t, b);
@@ -227,7 +227,7 @@ static int free_number(struct recovery *rec)
 static int bits_of_block(struct volume *vol, uint32_t group, uint32_t first, uint32_t count, bool *used, uint32_t *free)
 {
 	struct buffer *b;
-	int err = buffer_get(ext2_group(vol, group)->inode_bitmap, &b);
+	int err = buffer_get(vol->buffers, ext2_group(vol, group)->inode_bitmap, &b);
 
 	for (uint32_t i = 0; i < count && !err; i++) {
 		used[i] = ((const uint8_t *)b->data)[(first + i) / 8] & 1u << (first + i) % 8;
@@ -254,7 +254,7 @@ static int recount_block(struct recovery *rec, uint32_t group, uint32_t first, u
 
 		rec->ino = group * vol->inodes_per_group + first + i + 1;
 		rec->reserved = rec->ino < vol->first_ino && rec->ino != EXT2_ROOT_INO;
-		err = buffer_get(ext2_inode_place(vol, rec->ino, &offset), &b);
+		err = buffer_get(vol->buffers, ext2_inode_place(vol, rec->ino, &offset), &b);
 		if (err)
 			break;
 		memcpy(&raw, (const char *)b->data + offset, EXT2_OLD_INODE_SIZE);
@@ -297,7 +297,7 @@ static int correct_bitmap(struct recovery *rec, uint32_t group)
 
 	if (err)
 		return err;
-	err = buffer_get(ext2_group(vol, group)->block_bitmap, &b);
+	err = buffer_get(vol->buffers, ext2_group(vol, group)->block_bitmap, &b);
 	if (!err) {
 		map = b->data;
 		for (uint32_t i = 0; i < blocks; i++) {
@@ -339,9 +339,9 @@ static int recount(struct recovery *rec)
 		free_blocks += ext2_group(vol, group)->free_blocks;
 		free_inodes += ext2_group(vol, group)->free_inodes;
 	}
-	vol->super.free_blocks = free_blocks;
-	vol->super.free_inodes = free_inodes;
-	log_info("ext2: %s: recounted: %u leaked blocks freed, %u missing from the bitmaps", vol->dev->name,
+	vol->es.free_blocks = free_blocks;
+	vol->es.free_inodes = free_inodes;
+	log_info("ext2: %s: recounted: %u leaked blocks freed, %u missing from the bitmaps", vol->super.dev->name,
 		 rec->leaked, rec->missing);
 	return txn_commit_all(vol);
 }
@@ -363,7 +363,7 @@ int ext2_recover(struct volume *vol, bool remove)
 	ext2_names_forget(&rec);
 	free_maps(&rec);
 	if (err == -ENOMEM)
-		log_error("ext2: %s: not enough memory to recount %u blocks; run e2fsck", vol->dev->name, vol->blocks);
+		log_error("ext2: %s: not enough memory to recount %u blocks; run e2fsck", vol->super.dev->name, vol->blocks);
 	return err;
 }
 
@@ -377,7 +377,7 @@ static int next_orphan(struct volume *vol, uint32_t ino, uint32_t *next, bool *g
 
 	if (ino < vol->first_ino || ino > vol->inodes)
 		return ext2_damaged(vol, "the orphan list has inode %u", ino);
-	err = buffer_get(ext2_inode_place(vol, ino, &offset), &b);
+	err = buffer_get(vol->buffers, ext2_inode_place(vol, ino, &offset), &b);
 	if (err)
 		return err;
 	raw = (const struct ext2_inode *)((const char *)b->data + offset);
@@ -405,7 +405,7 @@ static int empty_list(struct volume *vol)
 
 	if (err)
 		return err;
-	vol->super.last_orphan = 0;
+	vol->es.last_orphan = 0;
 	txn_super(&t);
 	txn_end(&t);
 	return txn_commit(vol);
@@ -413,7 +413,7 @@ static int empty_list(struct volume *vol)
 
 int ext2_orphans_process(struct volume *vol)
 {
-	uint32_t ino = vol->super.last_orphan, next = 0, deleted = 0, truncated = 0;
+	uint32_t ino = vol->es.last_orphan, next = 0, deleted = 0, truncated = 0;
 	bool gone = false;
 	int err = 0;
 
@@ -425,20 +425,20 @@ int ext2_orphans_process(struct volume *vol)
 		if (gone)
 			break;
 		if (!err)
-			err = inode_get_orphan(vol, ino, &inode);
+			err = inode_get_orphan(&vol->super, ino, &inode);
 		if (err)
 			break;
-		if (atomic_load_explicit(&inode->orphan, memory_order_relaxed)) {
+		if (atomic_load_explicit(&ext2_node(inode)->orphan, memory_order_relaxed)) {
 			err = ext2_damaged(vol, "the orphan list is a ring at inode %u", ino);
 			inode_put(inode);
 			break;
 		}
-		list_push_back(&vol->orphans, &inode->orphan_node);
-		atomic_store_explicit(&inode->orphan, true, memory_order_relaxed);
+		list_push_back(&vol->orphans, &ext2_node(inode)->orphan_node);
+		atomic_store_explicit(&ext2_node(inode)->orphan, true, memory_order_relaxed);
 		ino = next;
 	}
 	while (!list_empty(&vol->orphans)) {
-		struct inode *inode = list_entry(vol->orphans.next, struct inode, orphan_node);
+		struct inode *inode = &list_entry(vol->orphans.next, struct ext2_node, orphan_node)->inode;
 
 		if (!err && inode->links) {
 			truncated++;
@@ -450,14 +450,14 @@ int ext2_orphans_process(struct volume *vol)
 			inode->deleted = true;
 			mutex_unlock(&inode->lock);
 		}
-		list_remove(&inode->orphan_node);
-		atomic_store_explicit(&inode->orphan, false, memory_order_relaxed);
+		list_remove(&ext2_node(inode)->orphan_node);
+		atomic_store_explicit(&ext2_node(inode)->orphan, false, memory_order_relaxed);
 		inode_put(inode);
 	}
 	if (deleted || truncated)
-		log_info("ext2: %s: %u deleted files removed, %u truncations finished", vol->dev->name, deleted,
+		log_info("ext2: %s: %u deleted files removed, %u truncations finished", vol->super.dev->name, deleted,
 			 truncated);
-	if (!err && vol->super.last_orphan)
+	if (!err && vol->es.last_orphan)
 		err = empty_list(vol);
 	if (!err)
 		err = volume_settle(vol);

@@ -27,7 +27,7 @@ static int check_not_inside(struct inode *inode, struct inode *dir)
 	uint32_t ino = dir->ino;
 
 	/* No path is longer than there are inodes. */
-	for (uint32_t steps = 0; steps < dir->vol->inodes; steps++) {
+	for (uint32_t steps = 0; steps < ext2_volume(dir)->inodes; steps++) {
 		struct ext2_slot slot;
 		struct inode *above;
 		int err;
@@ -36,7 +36,7 @@ static int check_not_inside(struct inode *inode, struct inode *dir)
 			return -EINVAL;
 		if (ino == EXT2_ROOT_INO)
 			return 0;
-		err = inode_get(dir->vol, ino, &above);
+		err = inode_get(&ext2_volume(dir)->super, ino, &above);
 		if (err)
 			return err;
 		err = S_ISDIR(above->mode) ? ext2_dir_find(above, "..", 2, &slot) : -ENOTDIR;
@@ -45,7 +45,7 @@ static int check_not_inside(struct inode *inode, struct inode *dir)
 			return err;
 		ino = slot.ino;
 	}
-	return ext2_damaged(dir->vol, "directory inode %u is not below the root", dir->ino);
+	return ext2_damaged(ext2_volume(dir), "directory inode %u is not below the root", dir->ino);
 }
 
 static int rename_check(struct rename *r)
@@ -60,7 +60,7 @@ static int rename_check(struct rename *r)
 	if (!err && r->victim) {
 		err = ext2_check_victim(r->victim, directory);
 		if (!err && r->victim->links == 0)
-			err = ext2_damaged(r->to->vol, "inode %u has too few links", r->victim->ino);
+			err = ext2_damaged(ext2_volume(r->to), "inode %u has too few links", r->victim->ino);
 	} else if (!err && directory && r->from != r->to && r->to->links >= EXT2_LINK_MAX) {
 		err = -EMLINK;
 	}
@@ -73,7 +73,7 @@ static int rename_add(struct rename *r)
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
 	struct buffer *itable, *to_itable;
 	struct txn t;
-	int err = txn_begin(&t, r->to->vol, 3, 0);
+	int err = txn_begin(&t, ext2_volume(r->to), 3, 0);
 
 	if (err)
 		return err;
@@ -90,7 +90,7 @@ static int rename_add(struct rename *r)
 	else
 		err = ext2_dir_add(&t, r->to, r->to_name, r->to_len, r->inode->ino, r->inode->mode);
 	if (!err) {
-		r->inode->links_pending++;
+		ext2_node(r->inode)->links_pending++;
 		inode_touch(r->inode, false);
 		if (parent_changes)
 			ext2_count_subdirectory(r->to, 1);
@@ -116,7 +116,7 @@ static int rename_remove(struct rename *r)
 	struct ext2_slot dotdot;
 	struct buffer *itable;
 	struct txn t;
-	int err = txn_begin(&t, r->from->vol, 3, 0);
+	int err = txn_begin(&t, ext2_volume(r->from), 3, 0);
 
 	if (err)
 		return err;
@@ -134,7 +134,7 @@ static int rename_remove(struct rename *r)
 	if (!err) {
 		/* The extra count of rename_add goes as any removed name's does. */
 		r->inode->links++;
-		r->inode->links_pending--;
+		ext2_node(r->inode)->links_pending--;
 		ext2_drop_later(&t, r->inode, 1);
 		if (parent_changes)
 			ext2_count_subdirectory(r->from, -1);
@@ -152,7 +152,7 @@ static int rename_undo(struct rename *r)
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
 	struct buffer *itable;
 	struct txn t;
-	int err = txn_begin(&t, r->to->vol, 3, 0);
+	int err = txn_begin(&t, ext2_volume(r->to), 3, 0);
 
 	if (err)
 		return err;
@@ -166,14 +166,14 @@ static int rename_undo(struct rename *r)
 		err = ext2_dir_remove(&t, r->to, &r->to_slot);
 	if (!err) {
 		r->inode->links++;
-		r->inode->links_pending--;
+		ext2_node(r->inode)->links_pending--;
 		ext2_drop_later(&t, r->inode, 1);
 		if (parent_changes)
 			ext2_count_subdirectory(r->to, -1);
 		if (r->victim) {
 			/* The card counts them still; whoever drops those pending finds none of these. */
 			r->victim->links += r->victim_links;
-			r->victim->links_pending -= r->victim_links;
+			ext2_node(r->victim)->links_pending -= r->victim_links;
 			if (S_ISDIR(r->victim->mode))
 				ext2_count_subdirectory(r->to, 1);
 		}
@@ -191,7 +191,7 @@ static int rename_locked(struct rename *r)
 
 	/* A move before this one is not half there when this one is: together they could make a ring. */
 	if (!err && moves)
-		err = txn_commit(r->to->vol);
+		err = txn_commit(ext2_volume(r->to));
 	if (!err && !r->victim)
 		err = ext2_dir_make_room(r->to, r->to_name, r->to_len);
 	if (!err)
@@ -199,12 +199,12 @@ static int rename_locked(struct rename *r)
 	if (err)
 		return err;
 	/* Both names are on the card before one goes: a cut leaves one, or two with a count that says so. */
-	err = txn_commit(r->to->vol);
+	err = txn_commit(ext2_volume(r->to));
 	failed = err ? rename_undo(r) : rename_remove(r);
 	if (failed) {
 		/* Then it has two names, and they are counted. */
 		r->inode->links++;
-		r->inode->links_pending--;
+		ext2_node(r->inode)->links_pending--;
 	}
 	return err ? err : failed;
 }
@@ -228,21 +228,21 @@ int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode
 	struct volume *vol = from->vol;
 	int err;
 
-	if (atomic_load(&vol->read_only))
+	if (atomic_load(&vol->super.read_only))
 		return -EROFS;
-	mutex_lock(&vol->names_lock);
+	mutex_lock(&vol->super.names_lock);
 	mutex_lock(&from->lock);
 	if (to != from)
 		mutex_lock(&to->lock);
 	err = from->links && to->links ? ext2_dir_find(from, name, len, &r.slot) : -ENOENT;
 	if (!err)
-		err = inode_get(vol, r.slot.ino, &r.inode);
+		err = inode_get(&vol->super, r.slot.ino, &r.inode);
 	if (!err && directory && !S_ISDIR(r.inode->mode))
 		err = -ENOTDIR;
 	if (!err) {
 		err = ext2_dir_find(to, to_name, to_len, &r.to_slot);
 		if (!err)
-			err = inode_get(vol, r.to_slot.ino, &r.victim);
+			err = inode_get(&vol->super, r.to_slot.ino, &r.victim);
 		else if (err == -ENOENT)
 			err = 0;
 	}
@@ -256,7 +256,7 @@ int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode
 	if (to != from)
 		mutex_unlock(&to->lock);
 	mutex_unlock(&from->lock);
-	mutex_unlock(&vol->names_lock);
+	mutex_unlock(&vol->super.names_lock);
 	inode_put(r.inode);
 	inode_put(r.victim);
 	return err;

@@ -14,12 +14,12 @@
 
 int volume_sync(struct volume *vol)
 {
-	const uint64_t failures = blk_flush_failures(vol->dev);
+	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	int err = txn_zero_again(vol), first = err; // due zeros before the data
 
 	err = pcache_write_all();
 	first = first ? first : err;
-	if (atomic_load(&vol->read_only))
+	if (atomic_load(&vol->super.read_only))
 		return first;
 	err = inodes_visit(vol, ext2_inode_write_times);
 	first = first ? first : err;
@@ -32,7 +32,7 @@ int volume_sync(struct volume *vol)
 		first = first ? first : err;
 	}
 	/* Another thread may have been told of a FLUSH that lost what was written here. */
-	if (!first && blk_flush_failures(vol->dev) != failures)
+	if (!first && blk_flush_failures(vol->super.dev) != failures)
 		first = -EIO;
 	return first;
 }
@@ -41,13 +41,13 @@ static int drop_links(struct inode *inode)
 {
 	struct buffer *itable;
 	struct txn t;
-	int err = txn_begin(&t, inode->vol, 1, 0);
+	int err = txn_begin(&t, ext2_volume(inode), 1, 0);
 
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, inode, &itable);
 	if (!err) {
-		inode->links_pending = 0;
+		ext2_node(inode)->links_pending = 0;
 		if (inode->links == 0)
 			err = ext2_orphan_add(&t, inode, itable);
 		else
@@ -72,17 +72,17 @@ static int drop_all(struct volume *vol)
 		mutex_unlock(&vol->txn.lock);
 		if (!node)
 			break;
-		inode = list_entry(node, struct inode, drop_node);
+		inode = &list_entry(node, struct ext2_node, drop_node)->inode;
 		mutex_lock(&inode->lock);
 		/* It may be in the list for the running batch again; then all of it waits for that. */
 		mutex_lock(&vol->txn.lock);
-		again = !list_empty(&inode->drop_node);
+		again = !list_empty(&ext2_node(inode)->drop_node);
 		mutex_unlock(&vol->txn.lock);
 		if (!again)
 			err = drop_links(inode);
 		if (err) {
 			mutex_lock(&vol->txn.lock);
-			list_push_front(&vol->txn.droppable, &inode->drop_node);
+			list_push_front(&vol->txn.droppable, &ext2_node(inode)->drop_node);
 			mutex_unlock(&vol->txn.lock);
 		}
 		mutex_unlock(&inode->lock);

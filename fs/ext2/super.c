@@ -64,12 +64,12 @@ int ext2_damaged(struct volume *vol, const char *format, ...)
 		va_start(ap, format);
 		vsnprintf(text, sizeof(text), format, ap);
 		va_end(ap);
-		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->dev->name, text,
+		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->super.dev->name, text,
 			  said + 1 == DAMAGE_SAID_MAX ? " (no more of this is said)" : "");
 	}
 	atomic_store(&vol->damaged, true);
-	if (vol->super.errors != EXT2_ERRORS_CONTINUE && !atomic_exchange(&vol->read_only, true))
-		log_error("ext2: %s: is read-only from now on", vol->dev->name);
+	if (vol->es.errors != EXT2_ERRORS_CONTINUE && !atomic_exchange(&vol->super.read_only, true))
+		log_error("ext2: %s: is read-only from now on", vol->super.dev->name);
 	return -EUCLEAN;
 }
 
@@ -95,7 +95,7 @@ static bool is_power_of(uint32_t n, uint32_t base)
 
 bool ext2_group_has_super(const struct volume *vol, uint32_t group)
 {
-	if (!(vol->super.feature_ro_compat & EXT2_RO_SPARSE_SUPER) || group <= 1)
+	if (!(vol->es.feature_ro_compat & EXT2_RO_SPARSE_SUPER) || group <= 1)
 		return true;
 	return is_power_of(group, 3) || is_power_of(group, 5) || is_power_of(group, 7);
 }
@@ -109,8 +109,8 @@ static int bad(const struct blkdev *dev, const char *what, unsigned long value)
 
 static int check_geometry(struct volume *vol)
 {
-	const struct ext2_super *s = &vol->super;
-	const struct blkdev *dev = vol->dev;
+	const struct ext2_super *s = &vol->es;
+	const struct blkdev *dev = vol->super.dev;
 	const uint32_t bits = vol->block_size * 8;
 
 	if (s->first_data_block != (vol->block_size == 1024))
@@ -150,8 +150,8 @@ static int check_geometry(struct volume *vol)
 /* -EINVAL: no ext2 here. */
 static int check_super(struct volume *vol, bool read_only)
 {
-	const struct ext2_super *s = &vol->super;
-	const struct blkdev *dev = vol->dev;
+	const struct ext2_super *s = &vol->es;
+	const struct blkdev *dev = vol->super.dev;
 	const bool dynamic = s->rev_level >= EXT2_REV_DYNAMIC;
 	const uint32_t incompat = dynamic ? s->feature_incompat & ~EXT2_INCOMPAT_KNOWN : 0;
 	const uint32_t ro = dynamic ? s->feature_ro_compat & ~EXT2_RO_KNOWN : 0;
@@ -191,8 +191,8 @@ static int check_super(struct volume *vol, bool read_only)
 	}
 	p = vol->pointers;
 	/* The tree's reach, and the 32-bit count of 512-byte units. */
-	vol->size_max = min_of((EXT2_DIRECT + p + p * p + p * p * p) << vol->block_shift, (uint64_t)UINT32_MAX << 9);
-	vol->size_max = min_of(vol->size_max, (uint64_t)UINT32_MAX << vol->block_shift);
+	vol->super.size_max = min_of((EXT2_DIRECT + p + p * p + p * p * p) << vol->block_shift, (uint64_t)UINT32_MAX << 9);
+	vol->super.size_max = min_of(vol->super.size_max, (uint64_t)UINT32_MAX << vol->block_shift);
 	log_features(dev, "is not supported for writing", ro, ro_names, array_size(ro_names));
 	if (check_geometry(vol))
 		return -EUCLEAN;
@@ -210,22 +210,22 @@ static int read_super(struct volume *vol)
 	const uint32_t sectors = PAGE_SIZE / SECTOR_SIZE;
 	int err;
 
-	if (vol->dev->sectors < sectors) {
-		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->dev->name,
-			  (unsigned long long)vol->dev->sectors);
+	if (vol->super.dev->sectors < sectors) {
+		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->super.dev->name,
+			  (unsigned long long)vol->super.dev->sectors);
 		return -EINVAL;
 	}
 	vol->super_block = kmalloc(PAGE_SIZE);
 	if (!vol->super_block)
 		return -ENOMEM;
-	err = blk_read(vol->dev, 0, vol->super_block, sectors);
+	err = blk_read(vol->super.dev, 0, vol->super_block, sectors);
 	if (err) {
-		log_error("ext2: %s: the superblock cannot be read (%d)", vol->dev->name, err);
+		log_error("ext2: %s: the superblock cannot be read (%d)", vol->super.dev->name, err);
 		return err;
 	}
-	memcpy(&vol->super, (char *)vol->super_block + EXT2_SUPER_OFFSET, sizeof(vol->super));
-	if (vol->super.magic != EXT2_MAGIC) {
-		log_error("ext2: %s: no ext2 file system here; make one with mke2fs -t ext2", vol->dev->name);
+	memcpy(&vol->es, (char *)vol->super_block + EXT2_SUPER_OFFSET, sizeof(vol->es));
+	if (vol->es.magic != EXT2_MAGIC) {
+		log_error("ext2: %s: no ext2 file system here; make one with mke2fs -t ext2", vol->super.dev->name);
 		return -EINVAL;
 	}
 	return 0;
@@ -237,13 +237,13 @@ static int check_group(struct volume *vol, uint32_t group)
 	const uint32_t start = ext2_group_start(vol, group), blocks = ext2_group_blocks(vol, group);
 	const uint32_t itable = vol->inodes_per_group * vol->inode_size / vol->block_size;
 	const uint32_t head =
-	    ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->super.reserved_gdt_blocks : 0;
+	    ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks : 0;
 	const uint32_t bb = g->block_bitmap - start, ib = g->inode_bitmap - start, it = g->inode_table - start;
 
 	if (bb < head || ib < head || it < head || bb >= blocks || ib >= blocks || it >= blocks ||
 	    itable > blocks - it || bb == ib || bb - it < itable || ib - it < itable || g->free_blocks > blocks ||
 	    g->free_inodes > vol->inodes_per_group) {
-		log_error("ext2: %s: damaged descriptor of group %u; run e2fsck", vol->dev->name, group);
+		log_error("ext2: %s: damaged descriptor of group %u; run e2fsck", vol->super.dev->name, group);
 		return -EUCLEAN;
 	}
 	return 0;
@@ -264,9 +264,9 @@ static int read_groups(struct volume *vol)
 		vol->group_blocks[i] = kmalloc(vol->block_size);
 		if (!vol->group_blocks[i])
 			return -ENOMEM;
-		err = blk_read(vol->dev, sector, vol->group_blocks[i], vol->sectors_per_block);
+		err = blk_read(vol->super.dev, sector, vol->group_blocks[i], vol->sectors_per_block);
 		if (err) {
-			log_error("ext2: %s: group descriptors cannot be read (%d)", vol->dev->name, err);
+			log_error("ext2: %s: group descriptors cannot be read (%d)", vol->super.dev->name, err);
 			return err;
 		}
 	}
@@ -278,8 +278,8 @@ static int read_groups(struct volume *vol)
 		free_blocks += ext2_group(vol, group)->free_blocks;
 		free_inodes += ext2_group(vol, group)->free_inodes;
 	}
-	vol->super.free_blocks = free_blocks;
-	vol->super.free_inodes = free_inodes;
+	vol->es.free_blocks = free_blocks;
+	vol->es.free_inodes = free_inodes;
 	return 0;
 }
 
@@ -294,17 +294,17 @@ static int write_super_block(struct volume *vol)
 	const bool own_block = vol->block_size == 1024;
 	char *from = (char *)vol->super_block + (own_block ? EXT2_SUPER_OFFSET : 0);
 
-	vol->super.write_time = wall_seconds();
-	memcpy((char *)vol->super_block + EXT2_SUPER_OFFSET, &vol->super, sizeof(vol->super));
-	return blk_write(vol->dev, own_block ? EXT2_SUPER_OFFSET / SECTOR_SIZE : 0, from, vol->sectors_per_block);
+	vol->es.write_time = wall_seconds();
+	memcpy((char *)vol->super_block + EXT2_SUPER_OFFSET, &vol->es, sizeof(vol->es));
+	return blk_write(vol->super.dev, own_block ? EXT2_SUPER_OFFSET / SECTOR_SIZE : 0, from, vol->sectors_per_block);
 }
 
 int ext2_super_write(struct volume *vol, bool counts, bool *any)
 {
 	int err = 0;
 
-	if (atomic_load(&vol->damaged) && !(vol->super.state & EXT2_STATE_ERROR)) {
-		vol->super.state |= EXT2_STATE_ERROR;
+	if (atomic_load(&vol->damaged) && !(vol->es.state & EXT2_STATE_ERROR)) {
+		vol->es.state |= EXT2_STATE_ERROR;
 		vol->super_urgent = true;
 	}
 	for (uint32_t i = 0; counts && i < vol->gdt_blocks && !err; i++) {
@@ -313,7 +313,7 @@ int ext2_super_write(struct volume *vol, bool counts, bool *any)
 		if (!vol->group_dirty[i])
 			continue;
 		*any = true;
-		err = blk_write(vol->dev, sector, vol->group_blocks[i], vol->sectors_per_block);
+		err = blk_write(vol->super.dev, sector, vol->group_blocks[i], vol->sectors_per_block);
 	}
 	if (!err && (vol->super_urgent || (counts && vol->super_dirty))) {
 		*any = true;
@@ -346,30 +346,30 @@ static void free_memory(struct volume *vol)
 /* What our mounts leave in the superblock and no other system's do. */
 static void signature(const struct volume *vol, char *text)
 {
-	memset(text, 0, sizeof(vol->super.last_mounted));
-	snprintf(text, sizeof(vol->super.last_mounted), "cairn, mount %u at %u", vol->super.mount_count,
-		 vol->super.mount_time);
+	memset(text, 0, sizeof(vol->es.last_mounted));
+	snprintf(text, sizeof(vol->es.last_mounted), "cairn, mount %u at %u", vol->es.mount_count,
+		 vol->es.mount_time);
 }
 
 static bool is_signed(const struct volume *vol)
 {
-	char text[sizeof(vol->super.last_mounted)];
+	char text[sizeof(vol->es.last_mounted)];
 
 	signature(vol, text);
-	return !memcmp(text, vol->super.last_mounted, sizeof(text));
+	return !memcmp(text, vol->es.last_mounted, sizeof(text));
 }
 
 static int put_mark(struct volume *vol)
 {
-	const uint64_t failures = blk_flush_failures(vol->dev);
+	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	int err = write_super_block(vol);
 
 	if (!err)
-		err = blk_flush(vol->dev);
-	if (!err && blk_flush_failures(vol->dev) != failures)
+		err = blk_flush(vol->super.dev);
+	if (!err && blk_flush_failures(vol->super.dev) != failures)
 		err = -EIO; // another thread's, which may have lost it
 	if (err)
-		log_error("ext2: %s: the superblock cannot be written (%d)", vol->dev->name, err);
+		log_error("ext2: %s: the superblock cannot be written (%d)", vol->super.dev->name, err);
 	return err;
 }
 
@@ -377,15 +377,15 @@ static int put_mark(struct volume *vol)
 static int mark(struct volume *vol, bool in_use)
 {
 	if (in_use) {
-		vol->super.state &= ~EXT2_STATE_VALID;
-		vol->super.mount_count++;
-		vol->super.mount_time = wall_seconds();
+		vol->es.state &= ~EXT2_STATE_VALID;
+		vol->es.mount_count++;
+		vol->es.mount_time = wall_seconds();
 		if (vol->ours)
-			signature(vol, vol->super.last_mounted);
+			signature(vol, vol->es.last_mounted);
 	} else if (atomic_load(&vol->damaged)) {
-		vol->super.state |= EXT2_STATE_ERROR;
+		vol->es.state |= EXT2_STATE_ERROR;
 	} else if (!vol->unnamed) {
-		vol->super.state |= EXT2_STATE_VALID;
+		vol->es.state |= EXT2_STATE_VALID;
 	}
 	return put_mark(vol);
 }
@@ -396,21 +396,21 @@ static int mark(struct volume *vol, bool in_use)
  */
 static int make_writable(struct volume *vol)
 {
-	const bool unclean = vol->super.state != EXT2_STATE_VALID;
+	const bool unclean = vol->es.state != EXT2_STATE_VALID;
 	int err;
 
-	vol->ours = !unclean || (is_signed(vol) && !(vol->super.state & EXT2_STATE_ERROR));
+	vol->ours = !unclean || (is_signed(vol) && !(vol->es.state & EXT2_STATE_ERROR));
 	err = mark(vol, true);
 	vol->marked = !err;
 	if (!err && unclean) {
-		log_warning("ext2: %s: was not unmounted; recounting from its inodes", vol->dev->name);
+		log_warning("ext2: %s: was not unmounted; recounting from its inodes", vol->super.dev->name);
 		err = ext2_recover(vol, vol->ours);
 	} else if (!err) {
 		err = ext2_orphans_process(vol);
 	}
 	vol->indices = true;
 	if (!err && !vol->ours && !vol->unnamed) {
-		signature(vol, vol->super.last_mounted);
+		signature(vol, vol->es.last_mounted);
 		err = put_mark(vol);
 	}
 	return err;
@@ -421,14 +421,14 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	int err;
 
 	memset(vol, 0, sizeof(*vol));
-	vol->dev = dev;
+	vol->super.dev = dev;
 	txn_log_init(&vol->txn);
 	list_init(&vol->orphans);
-	rwlock_init(&vol->gate, "write gate");
-	mutex_init(&vol->names_lock, "names");
+	rwlock_init(&vol->super.gate, "write gate");
+	mutex_init(&vol->super.names_lock, "names");
 	mutex_init(&vol->listing.lock, "listing");
 	mutex_init(&vol->settle_lock, "settle");
-	atomic_store(&vol->read_only, read_only);
+	atomic_store(&vol->super.read_only, read_only);
 	err = read_super(vol);
 	if (!err)
 		err = check_super(vol, read_only);
@@ -442,14 +442,14 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 		free_memory(vol);
 		return err;
 	}
-	atomic_store(&vol->damaged, (vol->super.state & EXT2_STATE_ERROR) != 0);
+	atomic_store(&vol->damaged, (vol->es.state & EXT2_STATE_ERROR) != 0);
 	/* At least what it was when the volume was last written; the time of mounting may be from before it was set
 	 * back. */
-	time_set_wall((uint64_t)vol->super.write_time * NSEC_PER_SEC, CLOCK_FS);
-	vol->indices = vol->super.state & EXT2_STATE_VALID;
+	time_set_wall((uint64_t)vol->es.write_time * NSEC_PER_SEC, CLOCK_FS);
+	vol->indices = vol->es.state & EXT2_STATE_VALID;
 	if (!read_only)
 		err = make_writable(vol);
-	if (!err && !read_only && atomic_load(&vol->read_only))
+	if (!err && !read_only && atomic_load(&vol->super.read_only))
 		err = -EUCLEAN; // it turned out damaged and asks not to be written then
 	if (err)
 		ext2_release(vol);
@@ -458,7 +458,7 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 
 void ext2_release(struct volume *vol)
 {
-	atomic_store(&vol->dead, true);
+	atomic_store(&vol->super.dead, true);
 	if (!vol->super_block)
 		return;
 	/* A failed mount leaves inodes of its own only. */
@@ -472,9 +472,9 @@ int ext2_unmount(struct volume *vol)
 	int err = 0;
 
 	/* Also for the transactions of those inside, and their faults', this waits; then there are no others. */
-	rwlock_lock_write(&vol->gate);
+	rwlock_lock_write(&vol->super.gate);
 	atomic_store(&vol->unmounting, true);
-	if (!atomic_load(&vol->read_only)) {
+	if (!atomic_load(&vol->super.read_only)) {
 		err = volume_sync(vol);
 		if (!err)
 			err = inodes_delete_unlinked(vol);
@@ -483,11 +483,11 @@ int ext2_unmount(struct volume *vol)
 		if (!err)
 			err = volume_sync(vol);
 	}
-	atomic_store(&vol->dead, true);
+	atomic_store(&vol->super.dead, true);
 	if (!err && vol->marked)
 		err = mark(vol, false);
 	if (!err)
 		vol->marked = false;
-	rwlock_unlock_write(&vol->gate);
+	rwlock_unlock_write(&vol->super.gate);
 	return err;
 }

@@ -19,14 +19,14 @@
 /* With several steps to go: the size on the card first, and the orphan list. */
 static int truncate_open(struct inode *inode, uint64_t size)
 {
-	const bool deep = inode->block[EXT2_DIRECT] || inode->block[EXT2_DIRECT + 1] || inode->block[EXT2_DIRECT + 2];
+	const bool deep = ext2_node(inode)->block[EXT2_DIRECT] || ext2_node(inode)->block[EXT2_DIRECT + 1] || ext2_node(inode)->block[EXT2_DIRECT + 2];
 	struct buffer *itable;
 	struct txn t;
 	int err;
 
 	if (!deep)
 		return 0;
-	err = txn_begin(&t, inode->vol, 1, 0);
+	err = txn_begin(&t, ext2_volume(inode), 1, 0);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, inode, &itable);
@@ -44,9 +44,9 @@ static int truncate_close(struct inode *inode)
 	struct txn t;
 	int err;
 
-	if (!atomic_load_explicit(&inode->orphan, memory_order_relaxed) || inode->links == 0)
+	if (!atomic_load_explicit(&ext2_node(inode)->orphan, memory_order_relaxed) || inode->links == 0)
 		return 0;
-	err = txn_begin(&t, inode->vol, 2, 0);
+	err = txn_begin(&t, ext2_volume(inode), 2, 0);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, inode, &itable);
@@ -60,20 +60,20 @@ static int truncate_close(struct inode *inode)
 
 int ext2_truncate_blocks(struct inode *inode, uint64_t size)
 {
-	const uint32_t first = ext2_blocks_of(inode->vol, size);
+	const uint32_t first = ext2_blocks_of(ext2_volume(inode), size);
 	uint32_t end = UINT32_MAX, low = end;
 	bool more = true;
 	int err;
 
 	size = min_of(size, inode->size);
-	inode->truncate_unfinished = true;
+	ext2_node(inode)->truncate_unfinished = true;
 	err = truncate_open(inode, size);
 	while (!err && more)
 		err = ext2_unmap(inode, first, &end, size, &low, &more);
 	if (!err)
 		err = truncate_close(inode);
 	if (!err)
-		inode->truncate_unfinished = false;
+		ext2_node(inode)->truncate_unfinished = false;
 	return err;
 }
 
@@ -97,13 +97,13 @@ static int shrink(struct inode *inode, uint64_t size)
 
 int ext2_extend_tail(struct inode *inode, uint64_t size)
 {
-	struct volume *vol = inode->vol;
+	struct volume *vol = ext2_volume(inode);
 	const uint64_t old = inode->object.size, page_end = align_up(old, (uint64_t)PAGE_SIZE);
 	fsblk_t block;
 	uint32_t run;
 	int err = 0;
 
-	if (inode->truncate_unfinished)
+	if (ext2_node(inode)->truncate_unfinished)
 		err = ext2_truncate_blocks(inode, old);
 	if (err || old % PAGE_SIZE == 0)
 		return err;
@@ -123,7 +123,7 @@ void ext2_extend_undo(struct inode *inode)
 	int err = ext2_truncate_blocks(inode, inode->object.size);
 
 	if (err)
-		log_error("ext2: %s: inode %u keeps blocks beyond its end for now (%d)", inode->vol->dev->name,
+		log_error("ext2: %s: inode %u keeps blocks beyond its end for now (%d)", ext2_volume(inode)->super.dev->name,
 			  inode->ino, err);
 }
 
@@ -146,12 +146,12 @@ int ext2_resize(struct inode *inode, uint64_t size)
 	struct pcache_object *object = &inode->object;
 	int err;
 
-	if (size > inode->vol->size_max)
+	if (size > ext2_volume(inode)->super.size_max)
 		return -EFBIG;
-	if (atomic_load(&inode->vol->read_only))
+	if (atomic_load(&ext2_volume(inode)->super.read_only))
 		return -EROFS;
 	rwlock_lock_write(&object->map_lock);
-	if (size < object->size || (size == object->size && inode->truncate_unfinished))
+	if (size < object->size || (size == object->size && ext2_node(inode)->truncate_unfinished))
 		err = shrink(inode, size);
 	else if (size > object->size)
 		err = grow(inode, size);
@@ -167,7 +167,7 @@ int ext2_truncate_finish(struct inode *inode)
 	int err = 0;
 
 	mutex_lock(&inode->lock);
-	if (S_ISREG(inode->mode) && inode->links && inode->truncate_unfinished) {
+	if (S_ISREG(inode->mode) && inode->links && ext2_node(inode)->truncate_unfinished) {
 		rwlock_lock_write(&object->map_lock);
 		err = ext2_truncate_blocks(inode, object->size);
 		rwlock_unlock_write(&object->map_lock);
@@ -185,18 +185,18 @@ static int release_attributes(struct txn *t, struct inode *inode)
 	struct buffer *b;
 	int err;
 
-	if (!inode->acl_block)
+	if (!ext2_node(inode)->acl_block)
 		return 0;
-	if (!ext2_block_valid(inode->vol, inode->acl_block)) {
-		inode->acl_block = 0;
+	if (!ext2_block_valid(ext2_volume(inode), ext2_node(inode)->acl_block)) {
+		ext2_node(inode)->acl_block = 0;
 		return 0;
 	}
-	err = buffer_get(inode->acl_block, &b);
+	err = buffer_get(t->vol->buffers, ext2_node(inode)->acl_block, &b);
 	if (err)
 		return err;
 	header = b->data;
 	if (header->magic != 0xea020000 || header->refs == 0) {
-		(void)ext2_damaged(inode->vol, "attribute block %u of inode %u is none", inode->acl_block, inode->ino);
+		(void)ext2_damaged(ext2_volume(inode), "attribute block %u of inode %u is none", ext2_node(inode)->acl_block, inode->ino);
 		buffer_put(b);
 		return 0;
 	}
@@ -207,10 +207,10 @@ static int release_attributes(struct txn *t, struct inode *inode)
 		buffer_put(b);
 	} else {
 		buffer_put(b);
-		buffer_forget(inode->acl_block);
-		txn_free_blocks(t, inode->acl_block, 1);
+		buffer_forget(t->vol->buffers, ext2_node(inode)->acl_block);
+		txn_free_blocks(t, ext2_node(inode)->acl_block, 1);
 	}
-	inode->acl_block = 0;
+	ext2_node(inode)->acl_block = 0;
 	inode->sectors -= min_of((uint64_t)inode->vol->sectors_per_block, inode->sectors);
 	return 0;
 }
@@ -223,7 +223,7 @@ int ext2_inode_delete(struct inode *inode)
 	struct txn t;
 	int err = 0;
 
-	assert(inode->links == 0 && inode->links_pending == 0);
+	assert(inode->links == 0 && ext2_node(inode)->links_pending == 0);
 	if (S_ISREG(inode->mode)) {
 		rwlock_lock_write(&inode->object.map_lock);
 		inode->object.size = 0;
@@ -236,7 +236,7 @@ int ext2_inode_delete(struct inode *inode)
 	if (err)
 		return err;
 	inode->size = 0;
-	err = txn_begin(&t, inode->vol, 3, 2);
+	err = txn_begin(&t, ext2_volume(inode), 3, 2);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, inode, &itable);

@@ -28,13 +28,13 @@ struct step {
 /* 0, or -EUCLEAN for a pointer to what is not the file's own, or to an indirect block above itself. */
 static int check_pointer(const struct step *s, fsblk_t block)
 {
-	bool own = ext2_block_valid(s->inode->vol, block);
+	bool own = ext2_block_valid(ext2_volume(s->inode), block);
 
 	for (unsigned i = 0; i < s->depth; i++)
 		own = own && s->path[i] != block;
 	if (own)
 		return 0;
-	return ext2_damaged(s->inode->vol, "inode %u points to block %u, which cannot be its own", s->inode->ino,
+	return ext2_damaged(ext2_volume(s->inode), "inode %u points to block %u, which cannot be its own", s->inode->ino,
 			    block);
 }
 
@@ -50,7 +50,7 @@ static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint3
 		if (check_pointer(s, block))
 			continue;
 		if (!S_ISREG(s->inode->mode))
-			buffer_forget(block);
+			buffer_forget(XXX->buffers, block);
 		txn_free_blocks(&s->t, block, 1);
 	}
 }
@@ -73,7 +73,7 @@ static void free_indirect(struct step *s, struct buffer *parent, uint32_t *slot)
 	if (parent)
 		txn_dirty(&s->t, parent, BUFFER_POINTER);
 	s->freed++;
-	buffer_forget(block);
+	buffer_forget(XXX->buffers, block);
 	txn_free_blocks(&s->t, block, 1);
 }
 
@@ -87,12 +87,12 @@ struct table {
 
 static int table_get(struct step *s, fsblk_t block, unsigned level, uint64_t base, struct table *out)
 {
-	const uint64_t p = s->inode->vol->pointers;
+	const uint64_t p = ext2_volume(s->inode)->pointers;
 	int err = check_pointer(s, block);
 
 	*out = (struct table){.base = base, .below = 1};
 	if (!err)
-		err = buffer_get(block, &out->b);
+		err = buffer_get(XXX->buffers, block, &out->b);
 	if (err)
 		return err;
 	s->path[s->depth++] = block;
@@ -107,7 +107,7 @@ static int table_get(struct step *s, fsblk_t block, unsigned level, uint64_t bas
 /* What of a table can go, goes: a leaf's pointers in the range, and the table itself if it is empty then. */
 static void table_cut(struct step *s, struct table *table, unsigned level, struct buffer *parent, uint32_t *slot)
 {
-	const uint32_t p = s->inode->vol->pointers, before = s->freed;
+	const uint32_t p = ext2_volume(s->inode)->pointers, before = s->freed;
 	uint32_t *pointers = table->pointers;
 
 	s->low = max_of(s->first, table->base);
@@ -162,12 +162,12 @@ static int unmap_tree(struct step *s, uint32_t *slot, unsigned level, uint64_t b
 static int unmap_step(struct step *s)
 {
 	struct inode *inode = s->inode;
-	const uint64_t p = inode->vol->pointers;
+	const uint64_t p = ext2_volume(inode)->pointers;
 	const uint64_t start[4] = {0, EXT2_DIRECT, EXT2_DIRECT + p, EXT2_DIRECT + p + p * p};
 	const uint64_t span[4] = {EXT2_DIRECT, p, p * p, p * p * p};
 
 	for (unsigned level = 3; level > 0 && s->end > s->first; level--) {
-		uint32_t *slot = &inode->block[EXT2_DIRECT + level - 1];
+		uint32_t *slot = &ext2_node(inode)->block[EXT2_DIRECT + level - 1];
 
 		if (!*slot || s->end <= start[level] || s->first >= start[level] + span[level])
 			continue;
@@ -177,8 +177,8 @@ static int unmap_step(struct step *s)
 	if (s->first < min_of(s->end, (uint64_t)EXT2_DIRECT)) {
 		const uint32_t from = s->first, to = min_of(s->end, (uint64_t)EXT2_DIRECT);
 
-		free_run(s, inode->block, from, to);
-		memset(&inode->block[from], 0, (to - from) * sizeof(inode->block[0]));
+		free_run(s, ext2_node(inode)->block, from, to);
+		memset(&ext2_node(inode)->block[from], 0, (to - from) * sizeof(ext2_node(inode)->block[0]));
 	}
 	s->low = s->end = s->first;
 	return 0;
@@ -190,7 +190,7 @@ static int unmap_step(struct step *s)
  */
 static void await_writes(struct inode *inode, uint64_t first, uint64_t end)
 {
-	const unsigned shift = inode->vol->block_shift;
+	const unsigned shift = ext2_volume(inode)->block_shift;
 
 	if (S_ISREG(inode->mode) && end > first)
 		pcache_write_wait(&inode->object, (first << shift) / PAGE_SIZE, ((end << shift) - 1) / PAGE_SIZE);
@@ -201,20 +201,20 @@ int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size
 	struct step s = {.inode = inode, .first = first, .end = *end, .low = *end};
 	struct buffer *itable;
 	uint64_t sectors;
-	int err = txn_begin(&s.t, inode->vol, 3, inode->vol->pointers + 4);
+	int err = txn_begin(&s.t, ext2_volume(inode), 3, ext2_volume(inode)->pointers + 4);
 
 	*more = false;
 	if (err)
 		return err;
 	err = ext2_inode_begin(&s.t, inode, &itable);
 	if (!err) {
-		mutex_lock(&inode->bmap_lock);
+		mutex_lock(&ext2_node(inode)->bmap_lock);
 		err = unmap_step(&s);
-		sectors = (uint64_t)s.freed * inode->vol->sectors_per_block;
+		sectors = (uint64_t)s.freed * ext2_volume(inode)->sectors_per_block;
 		inode->sectors -= min_of(sectors, inode->sectors);
-		inode->goal = 0;
+		ext2_node(inode)->goal = 0;
 		inode->size = min_of(size, inode->size);
-		mutex_unlock(&inode->bmap_lock);
+		mutex_unlock(&ext2_node(inode)->bmap_lock);
 		ext2_inode_store(&s.t, inode, itable);
 	}
 	if (!err && s.freed)

@@ -63,7 +63,7 @@ static int zero_piece(struct volume *vol, fsblk_t first, uint32_t count)
 					       .segments = zeroing.segments,
 					       .segment_count = segments,
 					       .done = zeroing_done};
-	blk_submit(vol->dev, &zeroing.request);
+	blk_submit(vol->super.dev, &zeroing.request);
 	flags = spin_lock(&zeroing.lock);
 	while (!zeroing.done)
 		waitq_wait(&zeroing.waitq, &zeroing.lock, &flags);

@@ -103,7 +103,7 @@ static bool is_indexed(const char *path)
 
 static void put_file(const char *path)
 {
-	int fd = fs_open(path, O_CREAT | O_EXCL | O_RDWR, 0644);
+	int fd = fs_open(AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR, 0644);
 
 	if (fd < 0)
 		fail_msg("%s: %d", path, fd);
@@ -113,7 +113,7 @@ static void put_file(const char *path)
 static bool is_there(const char *path)
 {
 	struct stat st;
-	int err = fs_stat(path, &st, false);
+	int err = fs_stat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
 
 	assert_true(err == 0 || err == -ENOENT);
 	return err == 0;
@@ -213,7 +213,7 @@ static void use_others(void *arg)
 	/* And it is one of ours then. */
 	for (unsigned i = 0; i < o->names; i += 2) {
 		others_name(i, path + 6);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	for (unsigned i = 0; i < o->names; i++) {
 		sprintf(path, "/many/our-name-%u", i);
@@ -292,11 +292,11 @@ static void grow(void *arg)
 	int fd, r;
 
 	harness_start();
-	assert_int_equal(fs_mkdir("/many", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	for (unsigned i = 0; i < g->names; i++) {
 		growth_name(g, i, path);
 		if (g->directories)
-			assert_int_equal(fs_mkdir(path, 0755), 0);
+			assert_int_equal(fs_mkdir(AT_FDCWD, path, 0755), 0);
 		else
 			put_file(path);
 		if (g->batch && i % g->batch == 0)
@@ -309,7 +309,7 @@ static void grow(void *arg)
 		assert_true(is_there(path));
 		assert_in_range(gets - before, 0, g->most);
 	}
-	fd = fs_open("/many", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/many", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	while ((r = fs_readdir(fd, &entry)) > 0)
 		listed++;
@@ -319,7 +319,7 @@ static void grow(void *arg)
 	/* Half of them go, others come. */
 	for (unsigned i = 0; i < g->names; i += 2) {
 		growth_name(g, i, path);
-		assert_int_equal(g->directories ? fs_rmdir(path) : fs_unlink(path), 0);
+		assert_int_equal(g->directories ? fs_unlink(AT_FDCWD, path, AT_REMOVEDIR) : fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	for (unsigned i = 0; i < g->names / 2; i++) {
 		growth_name(g, g->names + i, path);
@@ -425,7 +425,7 @@ static void large_list(bool remove, unsigned expected)
 	struct fs_dirent entry;
 	char path[300];
 	unsigned n = 0;
-	int fd = fs_open("/many", O_RDONLY, 0), r = 1;
+	int fd = fs_open(AT_FDCWD, "/many", O_RDONLY, 0), r = 1;
 
 	assert_true(fd >= 0);
 	while (r > 0) {
@@ -433,7 +433,7 @@ static void large_list(bool remove, unsigned expected)
 		r = fs_readdir(fd, &entry);
 		if (r > 0 && entry.type == 8 && remove) {
 			sprintf(path, "/many/%s", entry.name);
-			assert_int_equal(fs_unlink(path), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		}
 		cost_end(&cost);
 		n += r > 0;
@@ -451,7 +451,7 @@ static void large(void *arg)
 	char path[LARGE_PATH];
 
 	harness_start();
-	assert_int_equal(fs_mkdir("/many", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	large_create(l);
 	large_look_up(l);
 	large_list(false, l->names);
@@ -459,12 +459,12 @@ static void large(void *arg)
 	for (unsigned i = 0; i < l->names / 2; i++) {
 		large_name((uint64_t)i * 7919 % l->names, path);
 		cost_begin(&cost);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		cost_end(&cost);
 	}
 	cost_check(&cost, "delete", l->names / 2, 15, 60);
 	large_list(true, l->names - l->names / 2);
-	assert_int_equal(fs_rmdir("/many"), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/many", AT_REMOVEDIR), 0);
 	assert_int_equal(harness_stop(), 0);
 }
 
@@ -490,10 +490,10 @@ static void linear(void *arg)
 
 	(void)arg;
 	harness_start();
-	assert_int_equal(fs_mkdir("/many", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	for (unsigned i = 0; i < 3000; i++) {
 		large_name(i, path);
-		assert_int_equal(fs_stat("/many", &st, true), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, "/many", &st, 0), 0);
 		blocks = (uint64_t)st.st_size / 1024;
 		before = gets;
 		put_file(path);
@@ -533,7 +533,7 @@ static void churn(const struct listing *l)
 		put_file(path);
 		if (churned >= 40 && churned % 2) {
 			sprintf(path, "/many/comes-and-goes-%u", churned - 40);
-			assert_int_equal(fs_unlink(path), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		}
 	}
 }
@@ -550,13 +550,13 @@ static void listing(void *arg)
 	churned = 0;
 	memset(l->seen, 0, sizeof(l->seen));
 	if (!is_there("/many"))
-		assert_int_equal(fs_mkdir("/many", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	for (unsigned i = 0; i < l->staying; i++) {
 		sprintf(path, "/many/stays-%u", i);
 		put_file(path);
 	}
 	assert_int_equal(fs_sync(), 0);
-	fd = fs_open("/many", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/many", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	while ((r = fs_readdir(fd, &entry)) > 0) {
 		if (sscanf(entry.name, "stays-%u", &k) == 1)
@@ -629,21 +629,21 @@ static void shared_hashes(void *arg)
 	hash_bits = h->bits;
 	harness_start();
 	if (!h->again) {
-		assert_int_equal(fs_mkdir("/many", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 		for (unsigned i = 0; i < h->names; i++) {
 			large_name(i, path);
 			put_file(path);
 		}
 		for (unsigned i = 0; i < h->names; i += 3) {
 			large_name(i, path);
-			assert_int_equal(fs_unlink(path), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		}
 	}
 	for (unsigned i = 0; i < h->names; i++) {
 		large_name(i, path);
 		assert_int_equal(is_there(path), i % 3 != 0);
 	}
-	fd = fs_open("/many", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/many", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	while (fs_readdir(fd, &entry) > 0)
 		listed++;
@@ -692,7 +692,7 @@ static void make_damaged(void *arg)
 
 	(void)arg;
 	harness_start();
-	assert_int_equal(fs_mkdir("/many", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	for (unsigned i = 0; i < DAMAGED_NAMES; i++) {
 		damaged_name(i, path);
 		put_file(path);
@@ -713,7 +713,7 @@ static void use_damaged(void *arg)
 		damaged_name(i, path);
 		assert_true(is_there(path));
 	}
-	fd = fs_open("/many", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/many", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	while ((r = fs_readdir(fd, &entry)) > 0)
 		listed++;
@@ -723,7 +723,7 @@ static void use_damaged(void *arg)
 	put_file("/many/another");
 	for (unsigned i = 0; i < DAMAGED_NAMES; i += 2) {
 		damaged_name(i, path);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	for (unsigned i = 0; i < DAMAGED_NAMES; i++) {
 		damaged_name(i, path);

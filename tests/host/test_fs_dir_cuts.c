@@ -54,7 +54,7 @@ static void name_of(unsigned round, unsigned i, char *path)
 
 static int make(const char *path)
 {
-	int fd = fs_open(path, O_CREAT | O_EXCL | O_RDWR, 0644);
+	int fd = fs_open(AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR, 0644);
 
 	return fd < 0 ? fd : fs_close(fd);
 }
@@ -68,18 +68,18 @@ static void body(void *arg)
 	buffer_cache_init(p->buffers);
 	harness_start();
 	if (!p->foreign)
-		assert_int_equal(fs_mkdir("/many", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	for (unsigned round = 0; round < p->rounds; round++) {
 		for (unsigned i = 0; i < p->each; i++) {
 			name_of(round, i, path);
 			/* A directory too: it has a .. that leads back. */
-			assert_int_equal(i == 5 ? fs_mkdir(path, 0755) : make(path), 0);
+			assert_int_equal(i == 5 ? fs_mkdir(AT_FDCWD, path, 0755) : make(path), 0);
 			if (p->sync_all)
 				assert_int_equal(fs_sync(), 0);
 		}
 		for (unsigned i = 0; i < p->each && round > 0; i += 3) {
 			name_of(round - 1, i, path);
-			assert_int_equal(fs_unlink(path), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		}
 		assert_int_equal(fs_sync(), 0);
 		simdisk_mark(round);
@@ -110,7 +110,7 @@ static unsigned times_listed(char (*names)[256], unsigned count, const char *nam
 
 static unsigned list_many(char (*names)[256], unsigned max)
 {
-	int fd = fs_open("/many", O_RDONLY, 0), r;
+	int fd = fs_open(AT_FDCWD, "/many", O_RDONLY, 0), r;
 	struct fs_dirent entry;
 	unsigned count = 0;
 
@@ -132,9 +132,9 @@ static void check_names(void)
 	unsigned count, there = 2 + p->foreign;
 	struct stat st;
 
-	if (!p->foreign && fs_stat("/many", &st, true)) {
+	if (!p->foreign && fs_stat(AT_FDCWD, "/many", &st, 0)) {
 		assert_false(shared->acknowledged);
-		assert_int_equal(fs_mkdir("/many", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	}
 	count = list_many(names, max);
 	for (unsigned round = 0; round < p->rounds; round++) {
@@ -145,7 +145,7 @@ static void check_names(void)
 
 			name_of(round, i, path);
 			listed = times_listed(names, count, path + 6);
-			err = fs_stat(path, &st, true);
+			err = fs_stat(AT_FDCWD, path, &st, 0);
 			assert_true(err == 0 || err == -ENOENT);
 			assert_int_equal(listed, err == 0);
 			if (err == 0)
@@ -157,7 +157,7 @@ static void check_names(void)
 	}
 	for (unsigned i = 0; i < p->foreign; i++) {
 		sprintf(path, "/many/of-another-system-%u", i);
-		assert_int_equal(fs_stat(path, &st, true), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), 0);
 		assert_int_equal(times_listed(names, count, path + 6), 1);
 	}
 	assert_int_equal(count, there);
@@ -177,7 +177,7 @@ static void mount_cut(void *arg)
 	}
 	for (unsigned i = 0; i < 120; i++) {
 		name_of(ROUNDS_MAX, i, path);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	check_names();
 	assert_int_equal(harness_stop(), 0);
