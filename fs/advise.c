@@ -11,7 +11,6 @@
 #include <fcntl.h>
 
 #include "arch/page.h"
-#include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
@@ -20,9 +19,7 @@
 /* The regular file's pages, or NULL. */
 static struct pcache_object *object_of(const struct file *file)
 {
-	struct inode *inode = file->node.inode;
-
-	return inode && S_ISREG(inode->mode) ? &inode->object : NULL;
+	return inode_has_pages(file->inode) ? &file->inode->object : NULL;
 }
 
 /* Bytes [from, to); to is beyond the last one for a length of 0, or one that is too long. */
@@ -58,7 +55,7 @@ static int dont_need(struct inode *inode, struct span span)
 	struct pcache_object *object = &inode->object;
 	const uint64_t first = span.from / PAGE_SIZE + (span.from % PAGE_SIZE != 0);
 	uint64_t end = span.to / PAGE_SIZE;
-	int err = volume_write_begin(inode->vol);
+	int err = super_write_begin(inode->super);
 
 	if (err)
 		return err;
@@ -67,7 +64,7 @@ static int dont_need(struct inode *inode, struct span span)
 		end = PGIDX_MAX; // the last page may be a part
 	if (first < end)
 		(void)reclaim_drop_range(object, first, end - 1);
-	volume_write_end(inode->vol);
+	super_write_end(inode->super);
 	return 0;
 }
 
@@ -153,19 +150,19 @@ static int write_steps(struct file *file, struct span span, unsigned flags)
 
 static int file_sync_range(struct file *file, int64_t offset, int64_t len, unsigned flags)
 {
-	struct inode *inode = file->node.inode;
+	struct inode *inode = file->inode;
 	int err;
 
 	if ((flags & ~ALL_STEPS) || offset < 0 || len < 0 || offset > INT64_MAX - len)
 		return -EINVAL;
-	if (!inode)
+	if (file->ops && file->ops->stream)
 		return -ESPIPE;
-	if (!S_ISREG(inode->mode))
-		return 0; // a directory has no pages
-	err = volume_write_begin(inode->vol);
+	if (!inode_has_pages(inode))
+		return 0; // a directory
+	err = super_write_begin(inode->super);
 	if (!err) {
 		err = write_steps(file, span_of(offset, len), flags);
-		volume_write_end(inode->vol);
+		super_write_end(inode->super);
 	}
 	return err;
 }

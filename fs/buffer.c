@@ -2,10 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * The pool of metadata blocks. Size: one sixty-fourth of RAM, at most BUFFERS_MAX, taken when a volume is mounted;
- * nothing is allocated later. Who finds no free buffer waits for one to be put. That ends: a transaction dirties at
- * most buffer_dirty_max of them, so BUFFERS_KEPT stay for those who only look, each of whom holds one and waits for
- * nothing but the device while holding it.
+ * The pools of metadata blocks. Size of each: one sixty-fourth of RAM, at most BUFFERS_MAX, taken when the volume is
+ * mounted; nothing is allocated later. Who finds no free buffer waits for one to be put. That ends: a transaction
+ * dirties at most buffer_dirty_max of them, so BUFFERS_KEPT stay for those who only look, each of whom holds one and
+ * waits for nothing but the device while holding it.
  *
  * Lock: pool.lock guards the hash, the LRU and all states; it is never held across I/O. A failed read leaves nothing
  * cached; a failed write leaves the buffer dirty.
@@ -19,103 +19,110 @@
 #include "arch/page.h"
 #include "kernel/wait.h"
 #include "mm/frame.h"
+#include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 
 #define HASH_SIZE 64
 
-static struct {
+struct buffer_pool {
 	struct spinlock lock;
 	struct waitq waitq; // a buffer came free, or a transfer ended
 	struct list_node hash[HASH_SIZE];
 	struct list_node lru; // unreferenced and clean, oldest first; those without a block at the front
 	unsigned dirty;
 
-	/* Constant while open. */
-	struct buffer buffers[BUFFERS_MAX];
-	struct page *frames[BUFFERS_MAX];
-	unsigned count, frame_count, wanted;
-	uint32_t block_size;
+	/* Constant. */
 	struct blkdev *dev;
-} pool = {.lock = SPINLOCK_INIT("buffers"), .waitq = WAITQ_INIT(pool.waitq)};
+	uint32_t block_size;
+	unsigned count, frame_count;
+	struct page *frames[BUFFERS_MAX];
+	struct buffer buffers[]; // count of them
+};
+
+static unsigned wanted; // by a test; set while no pool is made
 
 void buffer_cache_init(unsigned count)
 {
 	assert(count == 0 || (count >= BUFFERS_MIN && count <= BUFFERS_MAX));
-	pool.wanted = count;
+	wanted = count;
 }
 
 static unsigned pool_size(uint32_t block_size)
 {
 	size_t by_ram = frame_total() / 64 * (PAGE_SIZE / block_size);
 
-	if (pool.wanted)
-		return pool.wanted;
+	if (wanted)
+		return wanted;
 	return min_of(max_of(by_ram, (size_t)BUFFERS_MIN), (size_t)BUFFERS_MAX);
 }
 
-int buffer_cache_open(struct blkdev *dev, uint32_t block_size)
+static void buffer_init(struct buffer_pool *pool, struct buffer *b, void *data)
 {
-	const unsigned per_frame = PAGE_SIZE / block_size;
+	*b = (struct buffer){.data = data, .pool = pool, .class = BUFFER_CLEAN};
+	list_init(&b->hash_node);
+	list_push_back(&pool->lru, &b->lru_node);
+}
 
-	assert(!pool.dev);
-	pool.count = pool_size(block_size);
-	pool.frame_count = 0;
-	pool.dirty = 0;
-	pool.block_size = block_size;
-	list_init(&pool.lru);
+int buffer_pool_make(struct blkdev *dev, uint32_t block_size, struct buffer_pool **out)
+{
+	const unsigned per_frame = PAGE_SIZE / block_size, count = pool_size(block_size);
+	struct buffer_pool *pool = kmalloc_wait(sizeof(*pool) + count * sizeof(pool->buffers[0]));
+
+	if (!pool)
+		return -ENOMEM;
+	memset(pool, 0, sizeof(*pool));
+	spin_init(&pool->lock, "buffers");
+	waitq_init(&pool->waitq);
+	list_init(&pool->lru);
 	for (unsigned i = 0; i < HASH_SIZE; i++)
-		list_init(&pool.hash[i]);
-	for (unsigned i = 0; i < pool.count; i++) {
-		struct buffer *b = &pool.buffers[i];
+		list_init(&pool->hash[i]);
+	pool->dev = dev;
+	pool->block_size = block_size;
+	for (pool->count = 0; pool->count < count; pool->count++) {
+		const unsigned part = pool->count % per_frame;
+		struct page *frame = part ? pool->frames[pool->frame_count - 1] : frame_alloc_normal();
 
-		if (i % per_frame == 0) {
-			struct page *frame = frame_alloc_normal();
-
-			if (!frame) {
-				buffer_cache_close();
-				return -ENOMEM;
-			}
-			pool.frames[pool.frame_count++] = frame;
+		if (!frame) {
+			buffer_pool_free(pool);
+			return -ENOMEM;
 		}
-		*b = (struct buffer){.data = (char *)page_va(pool.frames[i / per_frame]) + i % per_frame * block_size,
-				     .dev = dev,
-				     .class = BUFFER_CLEAN};
-		list_init(&b->hash_node);
-		list_push_back(&pool.lru, &b->lru_node);
+		if (!part)
+			pool->frames[pool->frame_count++] = frame;
+		buffer_init(pool, &pool->buffers[pool->count], (char *)page_va(frame) + part * block_size);
 	}
-	pool.dev = dev;
+	*out = pool;
 	return 0;
 }
 
-void buffer_cache_close(void)
+void buffer_pool_free(struct buffer_pool *pool)
 {
-	for (unsigned i = 0; i < pool.frame_count; i++)
-		frame_free(pool.frames[i]);
-	pool.frame_count = 0;
-	pool.dev = NULL;
+	for (unsigned i = 0; pool && i < pool->frame_count; i++)
+		frame_free(pool->frames[i]);
+	kfree(pool);
 }
 
-unsigned buffer_dirty_max(void)
+unsigned buffer_dirty_max(const struct buffer_pool *pool)
 {
-	return pool.count - BUFFERS_KEPT;
+	return pool->count - BUFFERS_KEPT;
 }
 
-unsigned buffer_dirty_count(void)
+unsigned buffer_dirty_count(struct buffer_pool *pool)
 {
-	unsigned long flags = spin_lock(&pool.lock);
-	unsigned dirty = pool.dirty;
+	unsigned long flags = spin_lock(&pool->lock);
+	unsigned dirty = pool->dirty;
 
-	spin_unlock(&pool.lock, flags);
+	spin_unlock(&pool->lock, flags);
 	return dirty;
 }
 
-static struct list_node *hash_of(fsblk_t block)
+static struct list_node *hash_of(struct buffer_pool *pool, fsblk_t block)
 {
-	return &pool.hash[block % HASH_SIZE];
+	return &pool->hash[block % HASH_SIZE];
 }
 
-static struct buffer *find_locked(fsblk_t block)
+static struct buffer *find_locked(struct buffer_pool *pool, fsblk_t block)
 {
-	list_for_each (hash_of(block), it) {
+	list_for_each (hash_of(pool, block), it) {
 		struct buffer *b = list_entry(it, struct buffer, hash_node);
 
 		if (b->block == block)
@@ -133,16 +140,18 @@ static void ref_locked(struct buffer *b)
 /* Unreferenced, idle and clean buffers can be taken for another block. */
 static void settle_locked(struct buffer *b)
 {
+	struct buffer_pool *pool = b->pool;
+
 	if (b->refs || b->busy || b->class != BUFFER_CLEAN)
 		return;
 	list_remove(&b->lru_node);
 	if (b->forgotten || !b->valid) {
 		list_remove(&b->hash_node);
-		list_push_front(&pool.lru, &b->lru_node);
+		list_push_front(&pool->lru, &b->lru_node);
 	} else {
-		list_push_back(&pool.lru, &b->lru_node);
+		list_push_back(&pool->lru, &b->lru_node);
 	}
-	waitq_wake_all(&pool.waitq);
+	waitq_wake_all(&pool->waitq);
 }
 
 static void clean_locked(struct buffer *b)
@@ -150,14 +159,15 @@ static void clean_locked(struct buffer *b)
 	if (b->class == BUFFER_CLEAN)
 		return;
 	b->class = BUFFER_CLEAN;
-	pool.dirty--;
+	b->pool->dirty--;
 	settle_locked(b);
 }
 
 static void transfer_done(struct blk_request *request)
 {
 	struct buffer *b = request->arg;
-	unsigned long flags = spin_lock(&pool.lock);
+	struct buffer_pool *pool = b->pool;
+	unsigned long flags = spin_lock(&pool->lock);
 
 	b->error = request->error;
 	b->busy = false;
@@ -169,16 +179,16 @@ static void transfer_done(struct blk_request *request)
 		}
 	}
 	settle_locked(b);
-	waitq_wake_all(&pool.waitq);
-	spin_unlock(&pool.lock, flags);
+	waitq_wake_all(&pool->waitq);
+	spin_unlock(&pool->lock, flags);
 }
 
 /* b is busy already. */
 static void transfer(struct buffer *b, enum blk_op op)
 {
-	const uint32_t sectors = pool.block_size / SECTOR_SIZE;
+	const uint32_t block_size = b->pool->block_size, sectors = block_size / SECTOR_SIZE;
 
-	b->segment = (struct blk_segment){.pa = va_to_pa(b->data), .len = pool.block_size};
+	b->segment = (struct blk_segment){.pa = va_to_pa(b->data), .len = block_size};
 	b->request = (struct blk_request){.op = op,
 					  .sector = (sector_t)b->block * sectors,
 					  .sectors = sectors,
@@ -186,15 +196,15 @@ static void transfer(struct buffer *b, enum blk_op op)
 					  .segment_count = 1,
 					  .done = transfer_done,
 					  .arg = b};
-	blk_submit(b->dev, &b->request);
+	blk_submit(b->pool->dev, &b->request);
 }
 
 /* The referenced buffer of a block, as it is or new and neither valid nor busy. */
-static struct buffer *get_locked(fsblk_t block, unsigned long *flags)
+static struct buffer *get_locked(struct buffer_pool *pool, fsblk_t block, unsigned long *flags)
 {
 	for (;;) {
-		struct buffer *b = find_locked(block);
-		struct list_node *oldest = list_first(&pool.lru);
+		struct buffer *b = find_locked(pool, block);
+		struct list_node *oldest = list_first(&pool->lru);
 
 		if (b) {
 			ref_locked(b);
@@ -207,10 +217,10 @@ static struct buffer *get_locked(fsblk_t block, unsigned long *flags)
 			b->block = block;
 			b->valid = b->forgotten = false;
 			b->error = 0;
-			list_push_front(hash_of(block), &b->hash_node);
+			list_push_front(hash_of(pool, block), &b->hash_node);
 			return b;
 		}
-		waitq_wait(&pool.waitq, &pool.lock, flags);
+		waitq_wait(&pool->waitq, &pool->lock, flags);
 	}
 }
 
@@ -221,46 +231,46 @@ static void put_locked(struct buffer *b)
 	settle_locked(b);
 }
 
-int buffer_get(fsblk_t block, struct buffer **out)
+int buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 {
-	unsigned long flags = spin_lock(&pool.lock);
-	struct buffer *b = get_locked(block, &flags);
+	unsigned long flags = spin_lock(&pool->lock);
+	struct buffer *b = get_locked(pool, block, &flags);
 	int err = 0;
 
 	if (!b->valid && !b->busy) {
 		b->busy = true;
-		spin_unlock(&pool.lock, flags);
+		spin_unlock(&pool->lock, flags);
 		transfer(b, BLK_READ);
-		flags = spin_lock(&pool.lock);
+		flags = spin_lock(&pool->lock);
 	}
 	while (!b->valid && b->busy)
-		waitq_wait(&pool.waitq, &pool.lock, &flags);
+		waitq_wait(&pool->waitq, &pool->lock, &flags);
 	if (!b->valid) {
 		err = b->error;
 		assert(err < 0);
 		put_locked(b);
 		b = NULL;
 	}
-	spin_unlock(&pool.lock, flags);
+	spin_unlock(&pool->lock, flags);
 	*out = b;
 	return err;
 }
 
-void buffer_get_zeroed(fsblk_t block, struct buffer **out)
+void buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 {
-	unsigned long flags = spin_lock(&pool.lock);
-	struct buffer *b = get_locked(block, &flags);
+	unsigned long flags = spin_lock(&pool->lock);
+	struct buffer *b = get_locked(pool, block, &flags);
 
 	while (b->busy)
-		waitq_wait(&pool.waitq, &pool.lock, &flags);
+		waitq_wait(&pool->waitq, &pool->lock, &flags);
 	if (b->forgotten) {
 		/* A read of stale contents failed meanwhile. */
 		b->forgotten = false;
-		list_push_front(hash_of(block), &b->hash_node);
+		list_push_front(hash_of(pool, block), &b->hash_node);
 	}
-	memset(b->data, 0, pool.block_size);
+	memset(b->data, 0, pool->block_size);
 	b->valid = true;
-	spin_unlock(&pool.lock, flags);
+	spin_unlock(&pool->lock, flags);
 	*out = b;
 }
 
@@ -270,15 +280,15 @@ void buffer_put(struct buffer *b)
 
 	if (!b)
 		return;
-	flags = spin_lock(&pool.lock);
+	flags = spin_lock(&b->pool->lock);
 	put_locked(b);
-	spin_unlock(&pool.lock, flags);
+	spin_unlock(&b->pool->lock, flags);
 }
 
-void buffer_forget(fsblk_t block)
+void buffer_forget(struct buffer_pool *pool, fsblk_t block)
 {
-	unsigned long flags = spin_lock(&pool.lock);
-	struct buffer *b = find_locked(block);
+	unsigned long flags = spin_lock(&pool->lock);
+	struct buffer *b = find_locked(pool, block);
 
 	if (b) {
 		b->forgotten = true;
@@ -286,66 +296,67 @@ void buffer_forget(fsblk_t block)
 		clean_locked(b);
 		settle_locked(b);
 	}
-	spin_unlock(&pool.lock, flags);
+	spin_unlock(&pool->lock, flags);
 }
 
 void buffer_set_dirty(struct buffer *b, enum buffer_class class)
 {
-	unsigned long flags = spin_lock(&pool.lock);
+	struct buffer_pool *pool = b->pool;
+	unsigned long flags = spin_lock(&pool->lock);
 
 	assert(b->refs && b->valid && !b->forgotten && class < BUFFER_CLEAN);
 	if (b->class == BUFFER_CLEAN) {
-		pool.dirty++;
+		pool->dirty++;
 		b->class = class;
-		assert(pool.dirty <= buffer_dirty_max());
+		assert(pool->dirty <= buffer_dirty_max(pool));
 	}
-	spin_unlock(&pool.lock, flags);
+	spin_unlock(&pool->lock, flags);
 }
 
-bool buffer_any(enum buffer_class class)
+bool buffer_any(struct buffer_pool *pool, enum buffer_class class)
 {
-	unsigned long flags = spin_lock(&pool.lock);
+	unsigned long flags = spin_lock(&pool->lock);
 	bool any = false;
 
-	for (unsigned i = 0; i < pool.count && !any; i++)
-		any = pool.buffers[i].class == class;
-	spin_unlock(&pool.lock, flags);
+	for (unsigned i = 0; i < pool->count && !any; i++)
+		any = pool->buffers[i].class == class;
+	spin_unlock(&pool->lock, flags);
 	return any;
 }
 
-int buffer_write(enum buffer_class class)
+int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 {
-	unsigned long flags = spin_lock(&pool.lock);
+	unsigned long flags = spin_lock(&pool->lock);
 	int err = 0;
 
-	for (unsigned i = 0; i < pool.count; i++) {
-		struct buffer *b = &pool.buffers[i];
+	for (unsigned i = 0; i < pool->count; i++) {
+		struct buffer *b = &pool->buffers[i];
 
 		if (b->class != class)
 			continue;
 		assert(!b->busy);
 		b->busy = true;
-		spin_unlock(&pool.lock, flags);
+		spin_unlock(&pool->lock, flags);
 		transfer(b, BLK_WRITE);
-		flags = spin_lock(&pool.lock);
+		flags = spin_lock(&pool->lock);
 	}
-	for (unsigned i = 0; i < pool.count; i++) {
-		struct buffer *b = &pool.buffers[i];
+	for (unsigned i = 0; i < pool->count; i++) {
+		struct buffer *b = &pool->buffers[i];
 
 		while (b->class == class && b->busy)
-			waitq_wait(&pool.waitq, &pool.lock, &flags);
+			waitq_wait(&pool->waitq, &pool->lock, &flags);
 		if (b->class == class && !err)
 			err = b->error;
 	}
-	spin_unlock(&pool.lock, flags);
+	spin_unlock(&pool->lock, flags);
 	return err;
 }
 
-void buffer_clean_all(void)
+void buffer_clean_all(struct buffer_pool *pool)
 {
-	unsigned long flags = spin_lock(&pool.lock);
+	unsigned long flags = spin_lock(&pool->lock);
 
-	for (unsigned i = 0; i < pool.count; i++)
-		clean_locked(&pool.buffers[i]);
-	spin_unlock(&pool.lock, flags);
+	for (unsigned i = 0; i < pool->count; i++)
+		clean_locked(&pool->buffers[i]);
+	spin_unlock(&pool->lock, flags);
 }

@@ -2,9 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Metadata blocks in memory: a fixed pool, keyed by (device, block). File data never comes here. A buffer is got
- * (referenced), used and put; a changed one stays until it is written and proved durable. Contents are changed only
- * inside a transaction (fs/txn.h), of which there is one at a time.
+ * Metadata blocks in memory: of each mounted volume a fixed pool, keyed by block. File data never comes here. A buffer
+ * is got (referenced), used and put; a changed one stays until it is written and proved durable. Contents are changed
+ * only inside a transaction (fs/txn.h), of which there is one at a time.
  */
 #pragma once
 
@@ -25,9 +25,11 @@ enum buffer_class {
 	BUFFER_CLEAN = BUFFER_CLASSES,
 };
 
+struct buffer_pool;
+
 struct buffer {
 	void *data; // block_size bytes in the linear map
-	struct blkdev *dev;
+	struct buffer_pool *pool;
 	fsblk_t block;
 
 	/* Guarded by the pool's lock. */
@@ -42,33 +44,32 @@ struct buffer {
 	struct blk_segment segment;
 };
 
-/* Test hook: size of the pool from the next buffer_cache_open on, BUFFERS_MIN .. BUFFERS_MAX; 0: by the RAM there is.
- */
+/* Test hook: size of the pools made from now on, BUFFERS_MIN .. BUFFERS_MAX; 0: by the RAM there is. */
 void buffer_cache_init(unsigned count);
 
-/* Takes the memory for one mounted device. 0, -ENOMEM. */
-int buffer_cache_open(struct blkdev *dev, uint32_t block_size);
-/* All references are gone; dirty contents are dropped. */
-void buffer_cache_close(void);
+/* Takes the memory for one volume. 0, -ENOMEM. */
+int buffer_pool_make(struct blkdev *dev, uint32_t block_size, struct buffer_pool **out);
+/* All references are gone; dirty contents are dropped. NULL is fine. */
+void buffer_pool_free(struct buffer_pool *pool);
 
 /* How many may be dirty at once. */
-unsigned buffer_dirty_max(void);
-unsigned buffer_dirty_count(void);
+unsigned buffer_dirty_max(const struct buffer_pool *pool);
+unsigned buffer_dirty_count(struct buffer_pool *pool);
 
 /* Reads the block unless it is here. 0, -EIO: nothing is cached then. Waits for a free buffer. */
-int buffer_get(fsblk_t block, struct buffer **out);
+int buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
 /* The same for a block whose contents do not matter: zeros, not read. */
-void buffer_get_zeroed(fsblk_t block, struct buffer **out);
+void buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
 void buffer_put(struct buffer *b); // NULL is fine
 
 /* The block was freed: its contents will never be written. */
-void buffer_forget(fsblk_t block);
+void buffer_forget(struct buffer_pool *pool, fsblk_t block);
 
 /* An early buffer stays early until it is clean. */
 void buffer_set_dirty(struct buffer *b, enum buffer_class class);
 
-bool buffer_any(enum buffer_class class);
+bool buffer_any(struct buffer_pool *pool, enum buffer_class class);
 /* Writes all dirty ones of a class and waits: the first error. */
-int buffer_write(enum buffer_class class);
+int buffer_write(struct buffer_pool *pool, enum buffer_class class);
 /* What was written is durable. */
-void buffer_clean_all(void);
+void buffer_clean_all(struct buffer_pool *pool);

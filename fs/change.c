@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
@@ -16,17 +15,17 @@
 /* Inside the gate, with the lock of the file held, which is a regular one. */
 static int change_begin(struct file *file)
 {
-	int err = volume_write_begin(file->node.inode->vol);
+	int err = super_write_begin(file->inode->super);
 
 	if (!err)
-		mutex_lock(&file->node.inode->lock);
+		mutex_lock(&file->inode->lock);
 	return err;
 }
 
 static void change_end(struct file *file)
 {
-	mutex_unlock(&file->node.inode->lock);
-	volume_write_end(file->node.inode->vol);
+	mutex_unlock(&file->inode->lock);
+	super_write_end(file->inode->super);
 }
 
 int fs_ftruncate(int fd, int64_t size)
@@ -39,12 +38,12 @@ int fs_ftruncate(int fd, int64_t size)
 	err = file_get(fd, &file);
 	if (err)
 		return err;
-	if (!file_writable(file) || !file->node.inode)
+	if (!file_writable(file) || !S_ISREG(file->inode->mode) || file->ops)
 		err = -EINVAL;
 	else
 		err = change_begin(file);
 	if (!err) {
-		err = ext2_resize(file->node.inode, size);
+		err = file->inode->ops->resize(file->inode, size);
 		change_end(file);
 	}
 	(void)file_put(file); // an error that this last close finds has no one to be told to
@@ -55,7 +54,7 @@ int fs_ftruncate(int fd, int64_t size)
 static int check_fallocate(const struct file *file, int mode, int64_t offset, int64_t len)
 {
 	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-	const struct inode *inode = file->node.inode;
+	const struct inode *inode = file->inode;
 
 	if (offset < 0 || len <= 0)
 		return -EINVAL;
@@ -63,11 +62,13 @@ static int check_fallocate(const struct file *file, int mode, int64_t offset, in
 		return -EOPNOTSUPP;
 	if (!file_writable(file))
 		return -EBADF;
-	if (!inode)
+	if (file->ops && file->ops->stream)
+		return S_ISFIFO(inode->mode) ? -ESPIPE : -ENODEV;
+	if (!inode->ops->fallocate || !inode_has_pages(inode))
 		return -ENODEV;
-	if ((inode->flags & EXT2_FLAG_APPEND) && (mode & ~FALLOC_FL_KEEP_SIZE))
+	if ((inode->flags & INODE_APPEND) && (mode & ~FALLOC_FL_KEEP_SIZE))
 		return -EPERM;
-	if (offset > INT64_MAX - len || (uint64_t)(offset + len) > inode->vol->size_max)
+	if (offset > INT64_MAX - len || (uint64_t)(offset + len) > inode->super->size_max)
 		return -EFBIG;
 	return 0;
 }
@@ -75,23 +76,12 @@ static int check_fallocate(const struct file *file, int mode, int64_t offset, in
 /* The lock held. */
 static int fallocate_locked(struct inode *inode, int mode, uint64_t offset, uint64_t len)
 {
-	if (atomic_load(&inode->vol->read_only))
-		return -EROFS;
-	switch (mode) {
-	case 0:
-		return ext2_fallocate(inode, offset, len);
-	case FALLOC_FL_KEEP_SIZE:
-		return ext2_fallocate_inside(inode, offset, len);
-	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
-		return ext2_punch(inode, offset, len);
-	default:
-		return ext2_zero_range(inode, offset, len, mode & FALLOC_FL_KEEP_SIZE);
-	}
+	return atomic_load(&inode->super->read_only) ? -EROFS : inode->ops->fallocate(inode, mode, offset, len);
 }
 
 static int file_fallocate(struct file *file, int mode, int64_t offset, int64_t len)
 {
-	struct inode *inode = file->node.inode;
+	struct inode *inode = file->inode;
 	bool settled;
 	int err = change_begin(file);
 
@@ -101,7 +91,7 @@ static int file_fallocate(struct file *file, int mode, int64_t offset, int64_t l
 	if (err == -ENOSPC) {
 		/* As write does. */
 		mutex_unlock(&inode->lock);
-		settled = !volume_settle(inode->vol);
+		settled = !inode->super->ops->settle(inode->super);
 		mutex_lock(&inode->lock);
 		if (settled)
 			err = fallocate_locked(inode, mode, offset, len);
@@ -131,23 +121,22 @@ int fs_fallocate(int fd, int64_t offset, int64_t len)
 
 static int sync_inode(struct file *file, bool data_only)
 {
-	struct inode *inode = file->node.inode;
-	int err;
+	struct inode *inode = file->inode;
+	int err = super_write_begin(inode->super);
 
-	err = volume_write_begin(inode->vol);
 	if (err)
 		return err;
-	if (!data_only && !atomic_load(&inode->vol->read_only))
-		err = ext2_inode_write_times(inode);
-	if (S_ISREG(inode->mode)) {
+	if (!data_only && inode->ops->write_times && !atomic_load(&inode->super->read_only))
+		err = inode->ops->write_times(inode);
+	if (inode_has_pages(inode)) {
 		int data = pcache_sync_range(&inode->object, 0, PGIDX_MAX);
 		int before = pcache_errors_take(&inode->object, file->errors);
 
 		err = err ? err : data ? data : before;
 	} else if (!err) {
-		err = ext2_sync(inode);
+		err = inode->ops->sync(inode);
 	}
-	volume_write_end(inode->vol);
+	super_write_end(inode->super);
 	return err;
 }
 
@@ -158,10 +147,22 @@ int fs_fsync(int fd, bool data_only)
 
 	if (err)
 		return err;
-	if (file->node.device)
-		err = file->node.device->drain(file->node.device);
-	else if (file->node.inode)
+	if (!file->ops)
 		err = sync_inode(file, data_only);
+	else
+		err = file->ops->sync ? file->ops->sync(file) : -EINVAL;
+	(void)file_put(file); // as above
+	return err;
+}
+
+int fs_syncfs(int fd)
+{
+	struct file *file;
+	int err = file_get(fd, &file);
+
+	if (err)
+		return err;
+	err = super_sync(file->inode->super);
 	(void)file_put(file); // as above
 	return err;
 }

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* /dev: character devices by name. It lies over whatever the card has there, and needs no card. */
+/* /dev: the devices that drivers offer, by name. */
 #pragma once
 
+#include "fs/inode.h"
 #include "kernel/chardev.h"
 
 #define DEVICES_MAX 16
 
-/* NULL: none of that name, or with that number. They stay for ever. */
-struct chardev *dev_find(const char *name);
-struct chardev *dev_nth(unsigned n);
+/* The device's inode, referenced, wherever /dev is. -ENOENT. */
+int dev_open(const char *name, struct inode **out);
 /* It is /dev/zero. */
-bool dev_is_zero(const struct chardev *dev);
-/* An inode number for stat: beyond those of any card. */
-uint64_t dev_ino(const struct chardev *dev);
+bool dev_is_zero(const struct inode *inode);

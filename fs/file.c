@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "fs/ext2/ext2.h"
+#include "fs/dev.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
 #include "mm/kmalloc.h"
@@ -38,8 +38,7 @@ bool file_writable(const struct file *file)
 	return (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY;
 }
 
-/* The lowest free one from `from` on; takes over a reference. */
-static int fd_install(struct file *file, int from, bool cloexec)
+int file_install(struct file *file, int from, bool cloexec)
 {
 	unsigned long flags = spin_lock(&table.lock);
 	int fd = from;
@@ -48,48 +47,47 @@ static int fd_install(struct file *file, int from, bool cloexec)
 		fd++;
 	if (fd < FDS_MAX)
 		table.slots[fd] = (struct slot){.file = file, .cloexec = cloexec};
-	else
-		fd = -EMFILE;
 	spin_unlock(&table.lock, flags);
-	return fd;
+	if (fd < FDS_MAX)
+		return fd;
+	(void)file_put(file); // nothing was done with it, or others have it
+	return -EMFILE;
 }
 
-static int file_make(const struct node *node, int flags, struct file **out)
+static int file_set_up(struct file *file)
+{
+	if (inode_has_pages(file->inode)) {
+		file->errors = pcache_errors_make(&file->inode->object);
+		if (!file->errors)
+			return -ENOMEM;
+	}
+	return file->ops && file->ops->open ? file->ops->open(file) : 0;
+}
+
+int file_make(struct inode *inode, int flags, struct file **out)
 {
 	struct file *file = kmalloc_wait(sizeof(*file));
+	int err = -ENOMEM;
 
-	if (!file)
-		return -ENOMEM;
-	memset(file, 0, sizeof(*file));
-	mutex_init(&file->lock, "file");
-	file->node = *node;
-	file->channel = 1;
-	atomic_store(&file->flags, flags);
-	atomic_store(&file->refs, 1);
-	if (node->inode && S_ISREG(node->inode->mode)) {
-		file->errors = pcache_errors_make(&node->inode->object);
-		if (!file->errors) {
-			kfree(file);
-			return -ENOMEM;
-		}
+	if (file) {
+		memset(file, 0, sizeof(*file));
+		mutex_init(&file->lock, "file");
+		file->inode = inode;
+		file->ops = inode->file_ops;
+		file->channel = 1;
+		atomic_store(&file->flags, flags);
+		atomic_store(&file->refs, 1);
+		err = file_set_up(file);
 	}
-	*out = file;
-	return 0;
-}
-
-int file_open(const struct node *node, int flags, int *fd)
-{
-	struct file *file;
-	int err = file_make(node, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC), &file);
-
-	if (err)
-		return err;
-	*fd = fd_install(file, 0, flags & O_CLOEXEC);
-	if (*fd < 0) {
-		pcache_errors_put(file->errors);
+	if (err) {
+		if (file)
+			pcache_errors_put(file->errors);
 		kfree(file);
-		return *fd;
+		inode_put(inode);
+		return err;
 	}
+	atomic_fetch_add(&inode->super->users, 1);
+	*out = file;
 	return 0;
 }
 
@@ -112,7 +110,7 @@ int file_get(int fd, struct file **out)
 
 	if (!file)
 		return -EBADF;
-	if (file->node.inode && atomic_load(&file->node.inode->vol->dead)) {
+	if (atomic_load(&file->inode->super->dead)) {
 		(void)file_put(file);
 		return -EIO;
 	}
@@ -120,21 +118,35 @@ int file_get(int fd, struct file **out)
 	return 0;
 }
 
+/* The time stamps of a file that was written, and with tell what its closer has to hear. */
+static int close_written(struct file *file, bool tell)
+{
+	struct inode *inode = file->inode;
+	int err = super_write_begin(inode->super);
+
+	if (err)
+		return 0; // unmounted: it was told then
+	if (inode->ops->write_times && !atomic_load(&inode->super->read_only) &&
+	    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
+		err = inode->ops->write_times(inode);
+	if (!err && tell)
+		err = pcache_errors_take(&inode->object, file->errors);
+	super_write_end(inode->super);
+	return err;
+}
+
 /* tell: whoever closes it hears of earlier failed writes; else they stay for a mapping that shares them. */
 static int file_close(struct file *file, bool tell)
 {
-	struct inode *inode = file->node.inode;
+	struct inode *inode = file->inode;
 	int err = 0;
 
-	if (inode && S_ISREG(inode->mode) && file_writable(file) && !volume_write_begin(inode->vol)) {
-		if (!atomic_load(&inode->vol->read_only) &&
-		    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
-			err = ext2_inode_write_times(inode);
-		if (!err && tell)
-			err = pcache_errors_take(&inode->object, file->errors);
-		volume_write_end(inode->vol);
-	}
-	node_put(&file->node);
+	if (inode_has_pages(inode) && file_writable(file))
+		err = close_written(file, tell);
+	if (file->ops && file->ops->release)
+		file->ops->release(file);
+	atomic_fetch_sub(&inode->super->users, 1);
+	inode_put(inode);
 	pcache_errors_put(file->errors);
 	kfree(file);
 	return err;
@@ -173,14 +185,13 @@ int fs_close(int fd)
 static int dup_from(int fd, int from, bool cloexec)
 {
 	struct file *file = file_of(fd);
-	int to;
 
 	if (!file)
 		return -EBADF;
-	to = from < 0 || from >= FDS_MAX ? -EINVAL : fd_install(file, from, cloexec);
-	if (to < 0)
-		(void)file_put(file); // not the last reference: the old descriptor has one
-	return to;
+	if (from >= 0 && from < FDS_MAX)
+		return file_install(file, from, cloexec);
+	(void)file_put(file); // not the last reference: the old descriptor has one
+	return -EINVAL;
 }
 
 int fs_dup(int fd)
@@ -188,23 +199,24 @@ int fs_dup(int fd)
 	return dup_from(fd, 0, false);
 }
 
-int fs_dup2(int fd, int to)
+int fs_dup3(int fd, int to, int flags)
 {
-	struct file *file = file_of(fd), *before;
-	unsigned long flags;
+	struct file *file, *before;
+	unsigned long irq;
 
+	if (fd == to || (flags & ~O_CLOEXEC))
+		return -EINVAL;
+	if (to < 0 || to >= FDS_MAX)
+		return -EBADF;
+	file = file_of(fd);
 	if (!file)
 		return -EBADF;
-	if (to < 0 || to >= FDS_MAX || fd == to) {
-		(void)file_put(file);
-		return fd == to ? fd : -EBADF;
-	}
-	flags = spin_lock(&table.lock);
+	irq = spin_lock(&table.lock);
 	before = table.slots[to].file;
-	table.slots[to] = (struct slot){.file = file};
-	spin_unlock(&table.lock, flags);
+	table.slots[to] = (struct slot){.file = file, .cloexec = flags & O_CLOEXEC};
+	spin_unlock(&table.lock, irq);
 	if (before)
-		(void)file_put(before); // dup2 has no way to tell of what an unnoticed close finds
+		(void)file_put(before); // it has no way to tell of what an unnoticed close finds
 	return to;
 }
 
@@ -259,22 +271,19 @@ int fs_fcntl(int fd, int cmd, long arg)
 
 int fs_open_std(void)
 {
-	struct chardev *console = dev_find("console");
-
-	if (!console)
-		return -ENODEV;
 	for (int fd = 0; fd < 3; fd++) {
-		const struct node node = {.device = console};
+		struct inode *console;
 		struct file *file;
-		int err = file_make(&node, fd == 0 ? O_RDONLY : O_WRONLY, &file);
+		int err = dev_open("console", &console);
 
+		if (!err)
+			err = file_make(console, fd == 0 ? O_RDONLY : O_WRONLY, &file);
 		if (err)
 			return err;
 		file->channel = fd == 2 ? 2 : 1;
-		if (fd_install(file, fd, false) != fd) {
-			(void)fs_close(fd);
-			return -EBUSY;
-		}
+		err = file_install(file, fd, false);
+		if (err != fd)
+			return err < 0 ? err : -EBUSY;
 	}
 	return 0;
 }

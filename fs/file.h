@@ -4,14 +4,36 @@
 /* Open files, and the descriptors that stand for them. */
 #pragma once
 
-#include "fs/namei.h"
+#include "fs/inode.h"
 
-#define FDS_MAX 256
+#define FDS_MAX 1024
+
+/*
+ * What is done with an open file that is neither a regular file nor a directory. Buffers are the application's. All may
+ * sleep but poll. NULL where there is nothing to do; read and write: -EINVAL.
+ */
+struct file_ops {
+	bool stream; // it has no offset: lseek, pread and pwrite are -ESPIPE
+	/* Its private data, and what else it needs; it is not in any slot yet. */
+	int (*open)(struct file *file);
+	/* The last reference is gone. */
+	void (*release)(struct file *file);
+	long (*read)(struct file *file, void *buf, size_t n, uint64_t offset);
+	long (*write)(struct file *file, const void *buf, size_t n, uint64_t offset);
+	/* Which of POLLIN, POLLOUT, POLLHUP, POLLERR are true now; when that changes, poll_wake is called. */
+	short (*poll)(struct file *file);
+	/* Waits until what was written is where it belongs. */
+	int (*sync)(struct file *file);
+	/* Its device is a terminal. */
+	bool (*is_tty)(struct file *file);
+};
 
 struct file {
-	struct node node;	      // constant: what was opened
-	int channel;		      // constant: of a device, which of its streams is written
-	struct pcache_errors *errors; // constant: what it was told of a regular file's failed writes; else NULL
+	struct inode *inode;	      // constant: what was opened, a reference
+	const struct file_ops *ops;   // constant: the inode's
+	void *private;		      // the ops'; constant once it is open
+	int channel;		      // constant: of the console, which of its streams is written
+	struct pcache_errors *errors; // constant: what it was told of failed writes to its pages; else NULL
 	atomic_int flags;	      // O_*
 	atomic_uint refs;
 
@@ -21,8 +43,10 @@ struct file {
 	struct readahead readahead;
 };
 
-/* 0, -ENOMEM, -EMFILE. Takes over the node. */
-int file_open(const struct node *node, int flags, int *fd);
+/* 0, -ENOMEM, or what its open says. Takes over the inode's reference, also if it fails. No descriptor yet. */
+int file_make(struct inode *inode, int flags, struct file **out);
+/* The lowest free descriptor from `from` on; takes over a reference. -EMFILE: that is dropped. */
+int file_install(struct file *file, int from, bool cloexec);
 /* The open file behind a descriptor, referenced. -EBADF; -EIO: its volume is unmounted. */
 int file_get(int fd, struct file **out);
 /* The last one closes it, and is told if its time stamps cannot be written. Outside the write gate, which that enters.

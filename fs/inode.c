@@ -3,7 +3,8 @@
 
 /*
  * The inodes in memory: a hash of all, an LRU of those without references (at most INODES_IDLE_MAX, so that a file
- * opened again finds its pages), a list of the doomed (no links, no references) for volume_settle to delete.
+ * opened again finds its pages), and in each volume a list of the doomed (no links, no references) that are to be
+ * removed.
  *
  * Lock: cache.lock, a spinlock, guards all of that and the busy flags. Loading and throwing out are done outside of it
  * with `busy` set. inode_ref and inode_put never sleep; the rest does.
@@ -14,13 +15,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fs/ext2/ext2.h"
-#include "fs/mount.h"
+#include "kernel/log.h"
 #include "kernel/time.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
-#define HASH_SIZE 128
+#define HASH_SIZE 1024
 #define INODES_IDLE_MAX 128
 
 static struct {
@@ -28,7 +28,6 @@ static struct {
 	struct waitq waitq; // an inode is no longer busy
 	struct list_node hash[HASH_SIZE];
 	struct list_node idle; // oldest first
-	struct list_node doomed;
 	unsigned idle_count;
 } cache = {.lock = SPINLOCK_INIT("inodes"), .waitq = WAITQ_INIT(cache.waitq)};
 
@@ -37,55 +36,50 @@ void inodes_init(void)
 	for (unsigned i = 0; i < HASH_SIZE; i++)
 		list_init(&cache.hash[i]);
 	list_init(&cache.idle);
-	list_init(&cache.doomed);
 	cache.idle_count = 0;
 }
 
-static struct list_node *hash_of(uint32_t ino)
+static struct list_node *hash_of(const struct super *super, uint32_t ino)
 {
-	return &cache.hash[ino % HASH_SIZE];
+	return &cache.hash[(ino + super->id * 257) % HASH_SIZE];
 }
 
-struct inode *inode_make(struct volume *vol)
+struct inode *inode_make(struct super *super)
 {
-	struct inode *inode = kmalloc_wait(sizeof(*inode));
+	struct inode *inode;
 
+	(void)inodes_trim(INODES_IDLE_MAX); // what cannot be written stays, and its own files hear of it
+	inode = super->ops->make(super);
 	if (!inode)
 		return NULL;
-	memset(inode, 0, sizeof(*inode));
-	inode->vol = vol;
+	inode->super = super;
 	inode->refs = 1;
 	inode->busy = true;
 	list_init(&inode->hash_node);
 	list_init(&inode->lru_node);
-	list_init(&inode->drop_node);
-	list_init(&inode->orphan_node);
+	list_init(&inode->dentries);
 	mutex_init(&inode->lock, "inode");
-	mutex_init(&inode->bmap_lock, "bmap");
 	spin_init(&inode->time_lock, "inode times");
-	/* What an earlier life in memory wrote may be neither committed nor flushed. */
-	atomic_store(&inode->batch, atomic_load(&vol->txn.running));
-	atomic_store(&inode->writes, atomic_load(&vol->txn.writes));
 	return inode;
 }
 
-static struct inode *peek_locked(uint32_t ino)
+static struct inode *peek_locked(const struct super *super, uint32_t ino)
 {
-	list_for_each (hash_of(ino), it) {
+	list_for_each (hash_of(super, ino), it) {
 		struct inode *inode = list_entry(it, struct inode, hash_node);
 
-		if (inode->ino == ino)
+		if (inode->ino == ino && inode->super == super)
 			return inode;
 	}
 	return NULL;
 }
 
 /* The inode by number; waits while it is busy. */
-static struct inode *find_locked(uint32_t ino, unsigned long *flags)
+static struct inode *find_locked(const struct super *super, uint32_t ino, unsigned long *flags)
 {
 	struct inode *inode;
 
-	while ((inode = peek_locked(ino)) && inode->busy)
+	while ((inode = peek_locked(super, ino)) && inode->busy)
 		waitq_wait(&cache.waitq, &cache.lock, flags);
 	return inode;
 }
@@ -109,7 +103,7 @@ struct inode *inode_ref(struct inode *inode)
 
 void inode_put(struct inode *inode)
 {
-	bool kick = false;
+	struct super *kick = NULL;
 	unsigned long flags;
 
 	if (!inode)
@@ -119,8 +113,8 @@ void inode_put(struct inode *inode)
 	if (--inode->refs == 0) {
 		if (inode->links == 0) {
 			inode->doomed = true;
-			list_push_back(&cache.doomed, &inode->lru_node);
-			kick = true;
+			list_push_back(&inode->super->doomed, &inode->lru_node);
+			kick = inode->super; // stays: it has inodes
 		} else {
 			list_push_back(&cache.idle, &inode->lru_node);
 			cache.idle_count++;
@@ -128,12 +122,24 @@ void inode_put(struct inode *inode)
 	}
 	spin_unlock(&cache.lock, flags);
 	if (kick)
-		mount_kick();
+		kick->ops->kick(kick);
+}
+
+void inode_object_ref(struct pcache_object *object, int delta)
+{
+	struct inode *inode = inode_of(object);
+
+	atomic_fetch_add(&inode->super->users, (unsigned)delta);
+	if (delta > 0)
+		inode_ref(inode);
+	else
+		inode_put(inode);
 }
 
 static void insert_locked(struct inode *inode)
 {
-	list_push_front(hash_of(inode->ino), &inode->hash_node);
+	list_push_front(hash_of(inode->super, inode->ino), &inode->hash_node);
+	inode->super->inodes++;
 }
 
 static void not_busy(struct inode *inode)
@@ -151,12 +157,13 @@ static void inode_free(struct inode *inode)
 	unsigned long flags = spin_lock(&cache.lock);
 
 	list_remove(&inode->hash_node);
+	inode->super->inodes--;
 	waitq_wake_all(&cache.waitq);
 	spin_unlock(&cache.lock, flags);
 	kfree(inode);
 }
 
-static int get(struct volume *vol, uint32_t ino, bool orphan, struct inode **out)
+static int get(struct super *super, uint32_t ino, bool orphan, struct inode **out)
 {
 	struct inode *inode, *fresh;
 	unsigned long flags;
@@ -164,7 +171,7 @@ static int get(struct volume *vol, uint32_t ino, bool orphan, struct inode **out
 
 	*out = NULL;
 	flags = spin_lock(&cache.lock);
-	inode = find_locked(ino, &flags);
+	inode = find_locked(super, ino, &flags);
 	if (inode)
 		ref_locked(inode);
 	spin_unlock(&cache.lock, flags);
@@ -172,13 +179,12 @@ static int get(struct volume *vol, uint32_t ino, bool orphan, struct inode **out
 		*out = inode;
 		return 0;
 	}
-	(void)inodes_trim(INODES_IDLE_MAX); // what cannot be written stays, and its own files hear of it
-	fresh = inode_make(vol);
+	fresh = inode_make(super);
 	if (!fresh)
 		return -ENOMEM;
 	fresh->ino = ino;
 	flags = spin_lock(&cache.lock);
-	inode = find_locked(ino, &flags);
+	inode = find_locked(super, ino, &flags);
 	if (inode)
 		ref_locked(inode);
 	else
@@ -189,44 +195,43 @@ static int get(struct volume *vol, uint32_t ino, bool orphan, struct inode **out
 		*out = inode;
 		return 0;
 	}
-	err = ext2_inode_load(fresh, orphan);
+	err = super->ops->load(fresh, orphan);
 	if (err) {
 		inode_free(fresh);
 		return err;
 	}
-	pcache_object_init(&fresh->object, &ext2_data_ops, S_ISREG(fresh->mode) ? fresh->size : 0);
 	not_busy(fresh);
 	*out = fresh;
 	return 0;
 }
 
-int inode_get(struct volume *vol, uint32_t ino, struct inode **out)
+int inode_get(struct super *super, uint32_t ino, struct inode **out)
 {
-	return get(vol, ino, false, out);
+	return get(super, ino, false, out);
 }
 
-int inode_get_orphan(struct volume *vol, uint32_t ino, struct inode **out)
+int inode_get_orphan(struct super *super, uint32_t ino, struct inode **out)
 {
-	return get(vol, ino, true, out);
+	return get(super, ino, true, out);
 }
 
-int inode_add(struct inode *inode, uint32_t ino)
+bool inode_add(struct inode *inode, uint32_t ino, const struct pcache_ops *ops)
 {
 	struct inode *last;
 	unsigned long flags;
 
 	inode->ino = ino;
-	pcache_object_init(&inode->object, &ext2_data_ops, 0);
+	pcache_object_init(&inode->object, ops, 0);
 	flags = spin_lock(&cache.lock);
 	/* The number's last user may be on its way out. Any other may itself wait for this transaction. */
-	while ((last = peek_locked(ino)) && last->busy && last->deleted)
+	while ((last = peek_locked(inode->super, ino)) && last->busy && last->removed)
 		waitq_wait(&cache.waitq, &cache.lock, &flags);
 	if (!last) {
 		inode->busy = false;
 		insert_locked(inode);
 	}
 	spin_unlock(&cache.lock, flags);
-	return last ? ext2_damaged(inode->vol, "inode %u is in use and free in its bitmap", ino) : 0;
+	return !last;
 }
 
 static struct inode_time now(void)
@@ -248,29 +253,34 @@ void inode_touch(struct inode *inode, bool modified)
 	spin_unlock(&inode->time_lock, flags);
 }
 
+void inode_touch_new(struct inode *inode)
+{
+	inode_touch(inode, true);
+	inode->atime = inode->crtime = inode->mtime;
+}
+
 void inode_take_stores(struct inode *inode)
 {
 	if (atomic_load(&inode->object.stored) && atomic_exchange(&inode->object.stored, false))
 		inode_touch(inode, true);
 }
 
-bool inodes_doomed(void)
+bool inodes_doomed(struct super *super)
 {
 	unsigned long flags = spin_lock(&cache.lock);
-	bool any = !list_empty(&cache.doomed);
+	bool any = !list_empty(&super->doomed);
 
 	spin_unlock(&cache.lock, flags);
 	return any;
 }
 
-int inodes_delete_doomed(struct volume *vol)
+int inodes_remove_doomed(struct super *super)
 {
 	int first = 0;
 
-	(void)vol;
 	for (;;) {
 		unsigned long flags = spin_lock(&cache.lock);
-		struct list_node *node = list_pop_front(&cache.doomed);
+		struct list_node *node = list_pop_front(&super->doomed);
 		struct inode *inode = node ? list_entry(node, struct inode, lru_node) : NULL;
 		int err;
 
@@ -285,14 +295,14 @@ int inodes_delete_doomed(struct volume *vol)
 		spin_unlock(&cache.lock, flags);
 		if (!inode)
 			return first;
-		err = inode->deleted ? 0 : ext2_inode_delete(inode);
+		err = inode->removed ? 0 : super->ops->remove(inode);
 		if (!err) {
 			pcache_object_destroy(&inode->object);
 			inode_free(inode);
 			continue;
 		}
 		/* It stays an orphan, held for ever: the next mount, or e2fsck, deletes it. */
-		log_error("ext2: %s: inode %u could not be deleted (%d)", inode->vol->dev->name, inode->ino, err);
+		log_error("%s: %s: inode %u could not be deleted (%d)", super->ops->type, super->name, inode->ino, err);
 		flags = spin_lock(&cache.lock);
 		inode->refs = 1;
 		inode->doomed = false;
@@ -302,11 +312,10 @@ int inodes_delete_doomed(struct volume *vol)
 	}
 }
 
-int inodes_visit(struct volume *vol, int (*visit)(struct inode *inode))
+int inodes_visit(struct super *super, int (*visit)(struct inode *inode))
 {
 	int err = 0;
 
-	(void)vol;
 	for (unsigned i = 0; i < HASH_SIZE && !err; i++) {
 		struct inode *held = NULL;
 		unsigned long flags = spin_lock(&cache.lock);
@@ -314,7 +323,7 @@ int inodes_visit(struct volume *vol, int (*visit)(struct inode *inode))
 		for (struct list_node *it = cache.hash[i].next; it != &cache.hash[i] && !err;) {
 			struct inode *inode = list_entry(it, struct inode, hash_node);
 
-			if (inode->busy || inode->doomed) {
+			if (inode->super != super || inode->busy || inode->doomed) {
 				it = it->next;
 				continue;
 			}
@@ -332,42 +341,43 @@ int inodes_visit(struct volume *vol, int (*visit)(struct inode *inode))
 	return err;
 }
 
-static int delete_unlinked(struct inode *inode)
+static int remove_unlinked(struct inode *inode)
 {
 	int err = 0;
 
 	mutex_lock(&inode->lock);
-	if (inode->links == 0 && !inode->deleted) {
-		err = ext2_inode_delete(inode);
-		inode->deleted = !err;
+	if (inode->links == 0 && !inode->removed) {
+		err = inode->super->ops->remove(inode);
+		inode->removed = !err;
 	}
 	mutex_unlock(&inode->lock);
 	return err;
 }
 
-int inodes_delete_unlinked(struct volume *vol)
+int inodes_remove_unlinked(struct super *super)
 {
-	return inodes_visit(vol, delete_unlinked);
+	return inodes_visit(super, remove_unlinked);
 }
 
-/* Unreferenced, of a dead volume. If that was unmounted well, what is dirty was stored after its last sync. */
-static void forget(struct inode *inode)
+/* Unreferenced, of a dead volume. What is still dirty could not be written, or was stored after the last sync. */
+static void drop_pages(struct inode *inode)
 {
 	struct pcache_object *object = &inode->object;
 
-	if (S_ISREG(inode->mode)) {
-		if (object->dirty_count && inode->vol->marked)
-			log_error("ext2: inode %u: %zu pages of %llu bytes could not be written and are lost",
-				  inode->ino, object->dirty_count, (unsigned long long)object->size);
-		rwlock_lock_write(&object->map_lock);
-		pcache_remove(object, 0, PGIDX_MAX);
-		rwlock_unlock_write(&object->map_lock);
-	}
-	pcache_object_destroy(object);
+	rwlock_lock_write(&object->map_lock);
+	pcache_remove(object, 0, PGIDX_MAX);
+	rwlock_unlock_write(&object->map_lock);
+}
+
+static void forget(struct inode *inode, bool dead)
+{
+	if (dead && inode_has_pages(inode))
+		drop_pages(inode);
+	pcache_object_destroy(&inode->object);
 	inode_free(inode);
 }
 
-int inodes_forget_all(void)
+int inodes_forget(struct super *super, bool dead)
 {
 	bool left = false;
 
@@ -379,7 +389,9 @@ int inodes_forget_all(void)
 			list_for_each (&cache.hash[i], it) {
 				struct inode *inode = list_entry(it, struct inode, hash_node);
 
-				if (inode->refs == 0)
+				if (inode->super != super)
+					continue;
+				if (inode->refs == 0 && !inode->busy && (dead || !super->ops->keeps(inode)))
 					gone = inode;
 				else
 					left = true;
@@ -392,63 +404,36 @@ int inodes_forget_all(void)
 			spin_unlock(&cache.lock, flags);
 			if (!gone)
 				break;
-			forget(gone);
+			forget(gone, dead);
 		}
 	}
 	return left ? -EBUSY : 0;
 }
 
-void inodes_flush_failed(struct volume *vol, int err)
+void inodes_visit_locked(struct super *super, uint32_t ino, void (*visit)(struct inode *inode, int arg), int arg)
 {
-	const uint64_t flushed = atomic_load(&vol->txn.flushed);
+	const unsigned first = ino ? (unsigned)(hash_of(super, ino) - cache.hash) : 0;
 	unsigned long flags = spin_lock(&cache.lock);
 
-	for (unsigned i = 0; i < HASH_SIZE; i++) {
+	for (unsigned i = first; i < (ino ? first + 1 : HASH_SIZE); i++) {
 		list_for_each (&cache.hash[i], it) {
 			struct inode *inode = list_entry(it, struct inode, hash_node);
 
-			if (!inode->busy && S_ISREG(inode->mode) && atomic_load(&inode->writes) > flushed)
-				pcache_flush_failed(&inode->object, err);
+			if (inode->super == super && !inode->busy && (!ino || inode->ino == ino))
+				visit(inode, arg);
 		}
 	}
 	spin_unlock(&cache.lock, flags);
 }
 
-void inode_flush_failed(struct volume *vol, uint32_t ino, int err)
+/* Nothing of it has to be written before it is forgotten. Nobody has it. */
+static bool is_clean(struct inode *inode)
 {
-	unsigned long flags = spin_lock(&cache.lock);
-	struct inode *inode = peek_locked(ino);
-
-	(void)vol;
-	if (inode && !inode->busy && S_ISREG(inode->mode))
-		pcache_flush_failed(&inode->object, err);
-	spin_unlock(&cache.lock, flags);
-}
-
-/* Writes and forgets one idle inode. It has a reference of ours and is not busy. */
-static int write_out(struct inode *inode)
-{
-	int err = 0;
-
-	if (S_ISREG(inode->mode))
-		err = pcache_write_range(&inode->object, 0, PGIDX_MAX);
-	if (!err && !atomic_load(&inode->vol->read_only) && !atomic_load(&inode->vol->dead))
-		err = ext2_inode_write_times(inode);
-	/* Once it is forgotten, nobody could be told that its writes were not made durable, or are zeros again. */
-	if (!err && !atomic_load(&inode->vol->dead))
-		err = txn_commit_zeroed(inode->vol, inode->ino);
-	if (!err && atomic_load(&inode->writes) > atomic_load(&inode->vol->txn.flushed))
-		err = txn_flush(inode->vol);
-	return err;
-}
-
-static bool idle_and_clean(struct inode *inode)
-{
-	return inode->refs == 1 && atomic_load_explicit(&inode->links, memory_order_relaxed) &&
-	       !inode->truncate_unfinished && !atomic_load_explicit(&inode->times_dirty, memory_order_relaxed) &&
+	return atomic_load_explicit(&inode->links, memory_order_relaxed) &&
+	       !atomic_load_explicit(&inode->times_dirty, memory_order_relaxed) &&
 	       !atomic_load(&inode->object.stored) &&
 	       atomic_load_explicit(&inode->object.dirty_count, memory_order_relaxed) == 0 &&
-	       !atomic_load_explicit(&inode->orphan, memory_order_relaxed); // the list of unlinked ones has a reference
+	       !inode->super->ops->keeps(inode);
 }
 
 int inodes_trim(unsigned keep)
@@ -467,9 +452,9 @@ int inodes_trim(unsigned keep)
 		spin_unlock(&cache.lock, flags);
 		if (!inode)
 			return first;
-		err = write_out(inode);
+		err = inode->super->ops->write_out(inode);
 		flags = spin_lock(&cache.lock);
-		if (!err && idle_and_clean(inode)) {
+		if (!err && inode->refs == 1 && is_clean(inode)) {
 			inode->busy = true;
 			gone = true;
 		}
@@ -484,4 +469,34 @@ int inodes_trim(unsigned keep)
 			return err;
 		return first;
 	}
+}
+
+size_t inodes_shrink(size_t max)
+{
+	size_t count = 0;
+
+	while (count < max) {
+		unsigned long flags = spin_lock(&cache.lock);
+		struct inode *found = NULL;
+
+		list_for_each (&cache.idle, it) {
+			struct inode *inode = list_entry(it, struct inode, lru_node);
+
+			if (inode->object.page_count || !is_clean(inode))
+				continue;
+			found = inode;
+			break;
+		}
+		if (found) {
+			ref_locked(found);
+			found->busy = true;
+		}
+		spin_unlock(&cache.lock, flags);
+		if (!found)
+			break;
+		pcache_object_destroy(&found->object);
+		inode_free(found);
+		count++;
+	}
+	return count;
 }

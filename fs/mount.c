@@ -2,195 +2,505 @@
 // Copyright the cairn authors
 
 /*
- * The root volume, its write gate, and the thread beside it: every COMMIT_INTERVAL it commits what has gathered and
- * gives back what was unlinked, sooner when a file without names is closed. Sleeps.
+ * What is mounted where, and the write gates. A mount is on a name in a directory: path walks look here when they step
+ * to a name in the root, where the kernel's own file systems are whatever the card has there, or in a directory that
+ * says that it has mounts. Under everything lies a root without files, for a board without a card.
+ *
+ * Locks: mounts.mutex, before all others of fs/, is held by whoever mounts and unmounts; mounts.lock, a spinlock,
+ * guards the list, which is changed under both. Sleeps where the header does not say otherwise.
  */
 #include "fs/mount.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
 
-#include "arch/clock.h"
+#include "fs/dentry.h"
 #include "fs/ext2/ext2.h"
+#include "fs/file.h"
 #include "fs/fs.h"
+#include "fs/namei.h"
 #include "fs/synth.h"
-#include "kernel/thread.h"
-#include "kernel/time.h"
+#include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 
-#define COMMIT_INTERVAL (5 * NSEC_PER_SEC)
-
-static struct volume volume;
+struct mount {
+	struct list_node node;
+	struct super *super;
+	struct inode *dir; // a reference; NULL: the root, whatever that is
+	const char *name;  // in it; NULL: it is the root
+	const char *path;
+	char text[]; // both
+};
 
 static struct {
+	struct mutex mutex;
 	struct spinlock lock;
-	struct waitq waitq;
-	bool mounted, kicked, stop;
-	struct thread *thread;
-} root = {.lock = SPINLOCK_INIT("mount"), .waitq = WAITQ_INIT(root.waitq)};
+	struct list_node list;	    // in order of mounting
+	struct list_node unmounted; // their inodes are still in use
+	unsigned next_id;
+} mounts = {.lock = SPINLOCK_INIT("mounts")};
 
-struct volume *mount_root(void)
+/* Kinds that mount(2) knows. */
+static const struct fs_type {
+	const char *name;
+	int (*mount)(struct blkdev *dev, bool read_only, struct super **out);
+	bool needs_device;
+} types[] = {
+    {"ext2", ext2_mount, true},
+};
+
+void super_init(struct super *super, bool read_only)
 {
-	unsigned long flags = spin_lock(&root.lock);
-	struct volume *vol = root.mounted ? &volume : NULL;
+	unsigned long flags = spin_lock(&mounts.lock);
 
-	spin_unlock(&root.lock, flags);
-	return vol;
+	super->id = ++mounts.next_id;
+	spin_unlock(&mounts.lock, flags);
+	rwlock_init(&super->gate, "write gate");
+	mutex_init(&super->names_lock, "names");
+	list_init(&super->doomed);
+	atomic_store(&super->read_only, read_only);
 }
 
-void mount_kick(void)
+int super_write_begin(struct super *super)
 {
-	unsigned long flags = spin_lock(&root.lock);
-
-	root.kicked = true;
-	waitq_wake_all(&root.waitq);
-	spin_unlock(&root.lock, flags);
-}
-
-int volume_write_begin(struct volume *vol)
-{
-	rwlock_lock_read(&vol->gate);
-	if (!atomic_load(&vol->dead))
+	rwlock_lock_read(&super->gate);
+	if (!atomic_load(&super->dead))
 		return 0;
-	rwlock_unlock_read(&vol->gate);
+	rwlock_unlock_read(&super->gate);
 	return -EIO;
 }
 
-void volume_write_end(struct volume *vol)
+void super_write_end(struct super *super)
 {
-	rwlock_unlock_read(&vol->gate);
+	rwlock_unlock_read(&super->gate);
 }
 
-/* Waits for work: true, or the end: false. */
-static bool settler_wait(void)
+/* ---- finding ---- */
+
+static struct mount *root_locked(void)
 {
-	const nsec_t deadline = clock_now() + COMMIT_INTERVAL;
-	unsigned long flags = spin_lock(&root.lock);
-	bool stop;
+	list_for_each (&mounts.list, it) {
+		struct mount *m = list_entry(it, struct mount, node);
 
-	while (!root.stop && !root.kicked) {
-		if (waitq_wait_until(&root.waitq, &root.lock, &flags, deadline))
-			break;
-	}
-	root.kicked = false;
-	stop = root.stop;
-	spin_unlock(&root.lock, flags);
-	return !stop;
-}
-
-static void *settler(void *arg)
-{
-	(void)arg;
-	while (settler_wait()) {
-		int err;
-
-		if (atomic_load(&volume.read_only))
-			continue;
-		err = inodes_visit(&volume, ext2_inode_write_times);
-		if (!err)
-			err = volume_settle(&volume);
-		if (!err)
-			err = txn_commit(&volume);
-		if (err)
-			log_debug("ext2: %s: commit: %d", volume.dev->name, err);
+		if (!m->name)
+			return m;
 	}
 	return NULL;
 }
 
-int fs_init(void)
+static struct inode *root_inode_locked(void)
 {
-	inodes_init();
-	proc_init();
-	return ext2_data_init();
+	struct mount *m = root_locked();
+
+	return m ? m->super->root : synth_empty_root();
+}
+
+static struct mount *find_locked(const struct inode *dir, const char *name, unsigned len)
+{
+	const bool root = dir == root_inode_locked();
+
+	list_for_each (&mounts.list, it) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		if ((m->dir ? m->dir == dir : root) && m->name && strlen(m->name) == len && !memcmp(m->name, name, len))
+			return m;
+	}
+	return NULL;
+}
+
+struct inode *mount_root(void)
+{
+	unsigned long flags = spin_lock(&mounts.lock);
+	struct inode *root = inode_ref(root_inode_locked());
+
+	spin_unlock(&mounts.lock, flags);
+	return root;
+}
+
+struct inode *mount_find(struct inode *dir, const char *name, unsigned len)
+{
+	unsigned long flags = spin_lock(&mounts.lock);
+	struct mount *m = find_locked(dir, name, len);
+	struct inode *root = m ? inode_ref(m->super->root) : NULL;
+
+	spin_unlock(&mounts.lock, flags);
+	return root;
+}
+
+struct inode *mount_above(const struct inode *root)
+{
+	unsigned long flags = spin_lock(&mounts.lock);
+	struct inode *above = NULL;
+
+	list_for_each (&mounts.list, it) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		if (m->super->root == root)
+			above = m->dir;
+	}
+	above = inode_ref(above ? above : root_inode_locked());
+	spin_unlock(&mounts.lock, flags);
+	return above;
+}
+
+bool mount_name(const struct inode *root, char *name)
+{
+	unsigned long flags = spin_lock(&mounts.lock);
+	bool found = false;
+
+	list_for_each (&mounts.list, it) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		if (m->super->root != root || !m->name)
+			continue;
+		snprintf(name, NAME_BYTES_MAX + 1, "%s", m->name);
+		found = true;
+	}
+	spin_unlock(&mounts.lock, flags);
+	return found;
+}
+
+bool mount_nth(unsigned n, struct mount_info *out)
+{
+	unsigned long flags = spin_lock(&mounts.lock);
+	bool found = false;
+
+	list_for_each (&mounts.list, it) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		if (n-- > 0)
+			continue;
+		found = true;
+		snprintf(out->device, sizeof(out->device), "%s%s", m->super->dev ? "/dev/" : "", m->super->name);
+		snprintf(out->path, sizeof(out->path), "%s", m->path);
+		snprintf(out->type, sizeof(out->type), "%s", m->super->ops->type);
+		out->read_only = atomic_load(&m->super->read_only);
+		break;
+	}
+	spin_unlock(&mounts.lock, flags);
+	return found;
+}
+
+/* ---- mounting ---- */
+
+/* Forgets what was unmounted with files open that are closed now. mounts.mutex held. */
+static void release_unmounted(void)
+{
+	list_for_each_safe (&mounts.unmounted, it, next) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		if (inodes_forget(m->super, true))
+			continue;
+		list_remove(&m->node);
+		m->super->ops->release(m->super);
+		kfree(m);
+	}
+}
+
+int mount_add(struct super *super, struct inode *dir, const char *name, const char *path)
+{
+	const size_t name_size = name ? strlen(name) + 1 : 0, path_size = strlen(path) + 1;
+	struct mount *m = kmalloc_wait(sizeof(*m) + name_size + path_size);
+	unsigned long flags;
+	bool busy;
+
+	if (!m)
+		return -ENOMEM;
+	*m = (struct mount){.super = super, .dir = dir, .name = name ? m->text : NULL, .path = m->text + name_size};
+	if (name)
+		memcpy(m->text, name, name_size);
+	memcpy(m->text + name_size, path, path_size);
+	flags = spin_lock(&mounts.lock);
+	busy = name ? find_locked(dir ? dir : root_inode_locked(), name, name_size - 1) : root_locked();
+	if (!busy) {
+		list_push_back(&mounts.list, &m->node);
+		if (dir) {
+			inode_ref(dir);
+			atomic_fetch_add(&dir->mounts, 1);
+			atomic_fetch_add(&dir->super->users, 1);
+		}
+	}
+	spin_unlock(&mounts.lock, flags);
+	if (!busy)
+		return 0;
+	kfree(m);
+	return -EBUSY;
+}
+
+static bool device_is_mounted(const struct blkdev *dev)
+{
+	unsigned long flags = spin_lock(&mounts.lock);
+	bool mounted = false;
+
+	list_for_each (&mounts.list, it)
+		mounted |= list_entry(it, struct mount, node)->super->dev == dev;
+	spin_unlock(&mounts.lock, flags);
+	return mounted;
+}
+
+/* mounts.mutex held. */
+static int mount_device(const struct fs_type *type, struct blkdev *dev, bool read_only, struct inode *dir,
+			const char *name, const char *path)
+{
+	struct super *super;
+	int err;
+
+	release_unmounted();
+	if (dev && device_is_mounted(dev))
+		return -EBUSY;
+	err = type->mount(dev, read_only, &super);
+	if (err)
+		return err;
+	err = mount_add(super, dir, name, path);
+	if (err) {
+		(void)super->ops->unmount(super); // nobody has changed anything
+		super->ops->release(super);
+	}
+	return err;
 }
 
 int fs_mount_root(struct blkdev *dev, bool read_only)
 {
 	int err;
 
-	if (mount_root())
-		return -EBUSY;
-	if (volume.super_block) {
-		if (inodes_forget_all())
-			return -EBUSY; // open files of the last mount
-		ext2_release(&volume);
+	mutex_lock(&mounts.mutex);
+	err = mount_device(&types[0], dev, read_only, NULL, NULL, "/");
+	mutex_unlock(&mounts.mutex);
+	return err;
+}
+
+static const struct fs_type *type_find(const char *name)
+{
+	for (size_t i = 0; i < array_size(types); i++) {
+		if (!strcmp(types[i].name, name))
+			return &types[i];
 	}
-	err = ext2_mount(&volume, dev, read_only);
+	return NULL;
+}
+
+static int source_find(const struct fs_type *type, char *source, struct blkdev **dev)
+{
+	struct inode *inode;
+	int err;
+
+	*dev = NULL;
+	if (!type->needs_device)
+		return 0;
+	err = path_lookup(AT_FDCWD, source, true, &inode);
 	if (err)
 		return err;
-	root.stop = false;
-	err = thread_create("fs", THREAD_STACK_SIZE, settler, NULL, &root.thread);
-	if (err) {
-		(void)ext2_unmount(&volume);
-		ext2_release(&volume);
-		return err;
+	if (S_ISBLK(inode->mode))
+		*dev = inode->device;
+	else
+		err = -ENOTBLK;
+	inode_put(inode);
+	return err;
+}
+
+/* target is changed. */
+static int mount_at(const struct fs_type *type, struct blkdev *dev, unsigned long flags, char *target, const char *path)
+{
+	struct last_name last;
+	struct inode *dir;
+	int err = path_parent(AT_FDCWD, target, true, &last);
+
+	if (err)
+		return err == -EEXIST ? -EBUSY : err;
+	err = name_lookup(last.dir, last.name, last.len, &dir);
+	if (!err) {
+		err = S_ISDIR(dir->mode) ? mount_device(type, dev, flags & MS_RDONLY, last.dir, last.name, path)
+					 : -ENOTDIR;
+		inode_put(dir);
 	}
-	root.mounted = true;
-	log_info("ext2: %s: mounted%s, %u blocks of %u bytes, %u free", dev->name, read_only ? " read-only" : "",
-		 volume.blocks, volume.block_size, volume.super.free_blocks);
-	return 0;
+	inode_put(last.dir);
+	return err;
+}
+
+int fs_mount(const char *source, const char *target, const char *type_name, unsigned long flags)
+{
+	const unsigned long known =
+	    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_SILENT;
+	char *name = NULL, *from = NULL, *path = NULL, *walked;
+	const struct fs_type *type;
+	struct blkdev *dev;
+	int err;
+
+	if (flags & ~known)
+		return -EINVAL;
+	walked = kmalloc_wait(PATH_SIZE);
+	err = walked ? path_copy(type_name, &name) : -ENOMEM;
+	if (!err)
+		err = path_copy(target, &path);
+	type = err ? NULL : type_find(name);
+	if (!err && !type)
+		err = -ENODEV;
+	if (!err && type->needs_device)
+		err = path_copy(source, &from);
+	if (!err) {
+		strcpy(walked, path);
+		mutex_lock(&mounts.mutex);
+		err = source_find(type, from, &dev);
+		if (!err)
+			err = mount_at(type, dev, flags, walked, path);
+		mutex_unlock(&mounts.mutex);
+	}
+	kfree(name);
+	kfree(from);
+	kfree(path);
+	kfree(walked);
+	return err;
+}
+
+/* ---- unmounting ---- */
+
+/* mounts.mutex held; the mount is given up whatever comes. */
+static int unmount(struct mount *m)
+{
+	struct super *super = m->super;
+	unsigned long flags;
+	int err;
+
+	dentry_forget(super);
+	err = super->ops->unmount(super);
+	flags = spin_lock(&mounts.lock);
+	list_remove(&m->node);
+	spin_unlock(&mounts.lock, flags);
+	if (m->dir) {
+		atomic_fetch_sub(&m->dir->mounts, 1);
+		atomic_fetch_sub(&m->dir->super->users, 1);
+		inode_put(m->dir);
+		m->dir = NULL;
+	}
+	dentry_forget(super); // of walks under way
+	inode_put(super->root);
+	super->root = NULL;
+	list_push_back(&mounts.unmounted, &m->node);
+	release_unmounted();
+	return err;
+}
+
+/* The mount with this root, or NULL. mounts.mutex held. */
+static struct mount *mount_of(const struct inode *root)
+{
+	list_for_each (&mounts.list, it) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		if (m->super->root == root)
+			return m;
+	}
+	return NULL;
+}
+
+static int unmount_checked(const struct inode *inode, int flags)
+{
+	struct mount *m = mount_of(inode);
+
+	if (!m)
+		return -EINVAL;
+	/* The kernel's own stay, and so does the root. */
+	if (!m->dir)
+		return -EBUSY;
+	if (!(flags & (MNT_FORCE | MNT_DETACH)) && atomic_load(&m->super->users))
+		return -EBUSY;
+	return unmount(m);
+}
+
+int fs_umount(const char *target, int flags)
+{
+	struct inode *inode;
+	char *path;
+	int err;
+
+	if (flags & ~(MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW))
+		return -EINVAL;
+	err = path_copy(target, &path);
+	if (err)
+		return err;
+	mutex_lock(&mounts.mutex);
+	err = path_lookup(AT_FDCWD, path, !(flags & UMOUNT_NOFOLLOW), &inode);
+	kfree(path);
+	if (!err) {
+		inode_put(inode); // the mount has one
+		err = unmount_checked(inode, flags);
+	}
+	mutex_unlock(&mounts.mutex);
+	return err;
 }
 
 int fs_unmount_all(void)
 {
-	unsigned long flags;
-	int err;
+	int first = 0, err;
 
-	if (!mount_root())
-		return 0;
-	flags = spin_lock(&root.lock);
-	root.stop = true;
-	waitq_wake_all(&root.waitq);
-	spin_unlock(&root.lock, flags);
-	err = thread_join(root.thread, NULL);
-	if (!err)
-		err = ext2_unmount(&volume);
-	flags = spin_lock(&root.lock);
-	root.mounted = false;
-	spin_unlock(&root.lock, flags);
-	(void)inodes_forget_all(); // those still open keep theirs, and find the volume dead
+	mutex_lock(&mounts.mutex);
+	/* The last mounted first; the kernel's own have nothing to write, and stay. */
+	for (struct list_node *it = mounts.list.prev, *before; it != &mounts.list; it = before) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		before = it->prev;
+		if (!m->super->dev)
+			continue;
+		err = unmount(m);
+		first = first ? first : err;
+	}
+	mutex_unlock(&mounts.mutex);
+	return first;
+}
+
+/* ---- all of them ---- */
+
+/* The nth mounted file system with something to write, kept from being unmounted; NULL behind the last. */
+static struct super *writable_nth(unsigned n)
+{
+	struct super *super = NULL;
+	unsigned long flags = spin_lock(&mounts.lock);
+
+	list_for_each (&mounts.list, it) {
+		struct mount *m = list_entry(it, struct mount, node);
+
+		if (m->super->dev && n-- == 0) {
+			super = m->super;
+			break;
+		}
+	}
+	spin_unlock(&mounts.lock, flags);
+	return super;
+}
+
+int super_sync(struct super *super)
+{
+	int err = super_write_begin(super);
+
 	if (err)
-		log_error("ext2: %s: not unmounted cleanly (%d): the next mount recounts, or run e2fsck",
-			  volume.dev->name, err);
+		return err;
+	err = super->ops->sync(super);
+	super_write_end(super);
 	return err;
 }
 
 int fs_sync(void)
 {
-	struct volume *vol = mount_root();
-	int err = vol ? volume_write_begin(vol) : 0;
+	struct super *super;
+	int first = 0, err;
 
-	if (vol && !err) {
-		err = volume_sync(vol);
-		volume_write_end(vol);
+	mutex_lock(&mounts.mutex); // none goes meanwhile
+	for (unsigned n = 0; (super = writable_nth(n)); n++) {
+		err = super_sync(super);
+		first = first ? first : err;
 	}
-	return err;
+	mutex_unlock(&mounts.mutex);
+	return first;
 }
 
-int fs_space(struct fs_space *out)
+int fs_init(void)
 {
-	struct volume *vol = mount_root();
-	int err = 0;
-
-	if (!vol)
-		return -ENODEV;
-	/* What was deleted counts as free. */
-	if (!atomic_load(&vol->read_only)) {
-		err = volume_write_begin(vol);
-		if (!err) {
-			err = volume_settle(vol);
-			volume_write_end(vol);
-		}
-	}
-	if (err)
-		return err;
-	mutex_lock(&vol->txn.lock);
-	*out = (struct fs_space){
-	    .block_size = vol->block_size,
-	    .blocks = vol->blocks,
-	    .blocks_free = vol->super.free_blocks,
-	    .blocks_avail = ext2_blocks_available(vol),
-	    .inodes = vol->inodes,
-	    .inodes_free = vol->super.free_inodes,
-	};
-	mutex_unlock(&vol->txn.lock);
-	return 0;
+	list_init(&mounts.list);
+	list_init(&mounts.unmounted);
+	mutex_init(&mounts.mutex, "mounting");
+	inodes_init();
+	dentry_init();
+	namei_init();
+	return ext2_data_init() ? -ENOMEM : synth_init();
 }

@@ -1,20 +1,41 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
+/* What is mounted where. */
 #pragma once
 
-struct volume;
+#include "fs/inode.h"
 
 /*
  * The write gate, before every other lock (I2): each call that changes the volume enters it first and leaves it last,
  * so that an unmount, which closes it and waits until all have left, cuts none in half. Who comes while it is closed
  * sleeps until the unmount has ended. 0, or -EIO: unmounted. Nothing is locked then; counts as a lock held, and a
- * thread enters once. The caller has an inode of the volume referenced, or the volume from mount_root.
+ * thread enters once. The caller has an inode of the volume referenced.
  */
-int volume_write_begin(struct volume *vol);
-void volume_write_end(struct volume *vol);
+int super_write_begin(struct super *super);
+void super_write_end(struct super *super);
 
-/* The volume at "/". NULL: none is mounted, or no more. */
-struct volume *mount_root(void);
-/* Wakes the thread that settles: something was unlinked for good. Any context. */
-void mount_kick(void);
+/* The directory at "/", referenced. Without a card it is an empty one. */
+struct inode *mount_root(void);
+/* What is mounted on a name in the directory: its root, referenced; NULL: nothing. Does not sleep. */
+struct inode *mount_find(struct inode *dir, const char *name, unsigned len);
+/* Where the root of a mounted file system lies: the directory above, referenced. Of "/" itself. Does not sleep. */
+struct inode *mount_above(const struct inode *root);
+/* And the name that it is mounted on there, of NAME_BYTES_MAX + 1 bytes. False: it is "/", or unmounted. */
+bool mount_name(const struct inode *root, char *name);
+/* Everything that was changed is durable after it. -EIO: unmounted. */
+int super_sync(struct super *super);
+
+/* A mounted file system as it is shown: nth in order of mounting, false behind the last. */
+struct mount_info {
+	char device[32], path[256], type[16];
+	bool read_only;
+};
+bool mount_nth(unsigned n, struct mount_info *out);
+
+/*
+ * Puts a file system in its place. dir NULL: a name in the root, which hides what the card has of that name; name NULL
+ * too: the root itself. Takes over nothing: dir is referenced anew. path is shown. 0, -ENOMEM, -EBUSY (something is
+ * mounted there).
+ */
+int mount_add(struct super *super, struct inode *dir, const char *name, const char *path);

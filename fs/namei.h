@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* From a path to what it names. Paths without a leading slash start at the root too: there is one directory to be in.
- */
+/* From a path to what it names. */
 #pragma once
 
-#include "fs/dev.h"
 #include "fs/inode.h"
 
 #define PATH_SIZE 4096 // with the NUL
 #define LINKS_MAX 40   // symbolic links followed on one path
-
-struct synth;
-
-/* What a path leads to: an inode (referenced), a device, or a synthetic directory or file (fs/synth.h). */
-struct node {
-	struct inode *inode;
-	struct chardev *device;
-	const struct synth *synth;
-};
-void node_put(struct node *node);
 
 /* The directory that a path's last name is in, and that name. */
 struct last_name {
 	struct inode *dir; // referenced
 	unsigned len;
 	bool slash; // one follows: it can only be a directory
-	char name[EXT2_NAME_MAX + 1];
+	char name[NAME_BYTES_MAX + 1];
 };
 
 /*
- * path is kernel memory and is used as scratch: PATH_SIZE bytes. follow: also a symbolic link at the end. -ENOENT,
- * -ENOTDIR, -ELOOP, -ENAMETOOLONG, -ENODEV (nothing is mounted).
+ * path is kernel memory and is used as scratch: PATH_SIZE bytes. at: the descriptor of the directory that it starts in
+ * unless it starts with a slash; AT_FDCWD: the current one. follow: also a symbolic link at the end. The inode is
+ * referenced. -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EBADF.
  */
-int path_lookup(char *path, bool follow, struct node *out);
+int path_lookup(int at, char *path, bool follow, struct inode **out);
 /*
  * The same up to the last name, which need not exist; follow: through a symbolic link there, to the name that it leads
- * to. -EEXIST: there is no last name (the root). -EROFS: it is in /dev or /proc. "." and "..", as last names, are
- * handed out.
+ * to. -EEXIST: there is no last name (the root). "." and "..", as last names, are handed out.
  */
-int path_parent(char *path, bool follow, struct last_name *out);
+int path_parent(int at, char *path, bool follow, struct last_name *out);
 
 /* The path of the application in a buffer to be freed with kfree. -EFAULT, -ENAMETOOLONG, -ENOENT (empty), -ENOMEM. */
 int path_copy(const char *path, char **out);
+
+/* What the name is in the directory, mounts not looked at. -ENOENT. Takes the directory's lock. */
+int name_lookup(struct inode *dir, const char *name, unsigned len, struct inode **out);
+
+/* The directory above, mounts crossed; of the root itself. Takes over the reference. */
+int dir_above(struct inode *dir, struct inode **out);
+/* The current directory, referenced; and another one, whose reference is taken over. */
+struct inode *cwd_get(void);
+void cwd_set(struct inode *dir);
+/* The path from the root to a directory, into PATH_SIZE bytes. -ENOENT: it was removed, -ENAMETOOLONG. */
+int dir_path(struct inode *dir, char *buf);
+void namei_init(void);

@@ -2,205 +2,125 @@
 // Copyright the cairn authors
 
 /*
- * Calls on paths and on what they name: open, stat, the tree's changes, reading directories. Each copies its path out
+ * Opening files, where the application is in the tree, and reading directories and links. Each call copies its path out
  * of the application first, with nothing locked. Sleeps.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#include "arch/page.h"
+#include "arch/uaccess.h"
 #include "fs/dev.h"
-#include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
-#include "fs/synth.h"
+#include "fs/names.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
-static bool node_is_directory(const struct node *node)
-{
-	return node->synth ? node->synth->nth != NULL : node->inode && S_ISDIR(node->inode->mode);
-}
-
-static int check_open(const struct node *node, int flags)
+static int check_open(const struct inode *inode, int flags)
 {
 	const bool writes = (flags & O_ACCMODE) != O_RDONLY, reads = (flags & O_ACCMODE) != O_WRONLY;
-	const struct inode *inode = node->inode;
 
-	if (node_is_directory(node))
+	if (S_ISDIR(inode->mode))
 		return writes || (flags & O_CREAT) ? -EISDIR : 0;
+	if (S_ISLNK(inode->mode))
+		return flags & O_DIRECTORY ? -ENOTDIR : -ELOOP;
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
-	if (node->synth && ((reads && !node->synth->show) || (writes && !node->synth->store)))
-		return -EACCES;
-	if (!inode)
+	if (inode->file_ops) {
+		/* A device whatever its mode; of a text file each way may be missing. */
+		if (S_ISREG(inode->mode) && ((reads && !(inode->mode & 0444)) || (writes && !(inode->mode & 0222))))
+			return -EACCES;
 		return 0;
-	if (S_ISLNK(inode->mode))
-		return -ELOOP;
-	if (!S_ISREG(inode->mode))
-		return -ENXIO;
-	if (writes && atomic_load(&inode->vol->read_only))
+	}
+	if (!inode_has_pages(inode))
+		return -ENXIO; // a device of another system
+	if (!writes && !(flags & O_TRUNC))
+		return 0;
+	if (S_ISREG(inode->mode) && atomic_load(&inode->super->read_only))
 		return -EROFS;
-	if (writes && (inode->flags & EXT2_FLAG_IMMUTABLE))
+	if (inode->flags & INODE_IMMUTABLE)
+		return -EPERM;
+	if ((inode->flags & INODE_APPEND) && (!(flags & O_APPEND) || (flags & O_TRUNC)))
 		return -EPERM;
 	return 0;
 }
 
-static int create(char *path, int flags, mode_t mode, struct node *out)
+static int create(int at, char *path, int flags, mode_t mode, struct inode **out)
 {
 	const bool exclusive = flags & O_EXCL;
 	struct last_name last;
-	int err = path_parent(path, !exclusive && !(flags & O_NOFOLLOW), &last);
+	int err = path_parent(at, path, !exclusive && !(flags & O_NOFOLLOW), &last);
 
 	if (err)
-		return err == -EROFS ? -EACCES : err;
-	*out = (struct node){0};
-	err = last.slash ? -EISDIR : volume_write_begin(last.dir->vol);
-	if (!err) {
-		err = ext2_create(last.dir, last.name, last.len, S_IFREG | (mode & 07777), exclusive, &out->inode);
-		volume_write_end(last.dir->vol);
-	}
+		return err;
+	err = name_create(&last, mode, exclusive, out);
 	inode_put(last.dir);
 	return err;
 }
 
 static int truncate_opened(struct inode *inode)
 {
-	int err = volume_write_begin(inode->vol);
+	int err = super_write_begin(inode->super);
 
 	if (err)
 		return err;
 	mutex_lock(&inode->lock);
-	err = ext2_resize(inode, 0);
+	err = inode->ops->resize(inode, 0);
 	mutex_unlock(&inode->lock);
-	volume_write_end(inode->vol);
+	super_write_end(inode->super);
 	return err;
 }
 
 /* Finds or makes what the path names. What is there is found even where nothing can be made. */
-static int find_or_create(char *path, int flags, mode_t mode, struct node *out)
+static int find_or_create(int at, char *path, int flags, mode_t mode, struct inode **out)
 {
 	char *copy;
 	int err;
 
 	if (!(flags & O_CREAT))
-		return path_lookup(path, !(flags & O_NOFOLLOW), out);
+		return path_lookup(at, path, !(flags & O_NOFOLLOW), out);
 	copy = kmalloc_wait(PATH_SIZE);
 	if (!copy)
 		return -ENOMEM;
-	strcpy(copy, path); // both PATH_SIZE, and walks use them up
-	err = path_lookup(copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
+	strcpy(copy, path);
+	err = path_lookup(at, copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
 	kfree(copy);
 	if (!err && (flags & O_EXCL)) {
-		node_put(out);
+		inode_put(*out);
 		err = -EEXIST;
 	} else if (err == -ENOENT) {
-		err = create(path, flags, mode, out);
+		err = create(at, path, flags, mode, out);
 	}
 	return err;
 }
 
-int fs_open(const char *path, int flags, mode_t mode)
+int fs_open(int at, const char *path, int flags, mode_t mode)
 {
-	struct node node;
-	char *copy;
-	int fd, err = path_copy(path, &copy);
-
-	if (err)
-		return err;
-	err = find_or_create(copy, flags, mode, &node);
-	kfree(copy);
-	if (err)
-		return err;
-	err = check_open(&node, flags);
-	if (!err && (flags & O_TRUNC) && node.inode && (flags & O_ACCMODE) != O_RDONLY)
-		err = truncate_opened(node.inode);
-	if (!err)
-		err = file_open(&node, flags, &fd);
-	if (err) {
-		node_put(&node);
-		return err;
-	}
-	return fd;
-}
-
-/* ---- stat ---- */
-
-static struct timespec timespec_of(struct inode_time time)
-{
-	return (struct timespec){.tv_sec = time.sec, .tv_nsec = time.nsec};
-}
-
-/* Without the inode's locks, which are held across I/O: each figure is one that was true, or will be. */
-static void stat_inode(struct inode *inode, struct stat *st)
-{
-	unsigned long flags;
-
-	inode_take_stores(inode);
-	st->st_dev = 1;
-	st->st_ino = inode->ino;
-	st->st_mode = inode->mode;
-	st->st_nlink = atomic_load_explicit(&inode->links, memory_order_relaxed);
-	st->st_uid = inode->uid;
-	st->st_gid = inode->gid;
-	st->st_size = (off_t)inode_size(inode);
-	st->st_blksize = PAGE_SIZE;
-	st->st_blocks = (blkcnt_t)atomic_load_explicit(&inode->sectors, memory_order_relaxed);
-	flags = spin_lock(&inode->time_lock);
-	st->st_atim = timespec_of(inode->atime);
-	st->st_mtim = timespec_of(inode->mtime);
-	st->st_ctim = timespec_of(inode->ctime);
-	spin_unlock(&inode->time_lock, flags);
-}
-
-static void stat_node(const struct node *node, struct stat *st)
-{
-	memset(st, 0, sizeof(*st));
-	if (node->inode) {
-		stat_inode(node->inode, st);
-	} else if (node->device) {
-		st->st_ino = dev_ino(node->device);
-		st->st_mode = S_IFCHR | 0666;
-		st->st_nlink = 1;
-	} else {
-		const struct synth *synth = node->synth;
-
-		st->st_ino = synth->ino;
-		st->st_mode =
-		    synth->nth ? S_IFDIR | 0555 : S_IFREG | (synth->show ? 0444 : 0) | (synth->store ? 0200 : 0);
-		st->st_nlink = synth->nth ? 2 : 1;
-	}
-}
-
-int fs_fstat(int fd, struct stat *st)
-{
+	struct inode *inode;
 	struct file *file;
-	int err = file_get(fd, &file);
-
-	if (err)
-		return err;
-	stat_node(&file->node, st);
-	(void)file_put(file); // the descriptor still has it, or its close reports
-	return 0;
-}
-
-int fs_stat(const char *path, struct stat *st, bool follow)
-{
-	struct node node;
 	char *copy;
-	int err = path_copy(path, &copy);
+	int err;
 
+	if ((flags & O_ACCMODE) == O_ACCMODE || ((flags & O_CREAT) && (flags & O_DIRECTORY)))
+		return -EINVAL;
+	err = path_copy(path, &copy);
 	if (err)
 		return err;
-	err = path_lookup(copy, follow, &node);
+	err = find_or_create(at, copy, flags, mode, &inode);
 	kfree(copy);
 	if (err)
 		return err;
-	stat_node(&node, st);
-	node_put(&node);
-	return 0;
+	err = check_open(inode, flags);
+	if (!err && (flags & O_TRUNC) && inode_has_pages(inode) && S_ISREG(inode->mode))
+		err = truncate_opened(inode);
+	if (err) {
+		inode_put(inode);
+		return err;
+	}
+	err = file_make(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY), &file);
+	return err ? err : file_install(file, 0, flags & O_CLOEXEC);
 }
 
 int fs_isatty(int fd)
@@ -210,8 +130,8 @@ int fs_isatty(int fd)
 
 	if (r)
 		return r;
-	r = file->node.device && atomic_load_explicit(&file->node.device->is_tty, memory_order_relaxed) ? 1 : -ENOTTY;
-	(void)file_put(file); // as in fs_fstat
+	r = file->ops && file->ops->is_tty && file->ops->is_tty(file) ? 1 : -ENOTTY;
+	(void)file_put(file); // the descriptor still has it, or its close reports
 	return r;
 }
 
@@ -223,216 +143,134 @@ int fs_object(int fd, struct pcache_object **object, struct pcache_errors **erro
 
 	if (err)
 		return err;
-	inode = file->node.inode;
+	inode = file->inode;
 	*readable = file_readable(file);
-	*writable = file_writable(file) && !(inode && (inode->flags & EXT2_FLAG_APPEND));
-	if (inode ? !S_ISREG(inode->mode) : !dev_is_zero(file->node.device))
+	*writable = file_writable(file) && !(inode->flags & INODE_APPEND);
+	if (!inode_has_pages(inode) && !dev_is_zero(inode))
 		err = -ENODEV;
 	else if (!*readable)
 		err = -EACCES; // POSIX: also for a mapping that only writes
-	if (!err)
-		*object = inode ? &inode_ref(inode)->object : NULL;
+	*object = NULL;
+	if (!err && inode_has_pages(inode)) {
+		*object = &inode->object;
+		inode->object.ops->ref(&inode->object, 1);
+	}
 	*errors = err ? NULL : file->errors;
 	if (*errors)
 		pcache_errors_ref(*errors);
-	(void)file_put(file); // as in fs_fstat
+	(void)file_put(file); // as above
 	return err;
 }
 
-/* ---- the tree ---- */
+/* ---- where the application is ---- */
 
-static bool is_dots(const struct last_name *last)
+static int change_directory(struct inode *dir)
 {
-	return !strcmp(last->name, ".") || !strcmp(last->name, "..");
+	if (S_ISDIR(dir->mode)) {
+		cwd_set(dir);
+		return 0;
+	}
+	inode_put(dir);
+	return -ENOTDIR;
 }
 
-/* The last name's directory, of the application's path. */
-static int parent_of(const char *path, struct last_name *last)
+int fs_chdir(const char *path)
 {
+	struct inode *dir;
 	char *copy;
 	int err = path_copy(path, &copy);
 
 	if (err)
 		return err;
-	err = path_parent(copy, false, last);
+	err = path_lookup(AT_FDCWD, copy, true, &dir);
 	kfree(copy);
-	return err;
+	return err ? err : change_directory(dir);
 }
 
-/* Deleted files may not have given back what is missing. */
-static bool worth_settling(struct volume *vol, int err)
+int fs_fchdir(int fd)
 {
-	return err == -ENOSPC && !atomic_load(&vol->read_only) && !volume_settle(vol);
-}
+	struct inode *dir;
+	struct file *file;
+	int err = file_get(fd, &file);
 
-/* Calls that change the tree are inside the gate from the walk's end on. */
-static int parent_begin(const char *path, struct last_name *last)
-{
-	int err = parent_of(path, last);
-
-	if (!err) {
-		err = volume_write_begin(last->dir->vol);
-		if (err)
-			inode_put(last->dir);
-	}
-	return err;
-}
-
-static void parent_end(struct last_name *last)
-{
-	volume_write_end(last->dir->vol);
-	inode_put(last->dir);
-}
-
-int fs_mkdir(const char *path, mode_t mode)
-{
-	struct last_name last;
-	int err = parent_begin(path, &last);
-
-	mode = S_IFDIR | (mode & 07777);
 	if (err)
 		return err;
-	if (is_dots(&last))
-		err = -EEXIST;
-	else
-		err = ext2_mkdir(last.dir, last.name, last.len, mode);
-	if (worth_settling(last.dir->vol, err))
-		err = ext2_mkdir(last.dir, last.name, last.len, mode);
-	parent_end(&last);
+	dir = inode_ref(file->inode);
+	(void)file_put(file); // as above
+	return change_directory(dir);
+}
+
+int fs_getcwd(char *buf)
+{
+	struct inode *dir = cwd_get();
+	int err = dir_path(dir, buf);
+
+	inode_put(dir);
 	return err;
 }
 
-int fs_rmdir(const char *path)
+/* ---- links and directories ---- */
+
+long fs_readlink(int at, const char *path, char *buf, size_t size)
 {
-	struct last_name last;
-	int err = parent_begin(path, &last);
+	struct inode *inode;
+	char *copy;
+	long r;
 
-	if (err)
-		return err == -EEXIST || err == -EROFS ? -EBUSY : err;
-	if (is_dots(&last))
-		err = strcmp(last.name, ".") ? -ENOTEMPTY : -EINVAL;
-	else
-		err = ext2_unlink(last.dir, last.name, last.len, true);
-	parent_end(&last);
-	return err;
-}
-
-int fs_unlink(const char *path)
-{
-	struct last_name last;
-	int err = parent_begin(path, &last);
-
-	if (err)
-		return err == -EEXIST ? -EISDIR : err;
-	if (is_dots(&last))
-		err = -EISDIR;
-	else if (last.slash)
-		err = -ENOTDIR;
-	else
-		err = ext2_unlink(last.dir, last.name, last.len, false);
-	parent_end(&last);
-	return err;
-}
-
-int fs_rename(const char *from, const char *to)
-{
-	struct last_name old, new;
-	int err = parent_of(from, &old);
-
-	if (err)
-		return err == -EEXIST ? -EBUSY : err;
-	err = parent_begin(to, &new);
-	if (!err) {
-		if (is_dots(&old) || is_dots(&new))
-			err = -EBUSY;
-		else
-			err =
-			    ext2_rename(old.dir, old.name, old.len, new.dir, new.name, new.len, old.slash || new.slash);
-		parent_end(&new);
+	if (size == 0)
+		return -EINVAL;
+	r = path_copy(path, &copy);
+	if (r)
+		return r;
+	r = path_lookup(at, copy, false, &inode);
+	if (!r) {
+		r = S_ISLNK(inode->mode) ? inode->ops->readlink(inode, copy, PATH_SIZE) : -EINVAL;
+		inode_put(inode);
 	}
-	inode_put(old.dir);
-	return err == -EEXIST ? -EBUSY : err;
-}
-
-/* ---- reading directories ---- */
-
-static int readdir_synth(struct file *file, struct fs_dirent *entry)
-{
-	const struct synth *dir = file->node.synth;
-	struct node node = {.synth = dir};
-	const char *name = file->offset == 0 ? "." : "..";
-
-	if (file->offset == 1 && dir->parent)
-		node.synth = dir->parent;
-	if (file->offset >= 2) {
-		if (!dir->nth(dir, (unsigned)file->offset - 2, &node))
-			return 0;
-		name = synth_name(&node);
+	if (r > 0) {
+		r = (long)min_of((size_t)r, size);
+		if (uaccess_copy(buf, copy, (size_t)r))
+			r = -EFAULT;
 	}
-	file->offset++;
-	entry->ino = synth_ino(&node);
-	entry->type = node.device ? 2 : node.synth->nth ? 4 : 8; // DT_CHR, DT_DIR, DT_REG
-	strncpy(entry->name, name, sizeof(entry->name) - 1);
-	entry->name[sizeof(entry->name) - 1] = 0;
-	return 1;
+	kfree(copy);
+	return r;
 }
 
-static int readdir_inode(struct file *file, struct fs_dirent *entry)
+/* File lock held. */
+static int readdir_locked(struct file *file, struct fs_dirent *out)
 {
-	static const uint8_t types[] = {0, 8, 4, 2, 6, 1, 12, 10}; // DT_* by EXT2_FT_*
-	struct inode *dir = file->node.inode;
-	uint64_t offset = file->offset;
-	struct ext2_name name;
+	struct inode *dir = file->inode;
+	uint64_t offset = (uint64_t)file->offset;
+	struct dir_entry entry;
 	int r;
 
 	mutex_lock(&dir->lock);
-	r = ext2_dir_next(dir, &offset, &name);
+	r = dir->links ? dir->ops->next_entry(dir, &offset, &entry) : 0;
 	mutex_unlock(&dir->lock);
-	file->offset = offset;
+	file->offset = (int64_t)offset;
 	if (r <= 0)
 		return r;
-	entry->ino = name.ino;
-	entry->type = name.type < array_size(types) ? types[name.type] : 0;
-	memcpy(entry->name, name.name, name.len + 1);
+	out->ino = entry.ino;
+	out->next = file->offset;
+	out->type = entry.type;
+	memcpy(out->name, entry.name, entry.len + 1);
 	return 1;
-}
-
-/* A directory, or -ENOTDIR. */
-static int directory_get(int fd, struct file **out)
-{
-	int err = file_get(fd, out);
-
-	if (!err && !node_is_directory(&(*out)->node)) {
-		(void)file_put(*out); // as in fs_fstat
-		err = -ENOTDIR;
-	}
-	return err;
 }
 
 int fs_readdir(int fd, struct fs_dirent *entry)
 {
 	struct file *file;
-	int r = directory_get(fd, &file);
+	int r = file_get(fd, &file);
 
 	if (r)
 		return r;
-	mutex_lock(&file->lock);
-	r = file->node.synth ? readdir_synth(file, entry) : readdir_inode(file, entry);
-	mutex_unlock(&file->lock);
-	(void)file_put(file); // as in fs_fstat
+	if (S_ISDIR(file->inode->mode)) {
+		mutex_lock(&file->lock);
+		r = readdir_locked(file, entry);
+		mutex_unlock(&file->lock);
+	} else {
+		r = -ENOTDIR;
+	}
+	(void)file_put(file); // as above
 	return r;
-}
-
-int fs_rewinddir(int fd)
-{
-	struct file *file;
-	int err = directory_get(fd, &file);
-
-	if (err)
-		return err;
-	mutex_lock(&file->lock);
-	file->offset = 0;
-	mutex_unlock(&file->lock);
-	(void)file_put(file); // as in fs_fstat
-	return 0;
 }

@@ -14,14 +14,13 @@
 #include "mm/reclaim.h"
 #include "mm/tunable.h"
 
-static bool proc_nth(const struct synth *dir, unsigned n, struct node *out);
-static bool sys_nth(const struct synth *dir, unsigned n, struct node *out);
-static bool vm_nth(const struct synth *dir, unsigned n, struct node *out);
+static const struct synth *proc_nth(const struct synth *dir, unsigned n);
+static const struct synth *sys_nth(const struct synth *dir, unsigned n);
+static const struct synth *vm_nth(const struct synth *dir, unsigned n);
 
-const struct synth proc_directory = {.name = "proc", .ino = SYNTH_INO + 32, .nth = proc_nth};
-static const struct synth sys_directory = {
-    .name = "sys", .parent = &proc_directory, .ino = SYNTH_INO + 33, .nth = sys_nth};
-static const struct synth vm_directory = {.name = "vm", .parent = &sys_directory, .ino = SYNTH_INO + 34, .nth = vm_nth};
+const struct synth proc_directory = {.name = "proc", .ino = 1, .nth = proc_nth};
+static const struct synth sys_directory = {.name = "sys", .parent = &proc_directory, .ino = 2, .nth = sys_nth};
+static const struct synth vm_directory = {.name = "vm", .parent = &sys_directory, .ino = 3, .nth = vm_nth};
 
 /* ---- /proc ---- */
 static void show_meminfo(const struct synth *file, struct text *out)
@@ -63,22 +62,22 @@ static void show_vmstat(const struct synth *file, struct text *out)
 }
 
 static const struct synth proc_files[] = {
-    {.name = "meminfo", .parent = &proc_directory, .ino = SYNTH_INO + 35, .show = show_meminfo},
-    {.name = "vmstat", .parent = &proc_directory, .ino = SYNTH_INO + 36, .show = show_vmstat},
+    {.name = "meminfo", .parent = &proc_directory, .ino = 4, .show = show_meminfo},
+    {.name = "vmstat", .parent = &proc_directory, .ino = 5, .show = show_vmstat},
 };
 
-static bool proc_nth(const struct synth *dir, unsigned n, struct node *out)
+static const struct synth *proc_nth(const struct synth *dir, unsigned n)
 {
 	(void)dir;
-	*out = (struct node){.synth = n < array_size(proc_files) ? &proc_files[n] : &sys_directory};
-	return n <= array_size(proc_files);
+	if (n < array_size(proc_files))
+		return &proc_files[n];
+	return n == array_size(proc_files) ? &sys_directory : NULL;
 }
 
-static bool sys_nth(const struct synth *dir, unsigned n, struct node *out)
+static const struct synth *sys_nth(const struct synth *dir, unsigned n)
 {
 	(void)dir;
-	*out = (struct node){.synth = &vm_directory};
-	return n == 0;
+	return n == 0 ? &vm_directory : NULL;
 }
 
 /* ---- /proc/sys/vm ---- */
@@ -132,7 +131,7 @@ static struct synth vm_files[TUNABLES + 1]; // constant after proc_init
 void proc_init(void)
 {
 	for (unsigned i = 0; i < array_size(vm_files); i++)
-		vm_files[i] = (struct synth){.parent = &vm_directory, .ino = SYNTH_INO + 64 + i, .arg = i};
+		vm_files[i] = (struct synth){.parent = &vm_directory, .ino = 33 + i, .arg = i};
 	for (unsigned i = 0; i < TUNABLES; i++) {
 		vm_files[i].name = tunables[i].name;
 		vm_files[i].show = show_tunable;
@@ -142,9 +141,8 @@ void proc_init(void)
 	vm_files[TUNABLES].store = store_drop_caches;
 }
 
-static bool vm_nth(const struct synth *dir, unsigned n, struct node *out)
+static const struct synth *vm_nth(const struct synth *dir, unsigned n)
 {
 	(void)dir;
-	*out = (struct node){.synth = n <= TUNABLES ? &vm_files[n] : NULL};
-	return n <= TUNABLES;
+	return n <= TUNABLES ? &vm_files[n] : NULL;
 }

@@ -19,17 +19,14 @@
 
 #include "arch/page.h"
 #include "arch/uaccess.h"
-#include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
-#include "fs/synth.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 #include "mm/usercopy.h"
 
-#define COUNT_MAX 0x7ffff000   // of one call, bytes
-#define GROW_AHEAD (64 * 1024) // a long write allocates so far ahead of itself
+#define COUNT_MAX 0x7ffff000 // of one call, bytes
 
 /*
  * Out of a pinned page. Where the application's memory is that page again, all of it is read before any is stored. How
@@ -97,31 +94,15 @@ struct write {
 	bool grown;
 };
 
-/*
- * Makes room up to at + len, and blocks for as much of the call as GROW_AHEAD says; *len shrinks to what there is room
- * for. map_lock owned.
- */
+/* Makes room; *len shrinks to what there is room for. map_lock owned. */
 static int write_grow(struct write *w, size_t *len)
 {
 	struct inode *inode = w->inode;
-	const struct volume *vol = inode->vol;
-	const uint64_t size = w->at + *len;
-	const uint64_t ahead = max_of(size, min_of(w->end, align_down(w->at, (uint64_t)GROW_AHEAD) + GROW_AHEAD));
-	uint32_t reached = 0;
-	int err = ext2_extend_tail(inode, size);
+	int err = inode->ops->grow ? inode->ops->grow(inode, w->at, len, w->end) : -ENOSPC;
 
-	/* The page's earlier blocks too: a page is stored into once all of it is backed. */
-	if (!err)
-		err = ext2_bmap_alloc_range(inode, align_down(w->at, (uint64_t)PAGE_SIZE) >> vol->block_shift,
-					    (ahead + vol->block_size - 1) >> vol->block_shift, ahead, &reached);
-	if (err && (uint64_t)reached << vol->block_shift <= w->at) {
-		ext2_extend_undo(inode);
-		return err;
-	}
 	if (err)
-		*len = min_of((uint64_t)*len, ((uint64_t)reached << vol->block_shift) - w->at);
+		return err;
 	inode->object.size = w->at + *len;
-	inode->size = max_of(inode->size, inode->object.size);
 	w->grown = true;
 	return 0;
 }
@@ -176,10 +157,8 @@ static int write_piece(struct write *w, const void *from, size_t *len)
 		err = write_grow(w, len);
 	if (!err) {
 		err = write_page(w, from, *len, old_size);
-		if (err && grow) {
+		if (err && grow)
 			object->size = old_size;
-			ext2_extend_undo(w->inode);
-		}
 	}
 	if (grow)
 		rwlock_unlock_write(&object->map_lock);
@@ -188,20 +167,25 @@ static int write_piece(struct write *w, const void *from, size_t *len)
 	return err;
 }
 
-/* The size, and what was allocated for a part that was then not written. */
+/* The size, and what was got for a part that was then not written. */
 static int write_finish(struct write *w)
 {
 	struct inode *inode = w->inode;
+	int err;
 
-	inode_touch(inode, true);
+	if (S_ISREG(inode->mode))
+		inode_touch(inode, true);
 	if (!w->grown)
 		return 0;
-	if (w->at < w->end) {
-		rwlock_lock_write(&inode->object.map_lock);
-		ext2_extend_undo(inode);
-		rwlock_unlock_write(&inode->object.map_lock);
-	}
-	return ext2_inode_write(inode);
+	rwlock_lock_write(&inode->object.map_lock);
+	err = inode->ops->grow_end(inode);
+	rwlock_unlock_write(&inode->object.map_lock);
+	return err;
+}
+
+static uint64_t inode_size_max(const struct inode *inode)
+{
+	return S_ISREG(inode->mode) ? inode->super->size_max : inode->object.size;
 }
 
 static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_t offset)
@@ -209,13 +193,13 @@ static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_
 	struct write w = {.inode = inode, .at = offset};
 	int err = 0, finish;
 
-	if (atomic_load(&inode->vol->read_only))
+	if (S_ISREG(inode->mode) && atomic_load(&inode->super->read_only))
 		return -EROFS;
 	if (n == 0)
 		return 0;
-	if (offset >= inode->vol->size_max)
-		return -EFBIG;
-	w.end = offset + min_of((uint64_t)n, inode->vol->size_max - offset);
+	if (offset >= inode_size_max(inode))
+		return S_ISREG(inode->mode) ? -EFBIG : -ENOSPC;
+	w.end = offset + min_of((uint64_t)n, inode_size_max(inode) - offset);
 	while (w.at < w.end && !err) {
 		size_t len = min_of(w.end - w.at, PAGE_SIZE - w.at % PAGE_SIZE);
 		struct user_pin pin;
@@ -241,17 +225,17 @@ static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_
 static long write_regular(struct file *file, const void *buf, size_t n, int64_t *offset)
 {
 	const int flags = atomic_load(&file->flags);
-	struct inode *inode = file->node.inode;
+	struct inode *inode = file->inode;
 	uint64_t from;
 	long r;
 
 	mutex_lock(&inode->lock);
 	from = flags & O_APPEND ? inode->object.size : (uint64_t)*offset;
 	r = write_locked(inode, buf, n, from);
-	if (r == -ENOSPC && !atomic_load(&inode->vol->read_only)) {
+	if (r == -ENOSPC) {
 		/* Files that were deleted may not have given their blocks back yet. */
 		mutex_unlock(&inode->lock);
-		if (!volume_settle(inode->vol)) {
+		if (!inode->super->ops->settle(inode->super)) {
 			mutex_lock(&inode->lock);
 			from = flags & O_APPEND ? inode->object.size : (uint64_t)*offset;
 			r = write_locked(inode, buf, n, from);
@@ -262,7 +246,7 @@ static long write_regular(struct file *file, const void *buf, size_t n, int64_t 
 	}
 	if (r > 0) {
 		*offset = from + r;
-		if (flags & O_SYNC) {
+		if (flags & (O_SYNC | O_DSYNC)) {
 			int err = pcache_sync_range(&inode->object, from / PAGE_SIZE, (from + r - 1) / PAGE_SIZE);
 
 			r = err ? err : r;
@@ -271,49 +255,27 @@ static long write_regular(struct file *file, const void *buf, size_t n, int64_t 
 	return r;
 }
 
-/* ---- devices: through a bounce buffer, since drivers take kernel memory ---- */
-
-#define BOUNCE_SIZE 1024
-
-static long device_read(struct chardev *dev, void *buf, size_t n)
-{
-	char bounce[BOUNCE_SIZE];
-	long r = dev->read(dev, bounce, min_of(n, sizeof(bounce)));
-
-	if (r > 0) {
-		size_t missing = uaccess_copy(buf, bounce, r);
-
-		r = missing == (size_t)r ? -EFAULT : r - (long)missing;
-	}
-	return r;
-}
-
-static long device_write(struct chardev *dev, const void *buf, size_t n, int channel)
-{
-	char bounce[BOUNCE_SIZE];
-	size_t done = 0;
-	long r = 0;
-
-	while (done < n && r >= 0) {
-		size_t len = min_of(n - done, sizeof(bounce));
-
-		len -= uaccess_copy(bounce, (const char *)buf + done, len);
-		r = len ? dev->write(dev, bounce, len, channel) : -EFAULT;
-		if (r > 0)
-			done += r;
-	}
-	return done ? (long)done : r;
-}
-
 /* ---- calls ---- */
+
+static bool is_stream(const struct file *file)
+{
+	return file->ops && file->ops->stream;
+}
 
 static int check_read(const struct file *file)
 {
 	if (!file_readable(file))
 		return -EBADF;
-	if (file->node.synth ? file->node.synth->nth != NULL : file->node.inode && !S_ISREG(file->node.inode->mode))
-		return -EISDIR;
-	return 0;
+	if (file->ops)
+		return file->ops->read ? 0 : -EINVAL;
+	return inode_has_pages(file->inode) ? 0 : -EISDIR;
+}
+
+static int check_write(const struct file *file)
+{
+	if (!file_writable(file))
+		return -EBADF;
+	return file->ops && !file->ops->write ? -EINVAL : 0;
 }
 
 static long file_read(struct file *file, void *buf, size_t n)
@@ -323,13 +285,13 @@ static long file_read(struct file *file, void *buf, size_t n)
 	n = min_of(n, (size_t)COUNT_MAX);
 	if (r || n == 0)
 		return r;
-	if (file->node.device)
-		return device_read(file->node.device, buf, n);
+	if (is_stream(file))
+		return file->ops->read(file, buf, n, 0);
 	mutex_lock(&file->lock);
-	if (file->node.synth)
-		r = synth_read(file->node.synth, buf, n, (uint64_t)file->offset);
+	if (file->ops)
+		r = file->ops->read(file, buf, n, (uint64_t)file->offset);
 	else
-		r = read_regular(file->node.inode, &file->readahead, buf, n, file->offset);
+		r = read_regular(file->inode, &file->readahead, buf, n, file->offset);
 	if (r > 0)
 		file->offset += r;
 	mutex_unlock(&file->lock);
@@ -338,22 +300,20 @@ static long file_read(struct file *file, void *buf, size_t n)
 
 static long file_write(struct file *file, const void *buf, size_t n)
 {
-	long r;
+	long r = check_write(file);
 
 	n = min_of(n, (size_t)COUNT_MAX);
-	if (!file_writable(file))
-		return -EBADF;
-	if (file->node.device)
-		return device_write(file->node.device, buf, n, file->channel);
-	if (file->node.synth)
-		return synth_write(file->node.synth, buf, n);
-	r = volume_write_begin(file->node.inode->vol);
+	if (r)
+		return r;
+	if (file->ops)
+		return file->ops->write(file, buf, n, 0);
+	r = super_write_begin(file->inode->super);
 	if (r)
 		return r;
 	mutex_lock(&file->lock);
 	r = write_regular(file, buf, n, &file->offset);
 	mutex_unlock(&file->lock);
-	volume_write_end(file->node.inode->vol);
+	super_write_end(file->inode->super);
 	return r;
 }
 
@@ -381,34 +341,70 @@ long fs_write(int fd, const void *buf, size_t n)
 	return r;
 }
 
-long fs_pread(int fd, void *buf, size_t n, int64_t offset)
+/* A stream of reads at offsets is seen as one too, without holding the others up. */
+static long pread_regular(struct file *file, void *buf, size_t n, int64_t offset)
 {
 	struct readahead ra;
+	long r;
+
+	mutex_lock(&file->lock);
+	ra = file->readahead;
+	mutex_unlock(&file->lock);
+	r = read_regular(file->inode, &ra, buf, n, offset);
+	mutex_lock(&file->lock);
+	ra.random = file->readahead.random; // may have been advised meanwhile
+	ra.sequential = file->readahead.sequential;
+	file->readahead = ra;
+	mutex_unlock(&file->lock);
+	return r;
+}
+
+static long file_pread(struct file *file, void *buf, size_t n, int64_t offset)
+{
+	long r;
+
+	if (offset < 0)
+		return -EINVAL;
+	if (is_stream(file))
+		return -ESPIPE;
+	r = check_read(file);
+	n = min_of(n, (size_t)COUNT_MAX);
+	if (r)
+		return r;
+	return file->ops ? file->ops->read(file, buf, n, (uint64_t)offset) : pread_regular(file, buf, n, offset);
+}
+
+long fs_pread(int fd, void *buf, size_t n, int64_t offset)
+{
 	struct file *file;
 	long r = file_get(fd, &file);
 
+	if (!r) {
+		r = file_pread(file, buf, n, offset);
+		(void)file_put(file); // as in fs_read
+	}
+	return r;
+}
+
+static long file_pwrite(struct file *file, const void *buf, size_t n, int64_t offset)
+{
+	long r;
+
+	if (offset < 0)
+		return -EINVAL;
+	if (is_stream(file))
+		return -ESPIPE;
+	r = check_write(file);
+	n = min_of(n, (size_t)COUNT_MAX);
 	if (r)
 		return r;
-	r = check_read(file);
-	if (!r && file->node.device)
-		r = -ESPIPE;
-	if (!r && offset < 0)
-		r = -EINVAL;
-	if (!r && file->node.synth) {
-		r = synth_read(file->node.synth, buf, min_of(n, (size_t)COUNT_MAX), (uint64_t)offset);
-	} else if (!r) {
-		/* A stream of reads at offsets is seen as one too, without holding the others up. */
-		mutex_lock(&file->lock);
-		ra = file->readahead;
-		mutex_unlock(&file->lock);
-		r = read_regular(file->node.inode, &ra, buf, min_of(n, (size_t)COUNT_MAX), offset);
-		mutex_lock(&file->lock);
-		ra.random = file->readahead.random; // may have been advised meanwhile
-		ra.sequential = file->readahead.sequential;
-		file->readahead = ra;
-		mutex_unlock(&file->lock);
-	}
-	(void)file_put(file); // as in fs_read
+	if (file->ops)
+		return file->ops->write(file, buf, n, (uint64_t)offset);
+	r = super_write_begin(file->inode->super);
+	if (r)
+		return r;
+	r = write_regular(file, buf, n, &offset);
+	super_write_end(file->inode->super);
 	return r;
 }
 
@@ -417,45 +413,54 @@ long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
 	struct file *file;
 	long r = file_get(fd, &file);
 
-	if (r)
-		return r;
-	if (!file_writable(file))
-		r = -EBADF;
-	else if (file->node.device)
-		r = -ESPIPE;
-	else if (offset < 0)
-		r = -EINVAL;
-	else
-		r = file->node.synth ? 0 : volume_write_begin(file->node.inode->vol);
-	if (!r && file->node.synth) {
-		r = synth_write(file->node.synth, buf, n);
-	} else if (!r) {
-		r = write_regular(file, buf, min_of(n, (size_t)COUNT_MAX), &offset);
-		volume_write_end(file->node.inode->vol);
+	if (!r) {
+		r = file_pwrite(file, buf, n, offset);
+		(void)file_put(file); // as in fs_read
 	}
-	(void)file_put(file); // as in fs_read
 	return r;
 }
 
-static int64_t file_seek(struct file *file, int64_t offset, int whence)
-{
-	struct inode *inode = file->node.inode;
-	int64_t base = 0;
+/* ---- seeking ---- */
 
-	if (file->node.device)
-		return -ESPIPE;
-	mutex_lock(&file->lock);
-	if (whence == SEEK_CUR)
+/* SEEK_DATA, SEEK_HOLE: the new offset. The end of the file is a hole. */
+static int64_t seek_data(struct inode *inode, int64_t offset, bool hole)
+{
+	uint64_t at = (uint64_t)offset;
+	int err;
+
+	if (offset < 0 || at >= inode_size(inode))
+		return -ENXIO;
+	if (!inode->ops->next_data)
+		return hole ? (int64_t)inode_size(inode) : offset;
+	mutex_lock(&inode->lock);
+	err = at < inode_size(inode) ? inode->ops->next_data(inode, &at, hole) : -ENXIO;
+	mutex_unlock(&inode->lock);
+	return err ? err : (int64_t)at;
+}
+
+static int64_t seek_locked(struct file *file, int64_t offset, int whence)
+{
+	struct inode *inode = file->inode;
+	int64_t base;
+
+	switch (whence) {
+	case SEEK_SET:
+		base = 0;
+		break;
+	case SEEK_CUR:
 		base = file->offset;
-	else if (whence == SEEK_END && inode)
+		break;
+	case SEEK_END:
 		base = (int64_t)inode_size(inode);
-	else if (whence != SEEK_SET)
-		base = -1;
-	if (base < 0 || __builtin_add_overflow(base, offset, &offset) || offset < 0)
-		offset = -EINVAL;
-	else
-		file->offset = offset;
-	mutex_unlock(&file->lock);
+		break;
+	case SEEK_DATA:
+	case SEEK_HOLE:
+		return inode_has_pages(inode) ? seek_data(inode, offset, whence == SEEK_HOLE) : -EINVAL;
+	default:
+		return -EINVAL;
+	}
+	if (__builtin_add_overflow(base, offset, &offset) || offset < 0)
+		return -EINVAL;
 	return offset;
 }
 
@@ -464,9 +469,17 @@ int64_t fs_lseek(int fd, int64_t offset, int whence)
 	struct file *file;
 	int64_t r = file_get(fd, &file);
 
-	if (!r) {
-		r = file_seek(file, offset, whence);
-		(void)file_put(file); // as in fs_read
+	if (r)
+		return r;
+	if (is_stream(file)) {
+		r = -ESPIPE;
+	} else {
+		mutex_lock(&file->lock);
+		r = seek_locked(file, offset, whence);
+		if (r >= 0)
+			file->offset = r;
+		mutex_unlock(&file->lock);
 	}
+	(void)file_put(file); // as in fs_read
 	return r;
 }

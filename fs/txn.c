@@ -28,7 +28,7 @@ void txn_log_init(struct txn_log *log)
 	/* What an earlier mount wrote counts as not flushed. */
 	atomic_store(&log->writes, 1);
 	atomic_store(&log->flushed, 0);
-	atomic_store(&log->failures_told, blk_flush_failures(container_of(log, struct volume, txn)->dev));
+	atomic_store(&log->failures_told, blk_flush_failures(container_of(log, struct volume, txn)->super.dev));
 	mutex_init(&log->flush_lock, "flush");
 }
 
@@ -49,8 +49,8 @@ int txn_flush(struct volume *vol)
 		err = -EIO;
 	if (failures != atomic_load(&log->failures_told)) {
 		log_error("ext2: %s: FLUSH failed (%d): what was written since the last good one may be lost",
-			  vol->super.dev->name, err);
-		inodes_flush_failed(vol, err);
+			  vol->super.name, err);
+		ext2_flush_failed(vol, err);
 		atomic_store(&log->failures_told, failures);
 	}
 	if (!err && atomic_load(&log->flushed) < writes)
@@ -81,7 +81,7 @@ static int zero_again(struct volume *vol)
 		err = ext2_blocks_zero(vol, z->first, z->count);
 		/* Also after an error: some of it may be on the card. */
 		if (err || i + 1 == log->zeroed_count || z[1].ino != z->ino)
-			inode_flush_failed(vol, z->ino, -EIO);
+			ext2_file_flush_failed(vol, z->ino, -EIO);
 	}
 	if (!err)
 		log->zeroed_failures = failures;
@@ -102,19 +102,19 @@ static int write_batch(struct volume *vol, bool counts)
 	if (!err)
 		err = ext2_super_write(vol, counts, &unflushed);
 	for (unsigned class = 0; class < BUFFER_CLASSES && !err; class ++) {
-		if (!buffer_any(class))
+		if (!buffer_any(vol->buffers, class))
 			continue;
 		if (unflushed && class != BUFFER_EARLY)
 			err = batch_flush(vol, failures);
 		if (!err)
-			err = buffer_write(class);
+			err = buffer_write(vol->buffers, class);
 		unflushed = true;
 	}
 	if (!err)
 		err = batch_flush(vol, failures);
 	if (err)
 		return err;
-	buffer_clean_all();
+	buffer_clean_all(vol->buffers);
 	ext2_super_clean(vol, counts);
 	vol->txn.zeroed_count = 0;
 	return 0;
@@ -130,7 +130,7 @@ static int apply_frees(struct txn *t)
 		struct txn_free *f = &log->frees[log->free_count - 1];
 
 		/* One group at a time; so few buffers are dirty here that the next commit's first class is enough. */
-		if (buffer_dirty_count() + 1 > buffer_dirty_max()) {
+		if (buffer_dirty_count(t->vol->buffers) + 1 > buffer_dirty_max(t->vol->buffers)) {
 			err = write_batch(t->vol, false);
 			if (err)
 				break;
@@ -165,9 +165,9 @@ static int commit_locked(struct volume *vol, bool counts)
 		return apply_frees(&t); // those that could not be applied before
 	err = write_batch(vol, counts);
 	if (err && !log->failing)
-		log_error("ext2: %s: metadata could not be written (%d); it will be tried again", vol->super.dev->name, err);
+		log_error("ext2: %s: metadata could not be written (%d); it will be tried again", vol->super.name, err);
 	else if (!err && log->failing)
-		log_warning("ext2: %s: metadata can be written again", vol->super.dev->name);
+		log_warning("ext2: %s: metadata can be written again", vol->super.name);
 	log->failing = err != 0;
 	if (err)
 		return err;
@@ -178,7 +178,7 @@ static int commit_locked(struct volume *vol, bool counts)
 	/* Blocks whose bitmap cannot be read now stay in the list until it can. */
 	err = apply_frees(&t);
 	if (err)
-		log_error("ext2: %s: freed blocks could not be given back yet (%d)", vol->super.dev->name, err);
+		log_error("ext2: %s: freed blocks could not be given back yet (%d)", vol->super.name, err);
 	return 0;
 }
 
@@ -252,8 +252,8 @@ bool txn_frees_pending(struct volume *vol)
 
 static bool has_room(struct volume *vol, unsigned credits, unsigned frees)
 {
-	return buffer_dirty_count() + credits <= buffer_dirty_max() && vol->txn.free_count + frees <= TXN_FREES_MAX &&
-	       vol->txn.zeroed_count < TXN_ZEROED_MAX;
+	return buffer_dirty_count(vol->buffers) + credits <= buffer_dirty_max(vol->buffers) &&
+	       vol->txn.free_count + frees <= TXN_FREES_MAX && vol->txn.zeroed_count < TXN_ZEROED_MAX;
 }
 
 int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees)

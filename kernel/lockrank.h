@@ -12,6 +12,7 @@ static const struct {
 	const char *several_under; // more than one of this name may be held by who holds that; NULL: no
 } lockranks[] = {
     {"console reader", NULL}, // host build: one reader at a time, which faults
+    {"mounting", NULL},
     {"write gate", NULL},
     {"sync", NULL},
     {"file", NULL}, // its offset
@@ -34,7 +35,10 @@ static const struct {
     {"futex", NULL},
     {"descriptors", NULL},
     {"devices", NULL},
-    {"mount", NULL},
+    {"mounts", NULL},
+    {"current directory", NULL},
+    {"dentries", NULL},
+    {"settler", NULL},
     {"inodes", NULL},
     {"inode times", NULL},
     {"zeroing", NULL},

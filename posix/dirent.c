@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fs/fs.h"
 #include "mm/kmalloc.h"
@@ -52,7 +53,7 @@ DIR *fdopendir(int fd)
 
 static DIR *dir_open(const char *path, int *err)
 {
-	int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
+	int fd = fs_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir;
 
 	*err = fd;
@@ -91,7 +92,7 @@ void rewinddir(DIR *dir)
 	const int fd = dir->fd;
 
 	/* POSIX gives it no way to fail; a bad descriptor is reported by the next readdir. */
-	(void)KERNEL_CALL(fs_rewinddir(fd));
+	(void)KERNEL_CALL(fs_lseek(fd, 0, SEEK_SET));
 }
 
 int dirfd(DIR *dir)

@@ -35,13 +35,13 @@ int open(const char *path, int flags, ...)
 		mode = va_arg(ap, mode_t);
 		va_end(ap);
 	}
-	return (int)result_posix(KERNEL_CALL(fs_open(path, flags, mode)));
+	return (int)result_posix(KERNEL_CALL(fs_open(AT_FDCWD, path, flags, mode)));
 }
 
 int creat(const char *path, mode_t mode)
 {
 	pthread_testcancel();
-	return (int)result_posix(KERNEL_CALL(fs_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode)));
+	return (int)result_posix(KERNEL_CALL(fs_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode)));
 }
 
 int close(int fd)
@@ -85,7 +85,7 @@ int ftruncate(int fd, off_t size)
 
 static int truncate_path(const char *path, off_t size)
 {
-	int fd = fs_open(path, O_WRONLY, 0);
+	int fd = fs_open(AT_FDCWD, path, O_WRONLY, 0);
 	int err, close_err;
 
 	if (fd < 0)
@@ -162,14 +162,14 @@ int stat(const char *restrict path, struct stat *restrict out)
 {
 	struct stat st;
 
-	return stat_out(KERNEL_CALL(fs_stat(path, &st, true)), &st, out);
+	return stat_out(KERNEL_CALL(fs_stat(AT_FDCWD, path, &st, 0)), &st, out);
 }
 
 int lstat(const char *restrict path, struct stat *restrict out)
 {
 	struct stat st;
 
-	return stat_out(KERNEL_CALL(fs_stat(path, &st, false)), &st, out);
+	return stat_out(KERNEL_CALL(fs_stat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW)), &st, out);
 }
 
 int fstat(int fd, struct stat *out)
@@ -181,43 +181,35 @@ int fstat(int fd, struct stat *out)
 
 int access(const char *path, int mode)
 {
-	struct stat st;
-	int err = KERNEL_CALL(fs_stat(path, &st, true));
-
-	if (!err && (mode & ~(R_OK | W_OK | X_OK)))
-		err = -EINVAL;
-	/* There is one user, who may all that anybody may do. */
-	if (!err && (mode & X_OK) && !S_ISDIR(st.st_mode) && !(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
-		err = -EACCES;
-	return (int)result_posix(err);
+	return (int)result_posix(KERNEL_CALL(fs_access(AT_FDCWD, path, mode, 0)));
 }
 
 int mkdir(const char *path, mode_t mode)
 {
-	return (int)result_posix(KERNEL_CALL(fs_mkdir(path, mode)));
+	return (int)result_posix(KERNEL_CALL(fs_mkdir(AT_FDCWD, path, mode)));
 }
 
 int rmdir(const char *path)
 {
-	return (int)result_posix(KERNEL_CALL(fs_rmdir(path)));
+	return (int)result_posix(KERNEL_CALL(fs_unlink(AT_FDCWD, path, AT_REMOVEDIR)));
 }
 
 int unlink(const char *path)
 {
-	return (int)result_posix(KERNEL_CALL(fs_unlink(path)));
+	return (int)result_posix(KERNEL_CALL(fs_unlink(AT_FDCWD, path, 0)));
 }
 
 int rename(const char *from, const char *to)
 {
-	return (int)result_posix(KERNEL_CALL(fs_rename(from, to)));
+	return (int)result_posix(KERNEL_CALL(fs_rename(AT_FDCWD, from, AT_FDCWD, to, 0)));
 }
 
 int remove(const char *path)
 {
-	int err = KERNEL_CALL(fs_unlink(path));
+	int err = KERNEL_CALL(fs_unlink(AT_FDCWD, path, 0));
 
 	if (err == -EISDIR || err == -EPERM)
-		err = KERNEL_CALL(fs_rmdir(path));
+		err = KERNEL_CALL(fs_unlink(AT_FDCWD, path, AT_REMOVEDIR));
 	return (int)result_posix(err);
 }
 
@@ -233,9 +225,17 @@ int dup(int fd)
 	return (int)result_posix(KERNEL_CALL(fs_dup(fd)));
 }
 
+/* With both the same it only looks whether that is open. */
+static int dup_onto(int fd, int to)
+{
+	int r = fd == to ? fs_fcntl(fd, F_GETFD, 0) : fs_dup3(fd, to, 0);
+
+	return r < 0 ? r : to;
+}
+
 int dup2(int fd, int to)
 {
-	return (int)result_posix(KERNEL_CALL(fs_dup2(fd, to)));
+	return (int)result_posix(KERNEL_CALL(dup_onto(fd, to)));
 }
 
 int fcntl(int fd, int command, ...)
@@ -260,35 +260,34 @@ char *getcwd(char *buf, size_t size)
 	return result_posix(err) ? NULL : buf;
 }
 
-static int statvfs_out(int err, struct statvfs *out)
+static int statvfs_out(int err, const struct fs_space *space, struct statvfs *out)
 {
 	struct statvfs st = {0};
-	struct fs_space space;
 
-	if (!err)
-		err = KERNEL_CALL(fs_space(&space));
 	if (err)
 		return (int)result_posix(err);
-	st.f_bsize = st.f_frsize = space.block_size;
-	st.f_blocks = space.blocks;
-	st.f_bfree = space.blocks_free;
-	st.f_bavail = space.blocks_avail;
-	st.f_files = space.inodes;
-	st.f_ffree = st.f_favail = space.inodes_free;
+	st.f_bsize = st.f_frsize = space->block_size;
+	st.f_blocks = space->blocks;
+	st.f_bfree = space->blocks_free;
+	st.f_bavail = space->blocks_avail;
+	st.f_files = space->inodes;
+	st.f_ffree = st.f_favail = space->inodes_free;
+	st.f_fsid = space->id;
+	st.f_flag = space->read_only ? ST_RDONLY : 0;
 	st.f_namemax = 255;
 	return (int)result_posix(user_put(out, st));
 }
 
 int statvfs(const char *restrict path, struct statvfs *restrict out)
 {
-	struct stat st;
+	struct fs_space space;
 
-	return statvfs_out(KERNEL_CALL(fs_stat(path, &st, true)), out);
+	return statvfs_out(KERNEL_CALL(fs_space(AT_FDCWD, path, &space)), &space, out);
 }
 
 int fstatvfs(int fd, struct statvfs *out)
 {
-	struct stat st;
+	struct fs_space space;
 
-	return statvfs_out(KERNEL_CALL(fs_fstat(fd, &st)), out);
+	return statvfs_out(KERNEL_CALL(fs_fspace(fd, &space)), &space, out);
 }

@@ -63,7 +63,8 @@ static int check_pointer(struct inode *inode, fsblk_t block)
 {
 	if (ext2_block_valid(ext2_volume(inode), block))
 		return 0;
-	return ext2_damaged(ext2_volume(inode), "inode %u points to block %u, which cannot be its own", inode->ino, block);
+	return ext2_damaged(ext2_volume(inode), "inode %u points to block %u, which cannot be its own", inode->ino,
+			    block);
 }
 
 static int bmap_locked(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run)
@@ -136,7 +137,8 @@ static int find_place(struct inode *inode, uint32_t lblk, uint32_t max, struct p
 
 	if (err)
 		return err;
-	place->goal = ext2_node(inode)->goal ? ext2_node(inode)->goal : ext2_blocks_goal(ext2_volume(inode), inode->ino);
+	place->goal =
+	    ext2_node(inode)->goal ? ext2_node(inode)->goal : ext2_blocks_goal(ext2_volume(inode), inode->ino);
 	for (unsigned level = 0;; level++) {
 		fsblk_t next;
 

@@ -341,18 +341,10 @@ static int data_sync(struct pcache_object *obj)
 	return ext2_sync(inode_of(obj));
 }
 
-static void data_ref(struct pcache_object *obj, int delta)
-{
-	if (delta > 0)
-		inode_ref(inode_of(obj));
-	else
-		inode_put(inode_of(obj));
-}
-
 const struct pcache_ops ext2_data_ops = {
     .fill = data_fill,
     .write = data_write,
     .reserve = data_reserve,
     .sync = data_sync,
-    .ref = data_ref,
+    .ref = inode_object_ref,
 };

@@ -56,8 +56,8 @@ struct ext2_dirent *ext2_dirent_at(struct inode *dir, const struct buffer *b, ui
 		wrong = "has an empty name";
 	if (!wrong)
 		return e;
-	*err =
-	    ext2_damaged(ext2_volume(dir), "directory inode %u: entry at %u of block %u %s", dir->ino, offset, b->block, wrong);
+	*err = ext2_damaged(ext2_volume(dir), "directory inode %u: entry at %u of block %u %s", dir->ino, offset,
+			    b->block, wrong);
 	return NULL;
 }
 
@@ -103,7 +103,7 @@ int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2
 
 	if (!dots && ext2_dir_indexed(dir)) {
 		err = ext2_dx_find(dir, name, len, slot);
-		if (err != -EUCLEAN || !dir->unindexed)
+		if (err != -EUCLEAN || !ext2_node(dir)->unindexed)
 			return err;
 		err = -ENOENT;
 	}
@@ -179,7 +179,7 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 		e->rec_len = rest;
 	}
 	entry_fill(ext2_volume(dir), e, name, len, ino, mode);
-	dir->stamp = 0;
+	ext2_node(dir)->stamp = 0;
 	txn_dirty(t, b, BUFFER_NAME);
 	buffer_put(b);
 	return 0;
@@ -238,7 +238,7 @@ int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *sl
 		txn_access(t, b);
 		ext2_dir_removed(dir, slot, e->name, ext2_dirent_len(ext2_volume(dir), e));
 		(void)ext2_dirent_remove(b->data, before, e);
-		dir->room = min_of(dir->room, slot->lblk);
+		ext2_node(dir)->room = min_of(ext2_node(dir)->room, slot->lblk);
 		txn_dirty(t, b, BUFFER_NAME);
 	}
 	buffer_put(b);

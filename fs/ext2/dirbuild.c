@@ -70,7 +70,8 @@ static int gather(struct build *b)
 	if (err)
 		return err;
 	if (!b->parent)
-		return ext2_damaged(ext2_volume(b->dir), "directory inode %u does not begin with . and ..", b->dir->ino);
+		return ext2_damaged(ext2_volume(b->dir), "directory inode %u does not begin with . and ..",
+				    b->dir->ino);
 	b->names = kmalloc((b->count + 1) * sizeof(*b->names));
 	b->entries = kmalloc(b->size + 1);
 	b->starts = kmalloc((b->count + 2) * sizeof(*b->starts));
@@ -272,7 +273,8 @@ static int note_old(struct build *b, fsblk_t block)
 	const fsblk_t last = b->old_count ? b->old[b->old_count - 1] : 0;
 
 	if (b->old_count == b->old_max || !ext2_block_valid(ext2_volume(b->dir), block))
-		return ext2_damaged(ext2_volume(b->dir), "directory inode %u has blocks that it cannot have", b->dir->ino);
+		return ext2_damaged(ext2_volume(b->dir), "directory inode %u has blocks that it cannot have",
+				    b->dir->ino);
 	b->old[b->old_count++] = block;
 	b->old_runs += !last || (block != last + 1 && block + 1 != last);
 	return 0;
@@ -335,8 +337,8 @@ static int switch_over(struct build *b, uint32_t blocks, const uint32_t *pointer
 		dir->sectors += ((uint64_t)b->made_count - b->old_count) * vol->sectors_per_block;
 		dir->size = (uint64_t)blocks << vol->block_shift;
 		dir->flags |= EXT2_FLAG_INDEX;
-		dir->room = 0;
-		dir->stamp = 0;
+		ext2_node(dir)->room = 0;
+		ext2_node(dir)->stamp = 0;
 		mutex_unlock(&ext2_node(dir)->bmap_lock);
 		ext2_inode_store(&t, dir, itable);
 		for (uint32_t i = 0; i < b->old_count; i++) {
@@ -356,14 +358,14 @@ static void unmake(struct build *b)
 		struct txn t;
 
 		if (txn_begin(&t, ext2_volume(b->dir), 0, min_of(b->made_count, (uint32_t)FREES_AT_ONCE))) {
-			log_error("ext2: %s: %u blocks could not be given back: e2fsck does", ext2_volume(b->dir)->super.dev->name,
-				  b->made_count);
+			log_error("ext2: %s: %u blocks could not be given back: e2fsck does",
+				  ext2_volume(b->dir)->super.dev->name, b->made_count);
 			return;
 		}
 		for (unsigned i = 0; i < FREES_AT_ONCE && b->made_count; i++) {
 			const fsblk_t block = b->made[--b->made_count];
 
-			buffer_forget(vol->buffers, block);
+			buffer_forget(ext2_volume(b->dir)->buffers, block);
 			txn_free_blocks(&t, block, 1);
 		}
 		txn_end(&t);
@@ -403,7 +405,7 @@ int ext2_dir_build(struct inode *dir)
 	struct build b = {.dir = dir, .version = ext2_dx_version(ext2_volume(dir))};
 	int err;
 
-	if (b.version == EXT2_HASH_VERSIONS || dir->unindexed || dir->listed)
+	if (b.version == EXT2_HASH_VERSIONS || ext2_node(dir)->unindexed || ext2_node(dir)->listed)
 		return -EOPNOTSUPP;
 	err = build(&b);
 	kfree(b.names);
@@ -412,7 +414,7 @@ int ext2_dir_build(struct inode *dir)
 	kfree(b.made);
 	kfree(b.old);
 	if (err == -ENOMEM || err == -ENOSPC || err == -EOPNOTSUPP) {
-		dir->unindexed = true;
+		ext2_node(dir)->unindexed = true;
 		return -EOPNOTSUPP;
 	}
 	return err;

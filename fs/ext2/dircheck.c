@@ -77,7 +77,7 @@ static int check_tree(struct check *c)
 		err = ext2_dx_next(c->dir, &path);
 	}
 	c->sound = c->sound && !err && c->seen_count == ext2_dir_blocks(c->dir);
-	if (err == -EUCLEAN && c->dir->unindexed)
+	if (err == -EUCLEAN && ext2_node(c->dir)->unindexed)
 		err = 0;
 	return err;
 }
@@ -98,8 +98,8 @@ static int visit_note(void *arg, const struct ext2_slot *slot, const char *name,
 	struct check *c = arg;
 
 	c->places[c->count] = (struct place){slot->block, slot->lblk, slot->offset, slot->ino};
-	c->names[c->count] =
-	    (struct dir_name){.hash = ext2_dir_hash(ext2_volume(c->dir), EXT2_HASH_HALF_MD4, name, len), .at = c->count};
+	c->names[c->count] = (struct dir_name){
+	    .hash = ext2_dir_hash(ext2_volume(c->dir), EXT2_HASH_HALF_MD4, name, len), .at = c->count};
 	c->count++;
 	return 0;
 }

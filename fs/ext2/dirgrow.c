@@ -59,7 +59,7 @@ static void fill_node(const struct growth *g, void *fresh, const struct ext2_dx_
 	struct ext2_dx_head *head = head_of(fresh, false);
 
 	memcpy(head, entries, count * sizeof(*entries));
-	head->limit = ext2_dx_limit(g->dir->vol, false);
+	head->limit = ext2_dx_limit(ext2_volume(g->dir), false);
 	head->count = count;
 }
 
@@ -67,7 +67,7 @@ static void fill_node(const struct growth *g, void *fresh, const struct ext2_dx_
 
 static void leaf_copy(const struct growth *g, const void *source, void *fresh)
 {
-	const struct volume *vol = g->dir->vol;
+	const struct volume *vol = ext2_volume(g->dir);
 	struct dir_pack pack = {.data = fresh, .size = vol->block_size};
 
 	for (unsigned i = g->first; i < g->count; i++) {
@@ -85,7 +85,7 @@ static void leaf_link(const struct growth *g, void *parent, void *source)
 
 	for (unsigned i = g->first; i < g->count; i++)
 		moves[g->names[i].at / 32] |= 1u << g->names[i].at / 4 % 8;
-	for (uint32_t at = 0; at < g->dir->vol->block_size; at += rec_len) {
+	for (uint32_t at = 0; at < ext2_volume(g->dir)->block_size; at += rec_len) {
 		e = (struct ext2_dirent *)((char *)source + at);
 		rec_len = e->rec_len;
 		if (!(moves[at / 32] & 1u << at / 4 % 8) || !ext2_dirent_remove(source, before, e))
@@ -144,7 +144,7 @@ int ext2_dir_drop_index(struct inode *dir)
 	struct txn t;
 	int err = txn_begin(&t, ext2_volume(dir), 0, 0);
 
-	dir->unindexed = true;
+	ext2_node(dir)->unindexed = true;
 	if (err)
 		return err;
 	dir->flags &= ~EXT2_FLAG_INDEX;
@@ -204,7 +204,7 @@ static int copy_step(const struct growth *g, const struct kind *kind)
 {
 	struct buffer *source, *fresh;
 	struct txn t;
-	int err = txn_begin(&t, g->dir->vol, 1, 0);
+	int err = txn_begin(&t, ext2_volume(g->dir), 1, 0);
 
 	if (err)
 		return err;
@@ -226,7 +226,7 @@ static int link_step(const struct growth *g, const struct kind *kind)
 {
 	struct buffer *source, *parent;
 	struct txn t;
-	int err = txn_begin(&t, g->dir->vol, 2, 0);
+	int err = txn_begin(&t, ext2_volume(g->dir), 2, 0);
 
 	if (err)
 		return err;
@@ -235,7 +235,7 @@ static int link_step(const struct growth *g, const struct kind *kind)
 		err = get_block(&t, g->dir, g->parent, &parent);
 		if (!err) {
 			kind->link(g, parent->data, source->data);
-			g->dir->stamp = 0;
+			ext2_node(g->dir)->stamp = 0;
 			txn_dirty(&t, parent, BUFFER_NAME);
 			txn_dirty(&t, source, BUFFER_NAME);
 			buffer_put(parent);
@@ -251,13 +251,13 @@ static int empty_fresh(const struct growth *g, bool dirty)
 {
 	struct buffer *b;
 	struct txn t;
-	int err = txn_begin(&t, g->dir->vol, dirty ? 0 : 1, 0);
+	int err = txn_begin(&t, ext2_volume(g->dir), dirty ? 0 : 1, 0);
 
 	if (err)
 		return err;
 	err = get_block(&t, g->dir, g->fresh, &b);
 	if (!err) {
-		ext2_dir_init_block(g->dir->vol, b->data);
+		ext2_dir_init_block(ext2_volume(g->dir), b->data);
 		txn_dirty(&t, b, BUFFER_NAME);
 		buffer_put(b);
 	}
@@ -284,8 +284,8 @@ static int grow(struct growth *g, const struct kind *kind)
 	if (!err)
 		return txn_commit(ext2_volume(dir));
 	if (copied && !kind->node && empty_fresh(g, !committed))
-		(void)ext2_damaged(ext2_volume(dir), "directory inode %u: names of block %u are in block %u too", dir->ino,
-				   g->source, g->fresh);
+		(void)ext2_damaged(ext2_volume(dir), "directory inode %u: names of block %u are in block %u too",
+				   dir->ino, g->source, g->fresh);
 	/* An index must know all blocks. */
 	if (ext2_dir_blocks(dir) > g->fresh)
 		(void)ext2_dir_drop_index(dir);
@@ -297,7 +297,7 @@ static int grow(struct growth *g, const struct kind *kind)
 static uint32_t size_of(const struct growth *g, const void *data, unsigned i)
 {
 	return EXT2_DIRENT_SIZE(
-	    ext2_dirent_len(g->dir->vol, (const struct ext2_dirent *)((const char *)data + g->names[i].at)));
+	    ext2_dirent_len(ext2_volume(g->dir), (const struct ext2_dirent *)((const char *)data + g->names[i].at)));
 }
 
 /*
@@ -311,7 +311,7 @@ static void split_point(struct growth *g, const void *data)
 	uint32_t size = size_of(g, data, g->count - 1);
 	unsigned i = g->count - 1;
 
-	while (i > 1 && size + size_of(g, data, i - 1) <= g->dir->vol->block_size / 2)
+	while (i > 1 && size + size_of(g, data, i - 1) <= ext2_volume(g->dir)->block_size / 2)
 		size += size_of(g, data, --i);
 	g->first = i;
 	while (i < g->count && n[i].hash == n[i - 1].hash)
@@ -341,9 +341,10 @@ static int plan_leaf(struct growth *g)
 		if (!e)
 			break;
 		if (e->ino)
-			g->names[g->count++] = (struct dir_name){
-			    .hash = ext2_dir_hash(ext2_volume(dir), g->path->version, e->name, ext2_dirent_len(ext2_volume(dir), e)),
-			    .at = at};
+			g->names[g->count++] =
+			    (struct dir_name){.hash = ext2_dir_hash(ext2_volume(dir), g->path->version, e->name,
+								    ext2_dirent_len(ext2_volume(dir), e)),
+					      .at = at};
 	}
 	if (!err && g->count < 2)
 		err = ext2_dx_unusable(dir, g->source, "has names that leave no room");

@@ -15,7 +15,7 @@
 bool ext2_dir_indexed(const struct inode *dir)
 {
 	return dir->flags & EXT2_FLAG_INDEX && ext2_volume(dir)->es.feature_compat & EXT2_COMPAT_DIR_INDEX &&
-	       ext2_volume(dir)->indices && !dir->unindexed;
+	       ext2_volume(dir)->indices && !ext2_node(dir)->unindexed;
 }
 
 unsigned ext2_dx_version(const struct volume *vol)
@@ -29,7 +29,7 @@ int ext2_dx_unusable(struct inode *dir, uint32_t lblk, const char *why)
 {
 	log_warning("ext2: %s: directory inode %u: block %u of its index %s: goes on without; e2fsck -D makes it anew",
 		    ext2_volume(dir)->super.dev->name, dir->ino, lblk, why);
-	dir->unindexed = true;
+	ext2_node(dir)->unindexed = true;
 	return -EUCLEAN;
 }
 

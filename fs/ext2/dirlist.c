@@ -38,7 +38,7 @@ static int next_by_place(struct inode *dir, uint64_t *offset, struct ext2_name *
 {
 	const struct volume *vol = ext2_volume(dir);
 
-	dir->listed = true;
+	ext2_node(dir)->listed = true;
 	while (*offset < dir->size) {
 		const uint64_t start = align_down(*offset, (uint64_t)vol->block_size);
 		struct ext2_dirent *e;
@@ -158,7 +158,7 @@ static int listing_fill(struct inode *dir, struct dir_listing *l, uint64_t from)
 	int err = -EUCLEAN;
 
 	l->stamp++;
-	dir->stamp = 0;
+	ext2_node(dir)->stamp = 0;
 	l->from = from;
 	l->count = 0;
 	if (ext2_dir_indexed(dir))
@@ -178,7 +178,7 @@ static int listing_fill(struct inode *dir, struct dir_listing *l, uint64_t from)
 	}
 	if (more)
 		l->upto = max_of(l->names[l->count - 1].key, from) + 1;
-	dir->stamp = l->stamp;
+	ext2_node(dir)->stamp = l->stamp;
 	return 0;
 }
 
@@ -215,7 +215,8 @@ static int next_name(struct inode *dir, uint64_t *offset, struct ext2_name *entr
 
 	mutex_lock(&l->lock);
 	while (r == 0 && *offset < LIST_END) {
-		if (!dir->stamp || dir->stamp != l->stamp || *offset < l->from || *offset >= l->upto)
+		if (!ext2_node(dir)->stamp || ext2_node(dir)->stamp != l->stamp || *offset < l->from ||
+		    *offset >= l->upto)
 			r = listing_fill(dir, l, *offset);
 		if (r == 0)
 			r = listing_next(dir, l, offset, entry);

@@ -159,7 +159,7 @@ static int linear_room(struct inode *dir, unsigned len, struct buffer **out, uin
 	int err = -ENOSPC;
 
 	*out = NULL;
-	for (uint32_t lblk = dir->room; lblk < ext2_dir_blocks(dir) && err == -ENOSPC; lblk++) {
+	for (uint32_t lblk = ext2_node(dir)->room; lblk < ext2_dir_blocks(dir) && err == -ENOSPC; lblk++) {
 		struct buffer *b;
 
 		err = ext2_dir_block(dir, lblk, &b);
@@ -169,7 +169,7 @@ static int linear_room(struct inode *dir, unsigned len, struct buffer **out, uin
 			buffer_put(b);
 		else
 			*out = b;
-		dir->room = lblk;
+		ext2_node(dir)->room = lblk;
 	}
 	return err;
 }
@@ -243,7 +243,7 @@ static int linear_grow(struct inode *dir)
 
 static int linear_make_room(struct inode *dir, const char *name, unsigned len)
 {
-	uint32_t offset, from = dir->room;
+	uint32_t offset, from = ext2_node(dir)->room;
 	struct buffer *b;
 	fsblk_t block;
 	int err = linear_room(dir, len, &b, &offset);
@@ -256,7 +256,7 @@ static int linear_make_room(struct inode *dir, const char *name, unsigned len)
 	for (uint32_t lblk = from; lblk < ext2_dir_blocks(dir) && err == -ENOSPC; lblk++) {
 		err = split_room(dir, lblk, len);
 		if (!err)
-			dir->room = lblk;
+			ext2_node(dir)->room = lblk;
 	}
 	return err;
 }
@@ -269,7 +269,7 @@ int ext2_dir_make_room(struct inode *dir, const char *name, unsigned len)
 		err = 0;
 		if (ext2_dir_indexed(dir)) {
 			err = indexed_make_room(dir, name, len);
-			if (err != -EUCLEAN || !dir->unindexed)
+			if (err != -EUCLEAN || !ext2_node(dir)->unindexed)
 				return err;
 			err = 0;
 		}

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "fs/buffer.h"
 #include "fs/ext2/format.h"
 #include "fs/inode.h"
 #include "fs/txn.h"
@@ -40,56 +41,105 @@ struct dir_listing {
 };
 
 struct volume {
+	struct super super;
+
 	/* Constant while mounted. */
-	struct blkdev *dev;
+	struct buffer_pool *buffers;
 	uint32_t block_size, block_shift, sectors_per_block;
 	uint32_t pointers; // in an indirect block
 	uint32_t blocks, first_block, blocks_per_group, groups, gdt_blocks;
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
-	uint64_t size_max; // of a file, bytes
 	bool filetype;
 	bool indices;	  // of directories are as they were left by who changed them last
 	bool ours;	  // nobody else wrote since it was last clean
 	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
-	atomic_bool read_only;	// no change is accepted
-	atomic_bool dead;	// unmounted: every call fails
 	atomic_bool unmounting; // only the owner of the gate may begin a transaction
 	atomic_bool damaged;	// seen so, now or at an earlier mount: stays in the superblock for e2fsck
 	atomic_uint damage_said;
 
 	/* Guarded by the transaction. */
-	struct ext2_super super;
+	struct ext2_super es;		  // the card's
 	void *super_block;		  // the block it lies in
 	struct ext2_group **group_blocks; // gdt_blocks blocks of descriptors
 	bool *group_dirty;
 	bool super_dirty;	  // a count changed
 	bool super_urgent;	  // the orphan list or a feature changed
 	bool marked;		  // on the card as in use
-	struct list_node orphans; // struct inode.orphan_node, first as in the superblock
+	struct list_node orphans; // struct ext2_node.orphan_node, first as in the superblock
 	struct txn_log txn;
 
-	/* The write gate (fs/mount.h). Before everything; an unmount owns it, writers share it. */
-	struct rwlock gate;
-	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */
-	struct mutex names_lock;
-	struct names_removed removed; // guarded by it
+	struct names_removed removed; // guarded by super.names_lock
 	struct dir_listing listing;
 	/* One thread gives back at a time. Before any inode lock. */
 	struct mutex settle_lock;
+
+	/* The thread that commits and settles, settle.c. */
+	struct {
+		struct spinlock lock; // guards the flags
+		struct waitq waitq;
+		bool kicked, stop;
+		struct thread *thread;
+	} settler;
 };
 
+static inline struct volume *volume_of(struct super *super)
+{
+	return container_of(super, struct volume, super);
+}
+
+static inline struct volume *ext2_volume(const struct inode *inode)
+{
+	return volume_of(inode->super);
+}
+
+/* What ext2 knows of an inode. */
+struct ext2_node {
+	struct inode inode;
+
+	/* Changed inside a transaction, with the operation lock held unless said otherwise. */
+	uint32_t generation, acl_block;
+	uint64_t grown_to;	  // bytes: how far the write under way has blocks
+	bool truncate_unfinished; // blocks beyond the end are left from a failed truncate; must go before it grows
+	uint32_t links_pending; // still counted on the card, docs/design.md section 7: taken away after the next commit
+	struct list_node drop_node;
+	struct list_node orphan_node; // in volume.orphans
+	atomic_bool orphan;	      // it is there; relaxed outside of transactions
+	/* inode.size as last encoded: another only while a change is under way, or after one failed. Relaxed without
+	 * lock. */
+	atomic_uint_least64_t size_stored;
+	atomic_uint_least64_t batch;  // last batch with a change of this inode
+	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write
+
+	/* Of a directory; guarded by the operation lock. */
+	bool unindexed; // its index is of no use, or could not be made
+	bool listed;	// places of entries were handed out: it keeps them
+	uint32_t room;	// its first block that may have room; a hint
+	uint64_t stamp; // of the volume's listing if that is of it; 0: none
+
+	/* Guarded by bmap_lock, and changed inside a transaction: faults allocate blocks too. */
+	struct mutex bmap_lock;
+	uint32_t block[EXT2_POINTERS];
+	fsblk_t goal; // after the block allocated last; 0: none
+};
+
+/* The same. */
+static inline struct ext2_node *ext2_node(const struct inode *inode)
+{
+	return container_of(inode, struct ext2_node, inode);
+}
+
 /* ---- super.c ---- */
-int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only);
+int ext2_mount(struct blkdev *dev, bool read_only, struct super **out);
 /*
  * Everything to the card, the mark of a volume in use away. The write gate is closed meanwhile, and those who do not
  * pass it (stores into holes, look-ups that throw inodes out) are refused their transactions: each such one is whole or
  * has not begun. What is stored through mappings after the last sync is dropped. Memory stays for late callers, who
  * find the volume dead.
  */
-int ext2_unmount(struct volume *vol);
+int ext2_unmount(struct super *super);
 /* The memory of an unmounted one. */
-void ext2_release(struct volume *vol);
+void ext2_release(struct super *super);
 /* Says what is damaged, remembers it in the superblock, and stops writing if the volume asks for that. -EUCLEAN. */
 int ext2_damaged(struct volume *vol, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct ext2_group *ext2_group(struct volume *vol, uint32_t group);
@@ -108,6 +158,14 @@ void ext2_super_clean(struct volume *vol, bool counts);
 int volume_settle(struct volume *vol);
 /* Time stamps too, then everything durable. -EIO also if any FLUSH of the device has failed meanwhile. */
 int volume_sync(struct volume *vol);
+/* The thread that commits every few seconds, and settles when it is kicked. 0, -ENOMEM. */
+int ext2_settler_start(struct volume *vol);
+int ext2_settler_stop(struct volume *vol);
+void ext2_settler_kick(struct super *super);
+/* A FLUSH failed: tells every file written since the last good one; or one file, whatever it has written. Neither
+ * sleeps. */
+void ext2_flush_failed(struct volume *vol, int err);
+void ext2_file_flush_failed(struct volume *vol, uint32_t ino, int err);
 
 /* ---- recover.c: a volume that was not unmounted ---- */
 /*
@@ -143,8 +201,12 @@ int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);		     // on
 /* ---- inode.c ---- */
 /* Where an inode lies. ino is in range. */
 fsblk_t ext2_inode_place(struct volume *vol, uint32_t ino, uint32_t *offset);
-/* orphan: one without links is what is looked for. */
+/* super_ops: make, load, write_out, keeps. */
+struct inode *ext2_inode_make(struct super *super);
 int ext2_inode_load(struct inode *inode, bool orphan);
+int ext2_write_out(struct inode *inode);
+bool ext2_keeps(const struct inode *inode);
+extern const struct inode_ops ext2_inode_ops; // super.c
 /* The block of the inode table, held: got before anything is changed so that storing cannot fail. One credit. */
 int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable);
 /* Encodes the inode into it and puts it. */
@@ -199,12 +261,18 @@ int ext2_resize(struct inode *inode, uint64_t size);
 int ext2_extend_tail(struct inode *inode, uint64_t size);
 /* Takes back blocks that were allocated beyond the end for nothing. map_lock owned. */
 void ext2_extend_undo(struct inode *inode);
+/* inode_ops: grow, grow_end. */
+int ext2_grow(struct inode *inode, uint64_t at, size_t *len, uint64_t end);
+int ext2_grow_end(struct inode *inode);
 /* Finishes a truncation that failed, so that no file with a name stays in the orphan list. No lock held. */
 int ext2_truncate_finish(struct inode *inode);
 /* A file that has no links: blocks and the inode itself. Nobody else has it. */
 int ext2_inode_delete(struct inode *inode);
 
 /* ---- falloc.c: operation lock held, map_lock not. Also -EROFS, -EIO ---- */
+/* inode_ops: fallocate, next_data. */
+int ext2_fallocate_mode(struct inode *inode, int mode, uint64_t offset, uint64_t len);
+int ext2_next_data(struct inode *inode, uint64_t *offset, bool hole);
 /* Blocks for the range, and the size that goes with it; stores there need no others. -ENOSPC: a part of it may be done.
  * -EFBIG. */
 int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len);
@@ -262,24 +330,20 @@ void ext2_dir_init_block(struct volume *vol, void *data);
 void ext2_dir_init_first(struct volume *vol, void *data, uint32_t self, uint32_t parent);
 uint8_t ext2_file_type(mode_t mode);
 
-/* ---- names.c: operations on names; volume.names_lock is taken inside ---- */
+/* ---- names.c, rename.c: inode_ops ---- */
+int ext2_next_entry(struct inode *dir, uint64_t *offset, struct dir_entry *entry);
 int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode **out);
-int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, bool exclusive, struct inode **out);
-int ext2_mkdir(struct inode *dir, const char *name, unsigned len, mode_t mode);
-int ext2_unlink(struct inode *dir, const char *name, unsigned len, bool directory);
-/* The target of a symbolic link, NUL-terminated: its length. */
+int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, const char *target, struct inode **out);
+int ext2_link(struct inode *dir, const char *name, unsigned len, struct inode *inode);
+int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode *victim);
+int ext2_rename(const struct rename *r);
 int ext2_readlink(struct inode *inode, char *buf, size_t size);
 /* A subdirectory came (1) or went (-1). A count of 1 is "too many to count" (dir_nlink). */
 void ext2_count_subdirectory(struct inode *dir, int change);
+/* It takes no more: -EMLINK. */
+bool ext2_subdirectories_full(const struct inode *dir);
 /* A name of the inode is gone in this batch; `links` of its count go with it. The list takes a reference. */
 void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links);
-/* May the name of this inode be taken away? directory: as a directory's, which must be empty. */
-int ext2_check_victim(struct inode *victim, bool directory);
-
-/* ---- rename.c ---- */
-/* directory: a slash follows one of the names, so that it must be one. */
-int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode *to, const char *to_name,
-		unsigned to_len, bool directory);
 
 /* ---- data.c ---- */
 extern const struct pcache_ops ext2_data_ops;

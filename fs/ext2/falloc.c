@@ -12,6 +12,7 @@
  * Locks: the operation lock held; object.map_lock taken inside. Sleeps.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "arch/page.h"
@@ -78,7 +79,9 @@ int ext2_fallocate(struct inode *inode, uint64_t offset, uint64_t len)
 /* The block that holds the file's end may be allocated whole; one beyond it may not. */
 static int check_inside(const struct inode *inode, uint64_t end)
 {
-	return ext2_blocks_of(ext2_volume(inode), end) > ext2_blocks_of(ext2_volume(inode), inode->object.size) ? -EOPNOTSUPP : 0;
+	return ext2_blocks_of(ext2_volume(inode), end) > ext2_blocks_of(ext2_volume(inode), inode->object.size)
+		   ? -EOPNOTSUPP
+		   : 0;
 }
 
 int ext2_fallocate_inside(struct inode *inode, uint64_t offset, uint64_t len)
@@ -221,4 +224,44 @@ int ext2_zero_range(struct inode *inode, uint64_t offset, uint64_t len, bool kee
 		rwlock_unlock_read(&object->map_lock);
 	}
 	return err;
+}
+
+int ext2_fallocate_mode(struct inode *inode, int mode, uint64_t offset, uint64_t len)
+{
+	switch (mode) {
+	case 0:
+		return ext2_fallocate(inode, offset, len);
+	case FALLOC_FL_KEEP_SIZE:
+		return ext2_fallocate_inside(inode, offset, len);
+	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+		return ext2_punch(inode, offset, len);
+	default:
+		return ext2_zero_range(inode, offset, len, mode & FALLOC_FL_KEEP_SIZE);
+	}
+}
+
+int ext2_next_data(struct inode *inode, uint64_t *offset, bool hole)
+{
+	const struct volume *vol = ext2_volume(inode);
+	const uint64_t size = inode->object.size;
+	uint32_t lblk = *offset >> vol->block_shift;
+	const uint32_t end = ext2_blocks_of(vol, size);
+
+	while (lblk < end) {
+		fsblk_t block;
+		uint32_t run;
+		int err = ext2_bmap(inode, lblk, end - lblk, &block, &run);
+
+		if (err)
+			return err;
+		if (hole != (block != 0)) {
+			*offset = max_of(*offset, (uint64_t)lblk << vol->block_shift);
+			return 0;
+		}
+		lblk += run;
+	}
+	if (!hole)
+		return -ENXIO;
+	*offset = size;
+	return 0;
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "fs/ext2/ext2.h"
+#include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 
 #define EXT2_FLAG_EXTENTS 0x80000
 
@@ -59,7 +61,8 @@ static int check(struct inode *inode, const struct ext2_inode *raw, bool orphan)
 			return ext2_damaged(vol, "inode %u has the impossible size %llu", inode->ino,
 					    (unsigned long long)inode->size);
 	} else if (S_ISDIR(raw->mode)) {
-		if ((inode->size == 0 && raw->links) || inode->size % vol->block_size || inode->size > vol->super.size_max)
+		if ((inode->size == 0 && raw->links) || inode->size % vol->block_size ||
+		    inode->size > vol->super.size_max)
 			return ext2_damaged(vol, "directory inode %u has the impossible size %llu", inode->ino,
 					    (unsigned long long)inode->size);
 	} else if (S_ISLNK(raw->mode)) {
@@ -94,6 +97,24 @@ static void decode(struct inode *inode, const struct ext2_inode *raw)
 	inode->ctime = time_decode(raw->ctime, HAS_EXTRA(vol, raw, ctime_extra) ? raw->ctime_extra : 0);
 }
 
+struct inode *ext2_inode_make(struct super *super)
+{
+	struct volume *vol = volume_of(super);
+	struct ext2_node *node = kmalloc_wait(sizeof(*node));
+
+	if (!node)
+		return NULL;
+	memset(node, 0, sizeof(*node));
+	list_init(&node->drop_node);
+	list_init(&node->orphan_node);
+	mutex_init(&node->bmap_lock, "bmap");
+	/* What an earlier life in memory wrote may be neither committed nor flushed. */
+	atomic_store(&node->batch, atomic_load(&vol->txn.running));
+	atomic_store(&node->writes, atomic_load(&vol->txn.writes));
+	node->inode.ops = &ext2_inode_ops;
+	return &node->inode;
+}
+
 int ext2_inode_load(struct inode *inode, bool orphan)
 {
 	struct volume *vol = ext2_volume(inode);
@@ -111,6 +132,9 @@ int ext2_inode_load(struct inode *inode, bool orphan)
 	decode(inode, raw);
 	err = check(inode, raw, orphan);
 	buffer_put(b);
+	if (!err)
+		pcache_object_init(&inode->object, S_ISREG(inode->mode) ? &ext2_data_ops : NULL,
+				   S_ISREG(inode->mode) ? inode->size : 0);
 	return err;
 }
 
@@ -234,4 +258,28 @@ int ext2_inode_write_times(struct inode *inode)
 	if (!atomic_load_explicit(&inode->times_dirty, memory_order_relaxed))
 		return 0;
 	return ext2_inode_write(inode);
+}
+
+int ext2_write_out(struct inode *inode)
+{
+	struct volume *vol = ext2_volume(inode);
+	int err = 0;
+
+	if (S_ISREG(inode->mode))
+		err = pcache_write_range(&inode->object, 0, PGIDX_MAX);
+	if (!err && !atomic_load(&vol->super.read_only) && !atomic_load(&vol->super.dead))
+		err = ext2_inode_write_times(inode);
+	/* Once it is forgotten, nobody could be told that its writes were not made durable, or are zeros again. */
+	if (!err && !atomic_load(&vol->super.dead))
+		err = txn_commit_zeroed(vol, inode->ino);
+	if (!err && atomic_load(&ext2_node(inode)->writes) > atomic_load(&vol->txn.flushed))
+		err = txn_flush(vol);
+	return err;
+}
+
+bool ext2_keeps(const struct inode *inode)
+{
+	/* The list of unlinked ones has a reference. */
+	return ext2_node(inode)->truncate_unfinished ||
+	       atomic_load_explicit(&ext2_node(inode)->orphan, memory_order_relaxed);
 }

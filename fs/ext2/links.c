@@ -212,7 +212,7 @@ static int make_index(struct volume *vol, uint32_t ino)
 	if (err)
 		return err;
 	mutex_lock(&dir->lock);
-	dir->unindexed = false;
+	ext2_node(dir)->unindexed = false;
 	err = ext2_dir_build(dir);
 	if (err == -EOPNOTSUPP)
 		err = ext2_dir_drop_index(dir);
@@ -349,10 +349,10 @@ int ext2_names_apply(struct recovery *rec, bool remove)
 	if (fixes || indices || tally.removed || tally.corrected)
 		log_info(
 		    "ext2: %s: %u inodes without a name removed, %u links and ends set right, %u names, %u indices",
-		    vol->super.dev->name, tally.removed, tally.corrected, fixes, indices);
+		    vol->super.name, tally.removed, tally.corrected, fixes, indices);
 	if (vol->unnamed)
 		log_warning(
 		    "ext2: %s: %u inodes have no name: e2fsck puts them into lost+found; stays marked as in use",
-		    vol->super.dev->name, vol->unnamed);
+		    vol->super.name, vol->unnamed);
 	return txn_commit_all(vol);
 }

@@ -6,7 +6,7 @@
  * the inode on the card only after the removal has committed: links stay counted there as links_pending, and
  * volume_settle brings them down.
  *
- * Locks: volume.names_lock, so that several inodes can be locked in any order, then the operation locks. Sleeps.
+ * Locks: held by the caller, as fs/inode.h says. Sleeps.
  */
 #include <assert.h>
 #include <errno.h>
@@ -18,16 +18,24 @@
 int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode **out)
 {
 	struct ext2_slot slot;
-	int err;
+	int err = ext2_dir_find(dir, name, len, &slot);
 
-	*out = NULL;
-	mutex_lock(&dir->lock);
-	err = dir->links ? ext2_dir_find(dir, name, len, &slot) : -ENOENT;
-	/* Under the lock, so that the number is not given to another file first. */
-	if (!err)
-		err = inode_get(&ext2_volume(dir)->super, slot.ino, out);
-	mutex_unlock(&dir->lock);
-	return err;
+	return err ? err : inode_get(dir->super, slot.ino, out);
+}
+
+int ext2_next_entry(struct inode *dir, uint64_t *offset, struct dir_entry *entry)
+{
+	static const uint8_t types[] = {0, 8, 4, 2, 6, 1, 12, 10}; // DT_* by EXT2_FT_*
+	struct ext2_name name;
+	int r = ext2_dir_next(dir, offset, &name);
+
+	if (r <= 0)
+		return r;
+	entry->ino = name.ino;
+	entry->type = name.type < array_size(types) ? types[name.type] : 0;
+	entry->len = name.len;
+	memcpy(entry->name, name.name, name.len + 1);
+	return 1;
 }
 
 void ext2_count_subdirectory(struct inode *dir, int change)
@@ -38,6 +46,11 @@ void ext2_count_subdirectory(struct inode *dir, int change)
 		(void)ext2_damaged(ext2_volume(dir), "directory inode %u has too few links", dir->ino);
 	else
 		dir->links += change;
+}
+
+bool ext2_subdirectories_full(const struct inode *dir)
+{
+	return dir->links >= EXT2_LINK_MAX;
 }
 
 /* A failed creation: the number goes back. It was never on the card. */
@@ -53,16 +66,15 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 	uint32_t ino;
 	int err = ext2_inode_alloc(t, dir->ino, S_ISDIR(mode), &ino);
 
-	if (!err)
-		err = inode_add(inode, ino);
+	if (!err && !inode_add(inode, ino, S_ISREG(mode) ? &ext2_data_ops : NULL))
+		err = ext2_damaged(t->vol, "inode %u is in use and free in its bitmap", ino);
 	if (err) {
 		kfree(inode);
 		return err;
 	}
-	inode->mode = mode;
+	inode->mode = (uint16_t)mode;
 	inode->links = S_ISDIR(mode) ? 2 : 1;
-	inode_touch(inode, true);
-	inode->atime = inode->crtime = inode->mtime;
+	inode_touch_new(inode);
 	err = ext2_inode_begin(t, inode, itable);
 	if (err) {
 		abandon(inode);
@@ -71,7 +83,7 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 	err = ext2_inode_wipe(inode, *itable);
 	if (err) {
 		buffer_put(*itable);
-		inode->deleted = true; // another's: nothing of it may be freed
+		inode->removed = true; // another's: nothing of it may be freed
 		abandon(inode);
 	}
 	return err;
@@ -82,7 +94,7 @@ static int fresh_begin(struct txn *t, struct volume *vol, struct inode **inode)
 {
 	int err;
 
-	*inode = inode_make(vol);
+	*inode = inode_make(&vol->super);
 	if (!*inode)
 		return -ENOMEM;
 	err = txn_begin(t, vol, 4, 0);
@@ -91,7 +103,9 @@ static int fresh_begin(struct txn *t, struct volume *vol, struct inode **inode)
 	return err;
 }
 
-static int create_locked(struct inode *dir, const char *name, unsigned len, mode_t mode, struct inode **out)
+/* A file, or a link whose target lies in the inode. */
+static int create_file(struct inode *dir, const char *name, unsigned len, mode_t mode, const char *target,
+		       struct inode **out)
 {
 	struct buffer *itable, *dir_itable;
 	struct inode *inode;
@@ -110,6 +124,10 @@ static int create_locked(struct inode *dir, const char *name, unsigned len, mode
 	err = fresh_inode(&t, dir, mode, inode, &itable);
 	if (err)
 		goto put;
+	if (target) {
+		inode->size = strlen(target);
+		memcpy(ext2_node(inode)->block, target, inode->size);
+	}
 	ext2_inode_store(&t, inode, itable);
 	err = ext2_dir_add(&t, dir, name, len, inode->ino, mode);
 	if (err) {
@@ -128,29 +146,11 @@ end:
 	return err;
 }
 
-int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, bool exclusive, struct inode **out)
-{
-	struct volume *vol = ext2_volume(dir);
-	struct ext2_slot slot;
-	int err;
-
-	*out = NULL;
-	if (atomic_load(&vol->super.read_only))
-		return -EROFS;
-	mutex_lock(&vol->super.names_lock);
-	mutex_lock(&dir->lock);
-	err = dir->links ? ext2_dir_find(dir, name, len, &slot) : -ENOENT;
-	if (!err)
-		err = exclusive ? -EEXIST : inode_get(&vol->super, slot.ino, out);
-	else if (err == -ENOENT && dir->links)
-		err = create_locked(dir, name, len, mode, out);
-	mutex_unlock(&dir->lock);
-	mutex_unlock(&vol->super.names_lock);
-	return err;
-}
-
-/* The directory's own inode and first block. On the card before any name leads there. */
-static int make_directory(struct inode *parent, mode_t mode, struct inode **out)
+/*
+ * A directory's, or a long link's, own inode and first block, on the card before any name leads there. target NULL: a
+ * directory.
+ */
+static int make_with_block(struct inode *parent, mode_t mode, const char *target, struct inode **out)
 {
 	struct volume *vol = ext2_volume(parent);
 	struct buffer *itable, *b;
@@ -169,13 +169,16 @@ static int make_directory(struct inode *parent, mode_t mode, struct inode **out)
 	if (!err) {
 		buffer_get_zeroed(vol->buffers, block, &b);
 		txn_access(&t, b);
-		ext2_dir_init_first(vol, b->data, inode->ino, parent->ino);
+		if (target)
+			memcpy(b->data, target, strlen(target));
+		else
+			ext2_dir_init_first(vol, b->data, inode->ino, parent->ino);
 		txn_dirty(&t, b, BUFFER_EARLY);
 		buffer_put(b);
 		ext2_node(inode)->block[0] = block;
 		ext2_node(inode)->goal = block + 1;
 		inode->sectors = vol->sectors_per_block;
-		inode->size = vol->block_size;
+		inode->size = target ? strlen(target) : vol->block_size;
 	}
 	ext2_inode_store(&t, inode, itable);
 	if (err)
@@ -187,18 +190,20 @@ end:
 	return err;
 }
 
-static int mkdir_locked(struct inode *dir, const char *name, unsigned len, mode_t mode)
+/* What has a block of its own. */
+static int create_with_block(struct inode *dir, const char *name, unsigned len, mode_t mode, const char *target,
+			     struct inode **out)
 {
 	struct buffer *itable;
 	struct inode *inode;
 	struct txn t;
 	int err;
 
-	if (dir->links >= EXT2_LINK_MAX)
+	if (!target && ext2_subdirectories_full(dir))
 		return -EMLINK;
 	err = ext2_dir_make_room(dir, name, len);
 	if (!err)
-		err = make_directory(dir, mode, &inode);
+		err = make_with_block(dir, mode, target, &inode);
 	if (err)
 		return err;
 	err = txn_begin(&t, ext2_volume(dir), 2, 0);
@@ -210,7 +215,8 @@ static int mkdir_locked(struct inode *dir, const char *name, unsigned len, mode_
 	if (!err) {
 		err = ext2_dir_add(&t, dir, name, len, inode->ino, mode);
 		if (!err) {
-			ext2_count_subdirectory(dir, 1);
+			if (!target)
+				ext2_count_subdirectory(dir, 1);
 			inode_touch(dir, true);
 		}
 		ext2_inode_store(&t, dir, itable);
@@ -219,27 +225,51 @@ static int mkdir_locked(struct inode *dir, const char *name, unsigned len, mode_
 	if (err)
 		abandon(inode);
 	else
-		inode_put(inode);
+		*out = inode;
 	return err;
 }
 
-int ext2_mkdir(struct inode *dir, const char *name, unsigned len, mode_t mode)
+int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, const char *target, struct inode **out)
 {
-	struct volume *vol = ext2_volume(dir);
-	struct ext2_slot slot;
+	if (target && strlen(target) >= ext2_volume(dir)->block_size)
+		return -ENAMETOOLONG;
+	if (S_ISDIR(mode) || (target && strlen(target) >= sizeof(ext2_node(dir)->block)))
+		return create_with_block(dir, name, len, mode, target, out);
+	return create_file(dir, name, len, mode, target, out);
+}
+
+int ext2_link(struct inode *dir, const char *name, unsigned len, struct inode *inode)
+{
+	struct buffer *itable, *dir_itable;
+	struct txn t;
 	int err;
 
-	if (atomic_load(&vol->super.read_only))
-		return -EROFS;
-	mutex_lock(&vol->super.names_lock);
-	mutex_lock(&dir->lock);
-	err = dir->links ? ext2_dir_find(dir, name, len, &slot) : -ENOENT;
+	if (inode->links + ext2_node(inode)->links_pending >= EXT2_LINK_MAX)
+		return -EMLINK;
+	err = ext2_dir_make_room(dir, name, len);
 	if (!err)
-		err = -EEXIST;
-	else if (err == -ENOENT && dir->links)
-		err = mkdir_locked(dir, name, len, mode);
-	mutex_unlock(&dir->lock);
-	mutex_unlock(&vol->super.names_lock);
+		err = txn_begin(&t, ext2_volume(dir), 3, 0);
+	if (err)
+		return err;
+	err = ext2_inode_begin(&t, dir, &dir_itable);
+	if (err)
+		goto end;
+	err = ext2_inode_begin(&t, inode, &itable);
+	if (err) {
+		buffer_put(dir_itable);
+		goto end;
+	}
+	/* Within a batch inodes are on the card before names: a cut leaves a link too many, never one too few. */
+	err = ext2_dir_add(&t, dir, name, len, inode->ino, inode->mode);
+	if (!err) {
+		inode->links++;
+		inode_touch(inode, false);
+		inode_touch(dir, true);
+	}
+	ext2_inode_store(&t, inode, itable);
+	ext2_inode_store(&t, dir, dir_itable);
+end:
+	txn_end(&t);
 	return err;
 }
 
@@ -257,27 +287,25 @@ void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links)
 	t->vol->txn.changed = true;
 }
 
-int ext2_check_victim(struct inode *victim, bool directory)
-{
-	if (S_ISDIR(victim->mode) != directory)
-		return directory ? -ENOTDIR : -EISDIR;
-	return directory ? ext2_dir_is_empty(victim) : 0;
-}
-
-static int unlink_locked(struct inode *dir, const struct ext2_slot *slot, struct inode *victim)
+int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode *victim)
 {
 	const bool directory = S_ISDIR(victim->mode);
+	struct ext2_slot slot;
 	struct buffer *itable;
 	struct txn t;
-	int err = ext2_check_victim(victim, directory);
+	int err = ext2_dir_find(dir, name, len, &slot);
 
+	if (!err && victim->links == 0)
+		err = ext2_damaged(ext2_volume(dir), "inode %u has too few links", victim->ino);
+	if (!err && directory)
+		err = ext2_dir_is_empty(victim);
 	if (!err)
 		err = txn_begin(&t, ext2_volume(dir), 2, 0);
 	if (err)
 		return err;
 	err = ext2_inode_begin(&t, dir, &itable);
 	if (!err) {
-		err = ext2_dir_remove(&t, dir, slot);
+		err = ext2_dir_remove(&t, dir, &slot);
 		if (!err) {
 			ext2_drop_later(&t, victim, directory ? victim->links : 1);
 			if (directory)
@@ -290,40 +318,11 @@ static int unlink_locked(struct inode *dir, const struct ext2_slot *slot, struct
 	return err;
 }
 
-int ext2_unlink(struct inode *dir, const char *name, unsigned len, bool directory)
-{
-	struct volume *vol = ext2_volume(dir);
-	struct inode *victim = NULL;
-	struct ext2_slot slot;
-	int err;
-
-	if (atomic_load(&vol->super.read_only))
-		return -EROFS;
-	mutex_lock(&vol->super.names_lock);
-	mutex_lock(&dir->lock);
-	err = ext2_dir_find(dir, name, len, &slot);
-	if (!err)
-		err = slot.ino == dir->ino ? -EINVAL : inode_get(&vol->super, slot.ino, &victim);
-	if (!err) {
-		mutex_lock(&victim->lock);
-		err = ext2_check_victim(victim, directory);
-		if (!err && victim->links == 0)
-			err = ext2_damaged(vol, "inode %u has too few links", victim->ino);
-		if (!err)
-			err = unlink_locked(dir, &slot, victim);
-		mutex_unlock(&victim->lock);
-	}
-	mutex_unlock(&dir->lock);
-	mutex_unlock(&vol->super.names_lock);
-	inode_put(victim);
-	return err;
-}
-
 int ext2_readlink(struct inode *inode, char *buf, size_t size)
 {
 	const uint32_t attribute_sectors = ext2_node(inode)->acl_block ? ext2_volume(inode)->sectors_per_block : 0;
 	struct buffer *b = NULL;
-	const char *target = (const char *)inode->block;
+	const char *target = (const char *)ext2_node(inode)->block;
 	int err = 0;
 
 	if (inode->size >= size)
@@ -346,7 +345,8 @@ int ext2_readlink(struct inode *inode, char *buf, size_t size)
 		memcpy(buf, target, inode->size);
 		buf[inode->size] = 0;
 		if (strlen(buf) != inode->size)
-			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has a target with a NUL", inode->ino);
+			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has a target with a NUL",
+					   inode->ino);
 	}
 	buffer_put(b);
 	mutex_unlock(&inode->lock);

@@ -341,7 +341,7 @@ static int recount(struct recovery *rec)
 	}
 	vol->es.free_blocks = free_blocks;
 	vol->es.free_inodes = free_inodes;
-	log_info("ext2: %s: recounted: %u leaked blocks freed, %u missing from the bitmaps", vol->super.dev->name,
+	log_info("ext2: %s: recounted: %u leaked blocks freed, %u missing from the bitmaps", vol->super.name,
 		 rec->leaked, rec->missing);
 	return txn_commit_all(vol);
 }
@@ -363,7 +363,7 @@ int ext2_recover(struct volume *vol, bool remove)
 	ext2_names_forget(&rec);
 	free_maps(&rec);
 	if (err == -ENOMEM)
-		log_error("ext2: %s: not enough memory to recount %u blocks; run e2fsck", vol->super.dev->name, vol->blocks);
+		log_error("ext2: %s: not enough memory to recount %u blocks; run e2fsck", vol->super.name, vol->blocks);
 	return err;
 }
 
@@ -447,7 +447,7 @@ int ext2_orphans_process(struct volume *vol)
 			deleted++;
 			mutex_lock(&inode->lock);
 			err = ext2_inode_delete(inode);
-			inode->deleted = true;
+			inode->removed = true;
 			mutex_unlock(&inode->lock);
 		}
 		list_remove(&ext2_node(inode)->orphan_node);
@@ -455,7 +455,7 @@ int ext2_orphans_process(struct volume *vol)
 		inode_put(inode);
 	}
 	if (deleted || truncated)
-		log_info("ext2: %s: %u deleted files removed, %u truncations finished", vol->super.dev->name, deleted,
+		log_info("ext2: %s: %u deleted files removed, %u truncations finished", vol->super.name, deleted,
 			 truncated);
 	if (!err && vol->es.last_orphan)
 		err = empty_list(vol);

@@ -6,70 +6,27 @@
  * the old one away. So a cut leaves the one, the other, or both; what the new name led to before is replaced in one
  * write of a sector. Where that commit fails, the new name goes again.
  *
- * Locks: volume.names_lock, then the operation locks of all inodes concerned. Sleeps.
+ * Two names that change places do so in one write if they lie in one sector. Else the first inode gets a third name
+ * meanwhile, so that a cut loses neither; it may leave that one.
+ *
+ * Locks: held by the caller, as fs/inode.h says. Sleeps.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "fs/ext2/ext2.h"
 
-struct rename {
-	struct inode *from, *to; // directories, locked; may be the same
-	const char *name, *to_name;
-	unsigned len, to_len;
-	struct inode *inode, *victim; // victim: what the new name leads to now, or NULL
-	uint32_t victim_links;	      // taken from it
+struct move {
+	const struct rename *names;
+	uint32_t victim_links; // taken from it
 	struct ext2_slot slot, to_slot;
 };
 
-/* -EINVAL: the directory `inode` is dir or above it. names_lock keeps the tree as it is. */
-static int check_not_inside(struct inode *inode, struct inode *dir)
-{
-	uint32_t ino = dir->ino;
-
-	/* No path is longer than there are inodes. */
-	for (uint32_t steps = 0; steps < ext2_volume(dir)->inodes; steps++) {
-		struct ext2_slot slot;
-		struct inode *above;
-		int err;
-
-		if (ino == inode->ino)
-			return -EINVAL;
-		if (ino == EXT2_ROOT_INO)
-			return 0;
-		err = inode_get(&ext2_volume(dir)->super, ino, &above);
-		if (err)
-			return err;
-		err = S_ISDIR(above->mode) ? ext2_dir_find(above, "..", 2, &slot) : -ENOTDIR;
-		inode_put(above);
-		if (err)
-			return err;
-		ino = slot.ino;
-	}
-	return ext2_damaged(ext2_volume(dir), "directory inode %u is not below the root", dir->ino);
-}
-
-static int rename_check(struct rename *r)
-{
-	const bool directory = S_ISDIR(r->inode->mode);
-	int err = 0;
-
-	if (directory && r->from != r->to)
-		err = check_not_inside(r->inode, r->to);
-	else if (directory && r->inode == r->to)
-		err = -EINVAL;
-	if (!err && r->victim) {
-		err = ext2_check_victim(r->victim, directory);
-		if (!err && r->victim->links == 0)
-			err = ext2_damaged(ext2_volume(r->to), "inode %u has too few links", r->victim->ino);
-	} else if (!err && directory && r->from != r->to && r->to->links >= EXT2_LINK_MAX) {
-		err = -EMLINK;
-	}
-	return err;
-}
-
 /* The new name, counted for on the card. */
-static int rename_add(struct rename *r)
+static int rename_add(struct move *m)
 {
+	const struct rename *r = m->names;
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
 	struct buffer *itable, *to_itable;
 	struct txn t;
@@ -86,7 +43,7 @@ static int rename_add(struct rename *r)
 		goto end;
 	}
 	if (r->victim)
-		err = ext2_dir_replace(&t, r->to, &r->to_slot, r->inode->ino, r->inode->mode);
+		err = ext2_dir_replace(&t, r->to, &m->to_slot, r->inode->ino, r->inode->mode);
 	else
 		err = ext2_dir_add(&t, r->to, r->to_name, r->to_len, r->inode->ino, r->inode->mode);
 	if (!err) {
@@ -97,8 +54,8 @@ static int rename_add(struct rename *r)
 		if (r->victim && S_ISDIR(r->victim->mode))
 			ext2_count_subdirectory(r->to, -1);
 		if (r->victim) {
-			r->victim_links = S_ISDIR(r->victim->mode) ? r->victim->links : 1;
-			ext2_drop_later(&t, r->victim, r->victim_links);
+			m->victim_links = S_ISDIR(r->victim->mode) ? r->victim->links : 1;
+			ext2_drop_later(&t, r->victim, m->victim_links);
 		}
 		inode_touch(r->to, true);
 	}
@@ -110,8 +67,9 @@ end:
 }
 
 /* The old name away; a directory learns of its new parent. */
-static int rename_remove(struct rename *r)
+static int rename_remove(struct move *m)
 {
+	const struct rename *r = m->names;
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
 	struct ext2_slot dotdot;
 	struct buffer *itable;
@@ -124,13 +82,13 @@ static int rename_remove(struct rename *r)
 	if (err)
 		goto end;
 	/* Found again: the new name may have split the entry that held it. */
-	err = ext2_dir_find(r->from, r->name, r->len, &r->slot);
+	err = ext2_dir_find(r->from, r->name, r->len, &m->slot);
 	if (!err && parent_changes)
 		err = ext2_dir_find(r->inode, "..", 2, &dotdot);
 	if (!err && parent_changes)
 		err = ext2_dir_replace(&t, r->inode, &dotdot, r->to->ino, S_IFDIR);
 	if (!err)
-		err = ext2_dir_remove(&t, r->from, &r->slot);
+		err = ext2_dir_remove(&t, r->from, &m->slot);
 	if (!err) {
 		/* The extra count of rename_add goes as any removed name's does. */
 		r->inode->links++;
@@ -147,8 +105,9 @@ end:
 }
 
 /* What rename_add did, as far as it goes: the batch with it is not on the card, or not known to be. */
-static int rename_undo(struct rename *r)
+static int rename_undo(struct move *m)
 {
+	const struct rename *r = m->names;
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
 	struct buffer *itable;
 	struct txn t;
@@ -159,11 +118,11 @@ static int rename_undo(struct rename *r)
 	err = ext2_inode_begin(&t, r->to, &itable);
 	if (err)
 		goto end;
-	err = ext2_dir_find(r->to, r->to_name, r->to_len, &r->to_slot);
+	err = ext2_dir_find(r->to, r->to_name, r->to_len, &m->to_slot);
 	if (!err && r->victim)
-		err = ext2_dir_replace(&t, r->to, &r->to_slot, r->victim->ino, r->victim->mode);
+		err = ext2_dir_replace(&t, r->to, &m->to_slot, r->victim->ino, r->victim->mode);
 	else if (!err)
-		err = ext2_dir_remove(&t, r->to, &r->to_slot);
+		err = ext2_dir_remove(&t, r->to, &m->to_slot);
 	if (!err) {
 		r->inode->links++;
 		ext2_node(r->inode)->links_pending--;
@@ -172,8 +131,8 @@ static int rename_undo(struct rename *r)
 			ext2_count_subdirectory(r->to, -1);
 		if (r->victim) {
 			/* The card counts them still; whoever drops those pending finds none of these. */
-			r->victim->links += r->victim_links;
-			ext2_node(r->victim)->links_pending -= r->victim_links;
+			r->victim->links += m->victim_links;
+			ext2_node(r->victim)->links_pending -= m->victim_links;
 			if (S_ISDIR(r->victim->mode))
 				ext2_count_subdirectory(r->to, 1);
 		}
@@ -184,23 +143,41 @@ end:
 	return err;
 }
 
-static int rename_locked(struct rename *r)
+/* A directory more or less below those that change. */
+static int check_links(const struct rename *r)
 {
-	const bool moves = S_ISDIR(r->inode->mode) && r->from != r->to;
-	int err = rename_check(r), failed;
+	const bool directory = S_ISDIR(r->inode->mode), other = r->victim && S_ISDIR(r->victim->mode);
 
+	if (r->victim && r->victim->links == 0)
+		return ext2_damaged(ext2_volume(r->to), "inode %u has too few links", r->victim->ino);
+	if (r->from != r->to && directory && !other && ext2_subdirectories_full(r->to))
+		return -EMLINK;
+	if (r->exchange && r->from != r->to && other && !directory && ext2_subdirectories_full(r->from))
+		return -EMLINK;
+	return 0;
+}
+
+static int move_name(struct move *m)
+{
+	const struct rename *r = m->names;
+	struct volume *vol = ext2_volume(r->to);
+	const bool moves = S_ISDIR(r->inode->mode) && r->from != r->to;
+	int err = 0, failed;
+
+	if (r->victim && S_ISDIR(r->victim->mode))
+		err = ext2_dir_is_empty(r->victim);
 	/* A move before this one is not half there when this one is: together they could make a ring. */
 	if (!err && moves)
-		err = txn_commit(ext2_volume(r->to));
+		err = txn_commit(vol);
 	if (!err && !r->victim)
 		err = ext2_dir_make_room(r->to, r->to_name, r->to_len);
 	if (!err)
-		err = rename_add(r);
+		err = rename_add(m);
 	if (err)
 		return err;
 	/* Both names are on the card before one goes: a cut leaves one, or two with a count that says so. */
-	err = txn_commit(ext2_volume(r->to));
-	failed = err ? rename_undo(r) : rename_remove(r);
+	err = txn_commit(vol);
+	failed = err ? rename_undo(m) : rename_remove(m);
 	if (failed) {
 		/* Then it has two names, and they are counted. */
 		r->inode->links++;
@@ -209,55 +186,166 @@ static int rename_locked(struct rename *r)
 	return err ? err : failed;
 }
 
-static void lock_other(struct inode *inode, const struct inode *a, const struct inode *b)
+/* ---- changing places ---- */
+
+/* A step of it: a name of `dir` is made to lead to the inode, which then counts it; or with add false, it was there. */
+static int lead_to(struct inode *dir, const char *name, unsigned len, struct inode *inode, bool add)
 {
-	if (inode && inode != a && inode != b)
-		mutex_lock(&inode->lock);
+	struct buffer *itable;
+	struct ext2_slot slot;
+	struct txn t;
+	int err = add ? ext2_dir_make_room(dir, name, len) : 0;
+
+	if (!err)
+		err = txn_begin(&t, ext2_volume(dir), 2, 0);
+	if (err)
+		return err;
+	err = ext2_inode_begin(&t, inode, &itable);
+	if (!err) {
+		err = add ? 0 : ext2_dir_find(dir, name, len, &slot);
+		if (!err && add)
+			err = ext2_dir_add(&t, dir, name, len, inode->ino, inode->mode);
+		else if (!err)
+			err = ext2_dir_replace(&t, dir, &slot, inode->ino, inode->mode);
+		if (!err)
+			ext2_node(inode)->links_pending++;
+		ext2_inode_store(&t, inode, itable);
+	}
+	txn_end(&t);
+	return err;
 }
 
-static void unlock_other(struct inode *inode, const struct inode *a, const struct inode *b)
+/* A name that counted for the inode does so no more; with remove, it goes. */
+static int lead_away(struct inode *dir, const char *name, unsigned len, struct inode *inode, bool remove)
 {
-	if (inode && inode != a && inode != b)
-		mutex_unlock(&inode->lock);
+	struct ext2_slot slot;
+	struct txn t;
+	int err = txn_begin(&t, ext2_volume(dir), 1, 0);
+
+	if (err)
+		return err;
+	if (remove) {
+		err = ext2_dir_find(dir, name, len, &slot);
+		if (!err)
+			err = ext2_dir_remove(&t, dir, &slot);
+	}
+	if (!err) {
+		inode->links++;
+		ext2_node(inode)->links_pending--;
+		ext2_drop_later(&t, inode, 1);
+	}
+	txn_end(&t);
+	return err;
 }
 
-int ext2_rename(struct inode *from, const char *name, unsigned len, struct inode *to, const char *to_name,
-		unsigned to_len, bool directory)
+/* The parents of directories that changed places. */
+static int exchange_parents(const struct rename *r)
 {
-	struct rename r = {.from = from, .to = to, .name = name, .to_name = to_name, .len = len, .to_len = to_len};
-	struct volume *vol = from->vol;
+	struct inode *const moved[] = {r->inode, r->victim}, *const parents[] = {r->to, r->from};
+	const int change = S_ISDIR(r->inode->mode) - S_ISDIR(r->victim->mode);
+	struct txn t;
 	int err;
 
-	if (atomic_load(&vol->super.read_only))
-		return -EROFS;
-	mutex_lock(&vol->super.names_lock);
-	mutex_lock(&from->lock);
-	if (to != from)
-		mutex_lock(&to->lock);
-	err = from->links && to->links ? ext2_dir_find(from, name, len, &r.slot) : -ENOENT;
-	if (!err)
-		err = inode_get(&vol->super, r.slot.ino, &r.inode);
-	if (!err && directory && !S_ISDIR(r.inode->mode))
-		err = -ENOTDIR;
-	if (!err) {
-		err = ext2_dir_find(to, to_name, to_len, &r.to_slot);
+	if (r->from == r->to)
+		return 0;
+	err = txn_begin(&t, ext2_volume(r->to), 2, 0);
+	if (err)
+		return err;
+	for (unsigned i = 0; i < 2 && !err; i++) {
+		struct ext2_slot dotdot;
+
+		if (!S_ISDIR(moved[i]->mode))
+			continue;
+		err = ext2_dir_find(moved[i], "..", 2, &dotdot);
 		if (!err)
-			err = inode_get(&vol->super, r.to_slot.ino, &r.victim);
-		else if (err == -ENOENT)
-			err = 0;
+			err = ext2_dir_replace(&t, moved[i], &dotdot, parents[i]->ino, S_IFDIR);
 	}
-	if (!err && r.inode != r.victim) {
-		lock_other(r.inode, from, to);
-		lock_other(r.victim, from, to);
-		err = rename_locked(&r);
-		unlock_other(r.victim, from, to);
-		unlock_other(r.inode, from, to);
+	txn_end(&t);
+	if (!err && change) {
+		ext2_count_subdirectory(r->to, change);
+		ext2_count_subdirectory(r->from, -change);
 	}
-	if (to != from)
-		mutex_unlock(&to->lock);
-	mutex_unlock(&from->lock);
-	mutex_unlock(&vol->super.names_lock);
-	inode_put(r.inode);
-	inode_put(r.victim);
 	return err;
+}
+
+static int exchange_in_sector(struct move *m)
+{
+	const struct rename *r = m->names;
+	struct txn t;
+	int err = txn_begin(&t, ext2_volume(r->to), 1, 0);
+
+	if (err)
+		return err;
+	err = ext2_dir_replace(&t, r->from, &m->slot, r->victim->ino, r->victim->mode);
+	if (!err)
+		err = ext2_dir_replace(&t, r->to, &m->to_slot, r->inode->ino, r->inode->mode);
+	txn_end(&t);
+	return err;
+}
+
+static int exchange_in_steps(const struct rename *r)
+{
+	struct volume *vol = ext2_volume(r->to);
+	char third[32];
+	const unsigned len = (unsigned)snprintf(third, sizeof(third), ".exchange.%u", r->inode->ino);
+	int err = lead_to(r->from, third, len, r->inode, true), failed;
+
+	if (err)
+		return err;
+	err = txn_commit(vol);
+	if (!err)
+		err = lead_to(r->from, r->name, r->len, r->victim, false);
+	if (!err) {
+		err = txn_commit(vol);
+		if (!err)
+			err = lead_to(r->to, r->to_name, r->to_len, r->inode, false);
+		if (!err) {
+			err = txn_commit(vol);
+			/* Each has its own count, and the third name's. */
+			failed = lead_away(r->to, r->to_name, r->to_len, r->victim, false);
+			failed = failed ? failed : lead_away(r->from, r->name, r->len, r->inode, false);
+			err = err ? err : failed;
+		} else {
+			failed = lead_to(r->from, r->name, r->len, r->inode, false);
+			if (!failed)
+				(void)lead_away(r->from, r->name, r->len, r->inode, false);
+			(void)lead_away(r->from, r->name, r->len, r->victim, false);
+		}
+	}
+	failed = lead_away(r->from, third, len, r->inode, true);
+	return err ? err : failed;
+}
+
+static int exchange(struct move *m)
+{
+	const struct rename *r = m->names;
+	int err;
+
+	if (m->slot.block == m->to_slot.block && m->slot.offset / SECTOR_SIZE == m->to_slot.offset / SECTOR_SIZE)
+		err = exchange_in_sector(m);
+	else
+		err = exchange_in_steps(r);
+	if (!err)
+		err = exchange_parents(r);
+	inode_touch(r->inode, false);
+	inode_touch(r->victim, false);
+	inode_touch(r->from, true);
+	inode_touch(r->to, true);
+	if (!err)
+		err = ext2_inode_write(r->from);
+	return !err && r->from != r->to ? ext2_inode_write(r->to) : err;
+}
+
+int ext2_rename(const struct rename *r)
+{
+	struct move m = {.names = r};
+	int err = ext2_dir_find(r->from, r->name, r->len, &m.slot);
+
+	if (!err && r->victim)
+		err = ext2_dir_find(r->to, r->to_name, r->to_len, &m.to_slot);
+	if (!err)
+		err = check_links(r);
+	if (err)
+		return err;
+	return r->exchange ? exchange(&m) : move_name(&m);
 }

@@ -2,15 +2,23 @@
 // Copyright the cairn authors
 
 /*
+ * Beside the volume's users: every COMMIT_INTERVAL a thread commits what has gathered and gives back what was unlinked,
+ * sooner when a file without names is closed.
+ *
  * What follows a commit: links whose names are gone from the card are taken from their inodes, files without any are
- * deleted, and with the next commit their blocks are free. Called by the mount's thread, by sync and unmount, and where
+ * deleted, and with the next commit their blocks are free. Called by that thread, by sync and unmount, and where
  * space is short.
  *
  * Locks: volume.settle_lock, one at a time; then as each step says. Called with nothing locked. Sleeps.
  */
 #include <errno.h>
 
+#include "arch/clock.h"
 #include "fs/ext2/ext2.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+
+#define COMMIT_INTERVAL (5 * NSEC_PER_SEC)
 
 int volume_sync(struct volume *vol)
 {
@@ -21,7 +29,7 @@ int volume_sync(struct volume *vol)
 	first = first ? first : err;
 	if (atomic_load(&vol->super.read_only))
 		return first;
-	err = inodes_visit(vol, ext2_inode_write_times);
+	err = inodes_visit(&vol->super, ext2_inode_write_times);
 	first = first ? first : err;
 	err = volume_settle(vol);
 	first = first ? first : err;
@@ -97,13 +105,104 @@ int volume_settle(struct volume *vol)
 	int err = 0;
 
 	mutex_lock(&vol->settle_lock);
-	while (!err && (txn_frees_pending(vol) || inodes_doomed())) {
+	while (!err && (txn_frees_pending(vol) || inodes_doomed(&vol->super))) {
 		err = txn_commit(vol);
 		if (!err)
 			err = drop_all(vol);
 		if (!err)
-			err = inodes_delete_doomed(vol);
+			err = inodes_remove_doomed(&vol->super);
 	}
 	mutex_unlock(&vol->settle_lock);
 	return err;
+}
+
+/* ---- the thread ---- */
+
+/* Waits for work: true, or the end: false. */
+static bool settler_wait(struct volume *vol)
+{
+	const nsec_t deadline = clock_now() + COMMIT_INTERVAL;
+	unsigned long flags = spin_lock(&vol->settler.lock);
+	bool stop;
+
+	while (!vol->settler.stop && !vol->settler.kicked) {
+		if (waitq_wait_until(&vol->settler.waitq, &vol->settler.lock, &flags, deadline))
+			break;
+	}
+	vol->settler.kicked = false;
+	stop = vol->settler.stop;
+	spin_unlock(&vol->settler.lock, flags);
+	return !stop;
+}
+
+static void *settler(void *arg)
+{
+	struct volume *vol = arg;
+
+	while (settler_wait(vol)) {
+		int err;
+
+		if (atomic_load(&vol->super.read_only))
+			continue;
+		err = inodes_visit(&vol->super, ext2_inode_write_times);
+		if (!err)
+			err = volume_settle(vol);
+		if (!err)
+			err = txn_commit(vol);
+		if (err)
+			log_debug("ext2: %s: commit: %d", vol->super.name, err);
+	}
+	return NULL;
+}
+
+static void settler_tell(struct volume *vol, bool stop)
+{
+	unsigned long flags = spin_lock(&vol->settler.lock);
+
+	vol->settler.kicked = true;
+	vol->settler.stop |= stop;
+	waitq_wake_all(&vol->settler.waitq);
+	spin_unlock(&vol->settler.lock, flags);
+}
+
+int ext2_settler_start(struct volume *vol)
+{
+	return thread_create("ext2", THREAD_STACK_SIZE, settler, vol, &vol->settler.thread);
+}
+
+int ext2_settler_stop(struct volume *vol)
+{
+	settler_tell(vol, true);
+	return thread_join(vol->settler.thread, NULL);
+}
+
+void ext2_settler_kick(struct super *super)
+{
+	settler_tell(volume_of(super), false);
+}
+
+/* ---- failed FLUSHes ---- */
+
+static void tell_written(struct inode *inode, int err)
+{
+	struct volume *vol = ext2_volume(inode);
+
+	if (S_ISREG(inode->mode) && atomic_load(&ext2_node(inode)->writes) > atomic_load(&vol->txn.flushed))
+		pcache_flush_failed(&inode->object, err);
+}
+
+static void tell(struct inode *inode, int err)
+{
+	if (S_ISREG(inode->mode))
+		pcache_flush_failed(&inode->object, err);
+}
+
+void ext2_flush_failed(struct volume *vol, int err)
+{
+	inodes_visit_locked(&vol->super, 0, tell_written, err);
+}
+
+void ext2_file_flush_failed(struct volume *vol, uint32_t ino, int err)
+{
+	inodes_visit_locked(&vol->super, ino, tell, err);
 }

@@ -13,10 +13,29 @@
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
 #include "fs/ext2/zero.h"
+#include "fs/fs.h"
 #include "kernel/time.h"
 #include "mm/kmalloc.h"
 
 #define DAMAGE_SAID_MAX 32
+
+const struct inode_ops ext2_inode_ops = {
+    .lookup = ext2_lookup,
+    .create = ext2_create,
+    .link = ext2_link,
+    .unlink = ext2_unlink,
+    .rename = ext2_rename,
+    .next_entry = ext2_next_entry,
+    .readlink = ext2_readlink,
+    .store = ext2_inode_write,
+    .resize = ext2_resize,
+    .fallocate = ext2_fallocate_mode,
+    .next_data = ext2_next_data,
+    .grow = ext2_grow,
+    .grow_end = ext2_grow_end,
+    .sync = ext2_sync,
+    .write_times = ext2_inode_write_times,
+};
 
 struct feature {
 	uint32_t bit;
@@ -64,12 +83,12 @@ int ext2_damaged(struct volume *vol, const char *format, ...)
 		va_start(ap, format);
 		vsnprintf(text, sizeof(text), format, ap);
 		va_end(ap);
-		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->super.dev->name, text,
+		log_error("ext2: %s: damaged: %s; run e2fsck%s", vol->super.name, text,
 			  said + 1 == DAMAGE_SAID_MAX ? " (no more of this is said)" : "");
 	}
 	atomic_store(&vol->damaged, true);
 	if (vol->es.errors != EXT2_ERRORS_CONTINUE && !atomic_exchange(&vol->super.read_only, true))
-		log_error("ext2: %s: is read-only from now on", vol->super.dev->name);
+		log_error("ext2: %s: is read-only from now on", vol->super.name);
 	return -EUCLEAN;
 }
 
@@ -191,7 +210,8 @@ static int check_super(struct volume *vol, bool read_only)
 	}
 	p = vol->pointers;
 	/* The tree's reach, and the 32-bit count of 512-byte units. */
-	vol->super.size_max = min_of((EXT2_DIRECT + p + p * p + p * p * p) << vol->block_shift, (uint64_t)UINT32_MAX << 9);
+	vol->super.size_max =
+	    min_of((EXT2_DIRECT + p + p * p + p * p * p) << vol->block_shift, (uint64_t)UINT32_MAX << 9);
 	vol->super.size_max = min_of(vol->super.size_max, (uint64_t)UINT32_MAX << vol->block_shift);
 	log_features(dev, "is not supported for writing", ro, ro_names, array_size(ro_names));
 	if (check_geometry(vol))
@@ -211,7 +231,7 @@ static int read_super(struct volume *vol)
 	int err;
 
 	if (vol->super.dev->sectors < sectors) {
-		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->super.dev->name,
+		log_error("ext2: %s: a device of %llu sectors holds no file system", vol->super.name,
 			  (unsigned long long)vol->super.dev->sectors);
 		return -EINVAL;
 	}
@@ -220,12 +240,12 @@ static int read_super(struct volume *vol)
 		return -ENOMEM;
 	err = blk_read(vol->super.dev, 0, vol->super_block, sectors);
 	if (err) {
-		log_error("ext2: %s: the superblock cannot be read (%d)", vol->super.dev->name, err);
+		log_error("ext2: %s: the superblock cannot be read (%d)", vol->super.name, err);
 		return err;
 	}
 	memcpy(&vol->es, (char *)vol->super_block + EXT2_SUPER_OFFSET, sizeof(vol->es));
 	if (vol->es.magic != EXT2_MAGIC) {
-		log_error("ext2: %s: no ext2 file system here; make one with mke2fs -t ext2", vol->super.dev->name);
+		log_error("ext2: %s: no ext2 file system here; make one with mke2fs -t ext2", vol->super.name);
 		return -EINVAL;
 	}
 	return 0;
@@ -236,14 +256,13 @@ static int check_group(struct volume *vol, uint32_t group)
 	const struct ext2_group *g = ext2_group(vol, group);
 	const uint32_t start = ext2_group_start(vol, group), blocks = ext2_group_blocks(vol, group);
 	const uint32_t itable = vol->inodes_per_group * vol->inode_size / vol->block_size;
-	const uint32_t head =
-	    ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks : 0;
+	const uint32_t head = ext2_group_has_super(vol, group) ? 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks : 0;
 	const uint32_t bb = g->block_bitmap - start, ib = g->inode_bitmap - start, it = g->inode_table - start;
 
 	if (bb < head || ib < head || it < head || bb >= blocks || ib >= blocks || it >= blocks ||
 	    itable > blocks - it || bb == ib || bb - it < itable || ib - it < itable || g->free_blocks > blocks ||
 	    g->free_inodes > vol->inodes_per_group) {
-		log_error("ext2: %s: damaged descriptor of group %u; run e2fsck", vol->super.dev->name, group);
+		log_error("ext2: %s: damaged descriptor of group %u; run e2fsck", vol->super.name, group);
 		return -EUCLEAN;
 	}
 	return 0;
@@ -266,7 +285,7 @@ static int read_groups(struct volume *vol)
 			return -ENOMEM;
 		err = blk_read(vol->super.dev, sector, vol->group_blocks[i], vol->sectors_per_block);
 		if (err) {
-			log_error("ext2: %s: group descriptors cannot be read (%d)", vol->super.dev->name, err);
+			log_error("ext2: %s: group descriptors cannot be read (%d)", vol->super.name, err);
 			return err;
 		}
 	}
@@ -347,8 +366,7 @@ static void free_memory(struct volume *vol)
 static void signature(const struct volume *vol, char *text)
 {
 	memset(text, 0, sizeof(vol->es.last_mounted));
-	snprintf(text, sizeof(vol->es.last_mounted), "cairn, mount %u at %u", vol->es.mount_count,
-		 vol->es.mount_time);
+	snprintf(text, sizeof(vol->es.last_mounted), "cairn, mount %u at %u", vol->es.mount_count, vol->es.mount_time);
 }
 
 static bool is_signed(const struct volume *vol)
@@ -369,7 +387,7 @@ static int put_mark(struct volume *vol)
 	if (!err && blk_flush_failures(vol->super.dev) != failures)
 		err = -EIO; // another thread's, which may have lost it
 	if (err)
-		log_error("ext2: %s: the superblock cannot be written (%d)", vol->super.dev->name, err);
+		log_error("ext2: %s: the superblock cannot be written (%d)", vol->super.name, err);
 	return err;
 }
 
@@ -403,7 +421,7 @@ static int make_writable(struct volume *vol)
 	err = mark(vol, true);
 	vol->marked = !err;
 	if (!err && unclean) {
-		log_warning("ext2: %s: was not unmounted; recounting from its inodes", vol->super.dev->name);
+		log_warning("ext2: %s: was not unmounted; recounting from its inodes", vol->super.name);
 		err = ext2_recover(vol, vol->ours);
 	} else if (!err) {
 		err = ext2_orphans_process(vol);
@@ -416,19 +434,83 @@ static int make_writable(struct volume *vol)
 	return err;
 }
 
-int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
+static int ext2_super_sync(struct super *super)
 {
-	int err;
+	return volume_sync(volume_of(super));
+}
 
-	memset(vol, 0, sizeof(*vol));
+static int ext2_super_settle(struct super *super)
+{
+	return atomic_load(&super->read_only) ? 0 : volume_settle(volume_of(super));
+}
+
+static int ext2_space(struct super *super, struct fs_space *out)
+{
+	struct volume *vol = volume_of(super);
+
+	mutex_lock(&vol->txn.lock);
+	*out = (struct fs_space){
+	    .block_size = vol->block_size,
+	    .blocks = vol->blocks,
+	    .blocks_free = vol->es.free_blocks,
+	    .blocks_avail = ext2_blocks_available(vol),
+	    .inodes = vol->inodes,
+	    .inodes_free = vol->es.free_inodes,
+	};
+	mutex_unlock(&vol->txn.lock);
+	return 0;
+}
+
+static const struct super_ops ext2_super_ops = {
+    .type = "ext2",
+    .make = ext2_inode_make,
+    .load = ext2_inode_load,
+    .write_out = ext2_write_out,
+    .keeps = ext2_keeps,
+    .remove = ext2_inode_delete,
+    .kick = ext2_settler_kick,
+    .sync = ext2_super_sync,
+    .settle = ext2_super_settle,
+    .space = ext2_space,
+    .unmount = ext2_unmount,
+    .release = ext2_release,
+};
+
+static struct volume *volume_make(struct blkdev *dev, bool read_only)
+{
+	struct volume *vol = kzalloc(sizeof(*vol));
+
+	if (!vol)
+		return NULL;
+	vol->super.ops = &ext2_super_ops;
 	vol->super.dev = dev;
+	vol->super.name = dev->name;
+	super_init(&vol->super, read_only);
 	txn_log_init(&vol->txn);
 	list_init(&vol->orphans);
-	rwlock_init(&vol->super.gate, "write gate");
-	mutex_init(&vol->super.names_lock, "names");
-	mutex_init(&vol->listing.lock, "listing");
 	mutex_init(&vol->settle_lock, "settle");
-	atomic_store(&vol->super.read_only, read_only);
+	mutex_init(&vol->listing.lock, "listing");
+	spin_init(&vol->settler.lock, "settler");
+	waitq_init(&vol->settler.waitq);
+	return vol;
+}
+
+static int get_root(struct volume *vol)
+{
+	int err = inode_get(&vol->super, EXT2_ROOT_INO, &vol->super.root);
+
+	if (!err && !S_ISDIR(vol->super.root->mode))
+		err = ext2_damaged(vol, "the root is no directory");
+	return err;
+}
+
+int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
+{
+	struct volume *vol = volume_make(dev, read_only);
+	int err;
+
+	if (!vol)
+		return -ENOMEM;
 	err = read_super(vol);
 	if (!err)
 		err = check_super(vol, read_only);
@@ -437,9 +519,9 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 	if (!err)
 		err = ext2_zero_init();
 	if (!err)
-		err = buffer_cache_open(dev, vol->block_size);
+		err = buffer_pool_make(dev, vol->block_size, &vol->buffers);
 	if (err) {
-		free_memory(vol);
+		ext2_release(&vol->super);
 		return err;
 	}
 	atomic_store(&vol->damaged, (vol->es.state & EXT2_STATE_ERROR) != 0);
@@ -451,43 +533,59 @@ int ext2_mount(struct volume *vol, struct blkdev *dev, bool read_only)
 		err = make_writable(vol);
 	if (!err && !read_only && atomic_load(&vol->super.read_only))
 		err = -EUCLEAN; // it turned out damaged and asks not to be written then
-	if (err)
-		ext2_release(vol);
-	return err;
+	if (!err)
+		err = get_root(vol);
+	if (!err)
+		err = ext2_settler_start(vol);
+	if (err) {
+		ext2_release(&vol->super);
+		return err;
+	}
+	log_info("ext2: %s: mounted%s, %u blocks of %u bytes, %u free", dev->name, read_only ? " read-only" : "",
+		 vol->blocks, vol->block_size, vol->es.free_blocks);
+	*out = &vol->super;
+	return 0;
 }
 
-void ext2_release(struct volume *vol)
+void ext2_release(struct super *super)
 {
-	atomic_store(&vol->super.dead, true);
-	if (!vol->super_block)
-		return;
+	struct volume *vol = volume_of(super);
+
+	atomic_store(&super->dead, true);
+	inode_put(super->root);
+	super->root = NULL;
 	/* A failed mount leaves inodes of its own only. */
-	(void)inodes_forget_all();
-	buffer_cache_close();
+	(void)inodes_forget(super, true);
+	buffer_pool_free(vol->buffers);
 	free_memory(vol);
+	kfree(vol);
 }
 
-int ext2_unmount(struct volume *vol)
+int ext2_unmount(struct super *super)
 {
-	int err = 0;
+	struct volume *vol = volume_of(super);
+	int err = ext2_settler_stop(vol);
 
 	/* Also for the transactions of those inside, and their faults', this waits; then there are no others. */
-	rwlock_lock_write(&vol->super.gate);
+	rwlock_lock_write(&super->gate);
 	atomic_store(&vol->unmounting, true);
-	if (!atomic_load(&vol->super.read_only)) {
+	if (!err && !atomic_load(&super->read_only)) {
 		err = volume_sync(vol);
 		if (!err)
-			err = inodes_delete_unlinked(vol);
+			err = inodes_remove_unlinked(super);
 		if (!err)
-			err = inodes_visit(vol, ext2_truncate_finish);
+			err = inodes_visit(super, ext2_truncate_finish);
 		if (!err)
 			err = volume_sync(vol);
 	}
-	atomic_store(&vol->super.dead, true);
+	atomic_store(&super->dead, true);
 	if (!err && vol->marked)
 		err = mark(vol, false);
 	if (!err)
 		vol->marked = false;
-	rwlock_unlock_write(&vol->super.gate);
+	rwlock_unlock_write(&super->gate);
+	if (err)
+		log_error("ext2: %s: not unmounted cleanly (%d): the next mount recounts, or run e2fsck", super->name,
+			  err);
 	return err;
 }

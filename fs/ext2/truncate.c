@@ -16,10 +16,13 @@
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
 
+#define GROW_AHEAD (64 * 1024) // a long write allocates so far ahead of itself
+
 /* With several steps to go: the size on the card first, and the orphan list. */
 static int truncate_open(struct inode *inode, uint64_t size)
 {
-	const bool deep = ext2_node(inode)->block[EXT2_DIRECT] || ext2_node(inode)->block[EXT2_DIRECT + 1] || ext2_node(inode)->block[EXT2_DIRECT + 2];
+	const bool deep = ext2_node(inode)->block[EXT2_DIRECT] || ext2_node(inode)->block[EXT2_DIRECT + 1] ||
+			  ext2_node(inode)->block[EXT2_DIRECT + 2];
 	struct buffer *itable;
 	struct txn t;
 	int err;
@@ -123,8 +126,41 @@ void ext2_extend_undo(struct inode *inode)
 	int err = ext2_truncate_blocks(inode, inode->object.size);
 
 	if (err)
-		log_error("ext2: %s: inode %u keeps blocks beyond its end for now (%d)", ext2_volume(inode)->super.dev->name,
+		log_error("ext2: %s: inode %u keeps blocks beyond its end for now (%d)", ext2_volume(inode)->super.name,
 			  inode->ino, err);
+}
+
+int ext2_grow(struct inode *inode, uint64_t at, size_t *len, uint64_t end)
+{
+	const struct volume *vol = ext2_volume(inode);
+	const uint64_t size = at + *len;
+	const uint64_t ahead = max_of(size, min_of(end, align_down(at, (uint64_t)GROW_AHEAD) + GROW_AHEAD));
+	uint32_t reached = 0;
+	int err = ext2_extend_tail(inode, size);
+
+	/* The page's earlier blocks too: a page is stored into once all of it is backed. */
+	if (!err)
+		err = ext2_bmap_alloc_range(inode, align_down(at, (uint64_t)PAGE_SIZE) >> vol->block_shift,
+					    ext2_blocks_of(vol, ahead), ahead, &reached);
+	if (err && (uint64_t)reached << vol->block_shift <= at) {
+		ext2_extend_undo(inode);
+		return err;
+	}
+	if (err)
+		*len = min_of((uint64_t)*len, ((uint64_t)reached << vol->block_shift) - at);
+	inode->size = max_of(inode->size, at + *len);
+	ext2_node(inode)->grown_to = err ? (uint64_t)reached << vol->block_shift : ahead;
+	return 0;
+}
+
+int ext2_grow_end(struct inode *inode)
+{
+	const struct volume *vol = ext2_volume(inode);
+
+	if (ext2_blocks_of(vol, ext2_node(inode)->grown_to) > ext2_blocks_of(vol, inode->object.size))
+		ext2_extend_undo(inode);
+	ext2_node(inode)->grown_to = 0;
+	return ext2_inode_write(inode);
 }
 
 static int grow(struct inode *inode, uint64_t size)
@@ -196,7 +232,8 @@ static int release_attributes(struct txn *t, struct inode *inode)
 		return err;
 	header = b->data;
 	if (header->magic != 0xea020000 || header->refs == 0) {
-		(void)ext2_damaged(ext2_volume(inode), "attribute block %u of inode %u is none", ext2_node(inode)->acl_block, inode->ino);
+		(void)ext2_damaged(ext2_volume(inode), "attribute block %u of inode %u is none",
+				   ext2_node(inode)->acl_block, inode->ino);
 		buffer_put(b);
 		return 0;
 	}
@@ -211,7 +248,7 @@ static int release_attributes(struct txn *t, struct inode *inode)
 		txn_free_blocks(t, ext2_node(inode)->acl_block, 1);
 	}
 	ext2_node(inode)->acl_block = 0;
-	inode->sectors -= min_of((uint64_t)inode->vol->sectors_per_block, inode->sectors);
+	inode->sectors -= min_of((uint64_t)ext2_volume(inode)->sectors_per_block, inode->sectors);
 	return 0;
 }
 
@@ -249,7 +286,7 @@ int ext2_inode_delete(struct inode *inode)
 		} else {
 			ext2_inode_store(&t, inode, itable);
 			txn_free_inode(&t, inode->ino, directory);
-			inode->deleted = true;
+			inode->removed = true;
 		}
 	}
 	txn_end(&t);

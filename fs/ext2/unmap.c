@@ -34,8 +34,8 @@ static int check_pointer(const struct step *s, fsblk_t block)
 		own = own && s->path[i] != block;
 	if (own)
 		return 0;
-	return ext2_damaged(ext2_volume(s->inode), "inode %u points to block %u, which cannot be its own", s->inode->ino,
-			    block);
+	return ext2_damaged(ext2_volume(s->inode), "inode %u points to block %u, which cannot be its own",
+			    s->inode->ino, block);
 }
 
 static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint32_t to)
@@ -50,7 +50,7 @@ static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint3
 		if (check_pointer(s, block))
 			continue;
 		if (!S_ISREG(s->inode->mode))
-			buffer_forget(XXX->buffers, block);
+			buffer_forget(s->t.vol->buffers, block);
 		txn_free_blocks(&s->t, block, 1);
 	}
 }
@@ -73,7 +73,7 @@ static void free_indirect(struct step *s, struct buffer *parent, uint32_t *slot)
 	if (parent)
 		txn_dirty(&s->t, parent, BUFFER_POINTER);
 	s->freed++;
-	buffer_forget(XXX->buffers, block);
+	buffer_forget(s->t.vol->buffers, block);
 	txn_free_blocks(&s->t, block, 1);
 }
 
@@ -92,7 +92,7 @@ static int table_get(struct step *s, fsblk_t block, unsigned level, uint64_t bas
 
 	*out = (struct table){.base = base, .below = 1};
 	if (!err)
-		err = buffer_get(XXX->buffers, block, &out->b);
+		err = buffer_get(s->t.vol->buffers, block, &out->b);
 	if (err)
 		return err;
 	s->path[s->depth++] = block;

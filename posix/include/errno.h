@@ -9,3 +9,6 @@
 #ifndef EUCLEAN
 #define EUCLEAN (__ELASTERROR + 1) // the file system needs repair
 #endif
+#ifndef ENOTBLK
+#define ENOTBLK 15 // no block device
+#endif

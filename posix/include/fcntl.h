@@ -17,6 +17,11 @@ extern "C" {
 #define O_RSYNC O_SYNC
 #endif
 
+/* Locks of an open file rather than the process; values are Linux's. */
+#define F_OFD_GETLK 36
+#define F_OFD_SETLK 37
+#define F_OFD_SETLKW 38
+
 #define POSIX_FADV_NORMAL 0
 #define POSIX_FADV_RANDOM 1
 #define POSIX_FADV_SEQUENTIAL 2

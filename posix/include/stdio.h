@@ -14,9 +14,21 @@
 #undef putc_unlocked
 #undef putchar_unlocked
 
+/* Where temporary files are; picolibc's is the current directory. */
+#undef P_tmpdir
+#undef L_tmpnam
+#define P_tmpdir "/tmp"
+#define L_tmpnam 20
+
+#define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE 2
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+int renameat(int from_at, const char *from, int to_at, const char *to);
+int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned flags);
 
 void flockfile(FILE *stream);
 int ftrylockfile(FILE *stream);

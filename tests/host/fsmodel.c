@@ -86,7 +86,7 @@ static bool full(long err)
 
 static int open_file(unsigned i, int flags)
 {
-	int fd = fs_open(path_of(i), flags, 0644);
+	int fd = fs_open(AT_FDCWD, path_of(i), flags, 0644);
 
 	if (model->files[i].exists) {
 		if (fd < 0)
@@ -267,7 +267,7 @@ static void do_zero(unsigned i)
 		return;
 	at = min_of(at, model->config.file_max - 1);
 	len = min_of(len, model->config.file_max - at);
-	assert_int_equal(fs_space(&space), 0);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &space), 0);
 	block = space.block_size;
 	fits = align_up(at + len, block) <= align_up(f->size, block);
 	err = fs_fallocate_mode(fd, FALLOC_FL_ZERO_RANGE | (keep ? FALLOC_FL_KEEP_SIZE : 0), (int64_t)at, (int64_t)len);
@@ -297,11 +297,11 @@ static void do_create(unsigned i)
 	int fd;
 
 	if (f->exists) {
-		fd = fs_open(path_of(i), O_RDWR | O_CREAT | O_EXCL, 0600);
+		fd = fs_open(AT_FDCWD, path_of(i), O_RDWR | O_CREAT | O_EXCL, 0600);
 		assert_int_equal(fd, -EEXIST);
 		return;
 	}
-	fd = fs_open(file_path(i, dir), O_RDWR | O_CREAT | (below(2) ? O_EXCL : 0), 0600);
+	fd = fs_open(AT_FDCWD, file_path(i, dir), O_RDWR | O_CREAT | (below(2) ? O_EXCL : 0), 0600);
 	if (dir < DIRS && !model->dirs[dir]) {
 		assert_int_equal(fd, -ENOENT);
 		return;
@@ -322,7 +322,7 @@ static void do_unlink(unsigned i)
 
 	if (f->exists && below(2))
 		fd = open_file(i, O_RDWR);
-	err = fs_unlink(path_of(i));
+	err = fs_unlink(AT_FDCWD, path_of(i), 0);
 	assert_int_equal(err, f->exists ? 0 : -ENOENT);
 	f->exists = false;
 	if (fd >= 0) {
@@ -333,7 +333,7 @@ static void do_unlink(unsigned i)
 		assert_memory_equal(scratch, f->data, f->size);
 		r = fs_pwrite(fd, scratch, 5000, (int64_t)f->size);
 		assert_true(r > 0 || full(r));
-		assert_int_equal(fs_open(path_of(i), O_RDONLY, 0), -ENOENT);
+		assert_int_equal(fs_open(AT_FDCWD, path_of(i), O_RDONLY, 0), -ENOENT);
 		assert_int_equal(fs_close(fd), 0);
 	}
 	f->size = 0;
@@ -348,7 +348,7 @@ static void do_rename(unsigned i)
 
 	strcpy(from, path_of(i));
 	strcpy(to, g->exists ? path_of(j) : file_path(j, dir));
-	err = fs_rename(from, to);
+	err = fs_rename(AT_FDCWD, from, AT_FDCWD, to, 0);
 	if (!f->exists || (!g->exists && dir < DIRS && !model->dirs[dir])) {
 		assert_int_equal(err, -ENOENT);
 		return;
@@ -377,11 +377,11 @@ static void do_directory(void)
 	for (unsigned i = 0; i < FILES; i++)
 		used += model->files[i].exists && model->files[i].dir == d;
 	if (model->dirs[d] && below(2)) {
-		err = fs_rmdir(path);
+		err = fs_unlink(AT_FDCWD, path, AT_REMOVEDIR);
 		assert_int_equal(err, used ? -ENOTEMPTY : 0);
 		model->dirs[d] = used;
 	} else {
-		err = fs_mkdir(path, 0755);
+		err = fs_mkdir(AT_FDCWD, path, 0755);
 		if (!model->dirs[d] && full(err))
 			return;
 		assert_int_equal(err, model->dirs[d] ? -EEXIST : 0);
@@ -441,7 +441,7 @@ void fsmodel_run(const struct fsmodel_config *config)
 
 static unsigned count_entries(const char *path)
 {
-	int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
+	int fd = fs_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	struct fs_dirent entry;
 	unsigned n = 0;
 	int r;
@@ -484,7 +484,7 @@ void fsmodel_verify(void)
 		if (model->dirs[d])
 			assert_int_equal(count_entries(path), names[d]);
 		else
-			assert_int_equal(fs_open(path, O_RDONLY, 0), -ENOENT);
+			assert_int_equal(fs_open(AT_FDCWD, path, O_RDONLY, 0), -ENOENT);
 	}
 	assert_int_equal(count_entries("/"), names[DIRS]);
 }

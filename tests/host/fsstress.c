@@ -32,26 +32,26 @@ static void *work(void *arg)
 	char dir[32], path[64], other[64];
 
 	snprintf(dir, sizeof(dir), "/w%u", self);
-	assert_int_equal(fs_mkdir(dir, 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, dir, 0755), 0);
 	for (unsigned i = 0; i < rounds; i++) {
 		const size_t len = 1 + (self * 7001 + i * 3001) % 40000;
 		int fd;
 
 		snprintf(path, sizeof(path), "%s/file%u", dir, i);
-		fd = fs_open(path, O_CREAT | O_EXCL | O_RDWR, 0644);
+		fd = fs_open(AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR, 0644);
 		assert_true(fd >= 0);
 		stack_fill(data, self * 1000 + i, 0, len);
 		assert_int_equal(fs_write(fd, data, len), len);
 		if (i % 3 == 0)
 			assert_int_equal(fs_fsync(fd, i % 2), 0);
 		snprintf(other, sizeof(other), "/shared/%u-%u", self, i);
-		assert_int_equal(fs_rename(path, other), 0);
+		assert_int_equal(fs_rename(AT_FDCWD, path, AT_FDCWD, other, 0), 0);
 		assert_int_equal(fs_pread(fd, back, len, 0), len);
 		assert_memory_equal(back, data, len);
 		assert_int_equal(fs_ftruncate(fd, (int64_t)len / 2), 0);
 		assert_int_equal(fs_close(fd), 0);
 		if (i % 4)
-			assert_int_equal(fs_unlink(other), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, other, 0), 0);
 	}
 	free(data);
 	free(back);
@@ -87,7 +87,7 @@ static void *open_often(void *arg)
 
 	(void)arg;
 	while (atomic_load(&working)) {
-		int fd = fs_open("/shared", O_RDONLY, 0), r;
+		int fd = fs_open(AT_FDCWD, "/shared", O_RDONLY, 0), r;
 
 		assert_true(fd >= 0);
 		while ((r = fs_readdir(fd, &entry)) > 0) {
@@ -96,7 +96,7 @@ static void *open_often(void *arg)
 			int err;
 
 			snprintf(path, sizeof(path), "/shared/%s", entry.name);
-			err = fs_stat(path, &st, true);
+			err = fs_stat(AT_FDCWD, path, &st, 0);
 			assert_true(err == 0 || err == -ENOENT);
 		}
 		assert_int_equal(r, 0);
@@ -114,8 +114,8 @@ static void body(void *arg)
 
 	buffer_cache_init(how->buffers);
 	harness_start();
-	assert_int_equal(fs_mkdir("/shared", 0755), 0);
-	fd = fs_open("/holes", O_CREAT | O_RDWR, 0644);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/shared", 0755), 0);
+	fd = fs_open(AT_FDCWD, "/holes", O_CREAT | O_RDWR, 0644);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_ftruncate(fd, HOLES_LEN), 0);
 	holes = stack_map(fd, HOLES_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);

@@ -3,6 +3,7 @@
 
 #include "tests/host/stack.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ const char *stack_image(const char *name, const char *size, unsigned block, size
 
 int stack_open(const char *path, int flags)
 {
-	int fd = fs_open(path, flags, 0644);
+	int fd = fs_open(AT_FDCWD, path, flags, 0644);
 
 	if (fd < 0)
 		fail_msg("open %s: %d", path, fd);

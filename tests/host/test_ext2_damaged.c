@@ -109,12 +109,12 @@ static void tell(long err)
 static void use_file(const char *path)
 {
 	static uint8_t buf[20000];
-	int fd = fs_open(path, O_RDWR, 0);
+	int fd = fs_open(AT_FDCWD, path, O_RDWR, 0);
 	struct stat st;
 	long r;
 
-	tell(fs_stat(path, &st, true));
-	tell(fs_stat(path, &st, false));
+	tell(fs_stat(AT_FDCWD, path, &st, 0));
+	tell(fs_stat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW));
 	tell(fd);
 	if (fd < 0)
 		return;
@@ -132,7 +132,7 @@ static void use_file(const char *path)
 static void use_directory(const char *path)
 {
 	struct fs_dirent entry;
-	int fd = fs_open(path, O_RDONLY, 0), r;
+	int fd = fs_open(AT_FDCWD, path, O_RDONLY, 0), r;
 
 	tell(fd);
 	if (fd < 0)
@@ -142,7 +142,7 @@ static void use_directory(const char *path)
 		struct stat st;
 
 		snprintf(name, sizeof(name), "%s/%s", path, entry.name);
-		tell(fs_stat(name, &st, false));
+		tell(fs_stat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW));
 	}
 	tell(fs_close(fd));
 }
@@ -157,28 +157,28 @@ static void use(void)
 	use_directory("/");
 	use_directory("/dir");
 	use_directory("/many");
-	tell(fs_mkdir("/new", 0755));
+	tell(fs_mkdir(AT_FDCWD, "/new", 0755));
 	for (unsigned i = 0; i < 8; i++) {
 		char name[32];
 		int fd;
 
 		snprintf(name, sizeof(name), "/new/%u", i);
-		fd = fs_open(name, O_CREAT | O_RDWR, 0644);
+		fd = fs_open(AT_FDCWD, name, O_CREAT | O_RDWR, 0644);
 		tell(fd);
 		if (fd >= 0)
 			tell(fs_close(fd));
 	}
-	tell(fs_rename("/dir/a", "/many/a"));
-	tell(fs_rename("/dir/sub", "/sub"));
-	tell(fs_rename("/small", "/large"));
-	tell(fs_unlink("/many/f3"));
-	tell(fs_unlink("/link"));
-	tell(fs_unlink("/longlink"));
-	tell(fs_unlink("/new/1"));
-	tell(fs_rmdir("/sub"));
-	tell(fs_rmdir("/dir"));
+	tell(fs_rename(AT_FDCWD, "/dir/a", AT_FDCWD, "/many/a", 0));
+	tell(fs_rename(AT_FDCWD, "/dir/sub", AT_FDCWD, "/sub", 0));
+	tell(fs_rename(AT_FDCWD, "/small", AT_FDCWD, "/large", 0));
+	tell(fs_unlink(AT_FDCWD, "/many/f3", 0));
+	tell(fs_unlink(AT_FDCWD, "/link", 0));
+	tell(fs_unlink(AT_FDCWD, "/longlink", 0));
+	tell(fs_unlink(AT_FDCWD, "/new/1", 0));
+	tell(fs_unlink(AT_FDCWD, "/sub", AT_REMOVEDIR));
+	tell(fs_unlink(AT_FDCWD, "/dir", AT_REMOVEDIR));
 	(void)pcache_drop_clean();
-	tell(fs_space(&space));
+	tell(fs_space(AT_FDCWD, "/", &space));
 	tell(fs_sync());
 }
 
@@ -287,9 +287,9 @@ static void delete_loops(void *arg)
 {
 	(void)arg;
 	harness_start();
-	tell(fs_unlink("/file"));
-	tell(fs_rmdir("/dir"));
-	tell(fs_rmdir("/deep"));
+	tell(fs_unlink(AT_FDCWD, "/file", 0));
+	tell(fs_unlink(AT_FDCWD, "/dir", AT_REMOVEDIR));
+	tell(fs_unlink(AT_FDCWD, "/deep", AT_REMOVEDIR));
 	tell(fs_sync());
 	tell(fs_unmount_all());
 }

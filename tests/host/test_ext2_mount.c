@@ -178,12 +178,12 @@ static void mount_device_read_only(void *arg)
 	assert_int_equal(fs_init(), 0);
 	assert_int_equal(fs_mount_root(disk, false), -EROFS);
 	assert_int_equal(fs_mount_root(disk, true), 0);
-	assert_int_equal(fs_open("/new", O_CREAT | O_RDWR, 0644), -EROFS);
-	assert_int_equal(fs_open("/lost+found", O_RDWR, 0), -EISDIR);
-	assert_int_equal(fs_mkdir("/d", 0755), -EROFS);
-	assert_int_equal(fs_unlink("/lost+found"), -EROFS);
-	assert_int_equal(fs_rename("/lost+found", "/l"), -EROFS);
-	fd = fs_open("/", O_RDONLY, 0);
+	assert_int_equal(fs_open(AT_FDCWD, "/new", O_CREAT | O_RDWR, 0644), -EROFS);
+	assert_int_equal(fs_open(AT_FDCWD, "/lost+found", O_RDWR, 0), -EISDIR);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/d", 0755), -EROFS);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/lost+found", 0), -EROFS);
+	assert_int_equal(fs_rename(AT_FDCWD, "/lost+found", AT_FDCWD, "/l", 0), -EROFS);
+	fd = fs_open(AT_FDCWD, "/", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_fsync(fd, false), 0);
 	assert_int_equal(fs_close(fd), 0);
@@ -230,16 +230,16 @@ static void mount_and_leave(void *arg)
 
 	(void)arg;
 	harness_start();
-	fd = fs_open("/kept", O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, "/kept", O_CREAT | O_RDWR, 0644);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_fallocate(fd, 0, 300000), 0);
 	assert_int_equal(fs_pwrite(fd, "acknowledged", 12, 100000), 12);
 	assert_int_equal(fs_fsync(fd, false), 0);
 	/* Deleted but open, and being written: the cut comes with both. */
-	fd = fs_open("/gone", O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, "/gone", O_CREAT | O_RDWR, 0644);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_fallocate(fd, 0, 500000), 0);
-	assert_int_equal(fs_unlink("/gone"), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/gone", 0), 0);
 	assert_int_equal(fs_sync(), 0);
 }
 
@@ -251,13 +251,13 @@ static void mount_after_cut(void *arg)
 
 	(void)arg;
 	harness_start();
-	fd = fs_open("/kept", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/kept", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_pread(fd, text, 12, 100000), 12);
 	assert_string_equal(text, "acknowledged");
 	assert_int_equal(fs_close(fd), 0);
-	assert_int_equal(fs_open("/gone", O_RDONLY, 0), -ENOENT);
-	assert_int_equal(fs_space(&space), 0);
+	assert_int_equal(fs_open(AT_FDCWD, "/gone", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &space), 0);
 	*result = (int)space.blocks_free;
 	assert_int_equal(harness_stop(), 0);
 }
@@ -546,12 +546,12 @@ static void damaged_in_use(void *arg)
 	int fd;
 
 	harness_start();
-	fd = fs_open("/a", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/a", O_RDONLY, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_pread(fd, &byte, 1, 0), -EUCLEAN);
 	assert_int_equal(fs_pread(fd, &byte, 1, 4096), 1);
 	assert_int_equal(fs_close(fd), 0);
-	fd = fs_open("/new", O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, "/new", O_CREAT | O_RDWR, 0644);
 	if (continues)
 		assert_int_equal(fs_close(fd), 0);
 	else

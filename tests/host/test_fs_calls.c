@@ -36,7 +36,7 @@ static void run(void (*body)(void *), const char *size, const char *options, con
 
 static int make(const char *path)
 {
-	int fd = fs_open(path, O_CREAT | O_RDWR, 0640);
+	int fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0640);
 
 	if (fd < 0)
 		fail_msg("%s: %d", path, fd);
@@ -58,62 +58,62 @@ static void paths(void *arg)
 	(void)arg;
 	harness_start();
 	put_file("/file");
-	assert_int_equal(fs_mkdir("/dir", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/dir", 0755), 0);
 	put_file("/dir/inner");
 
-	assert_int_equal(fs_open("", O_RDONLY, 0), -ENOENT);
-	assert_int_equal(fs_open("/none", O_RDONLY, 0), -ENOENT);
-	assert_int_equal(fs_open("/none/x", O_CREAT | O_RDWR, 0), -ENOENT);
-	assert_int_equal(fs_open("/file/x", O_RDONLY, 0), -ENOTDIR);
-	assert_int_equal(fs_open("/file/", O_RDONLY, 0), -ENOTDIR);
-	assert_int_equal(fs_open("/new/", O_CREAT | O_RDWR, 0), -EISDIR);
-	assert_int_equal(fs_open("/dir", O_RDWR, 0), -EISDIR);
-	assert_int_equal(fs_open("/file", O_RDONLY | O_DIRECTORY, 0), -ENOTDIR);
-	assert_int_equal(fs_open("/file", O_CREAT | O_EXCL | O_RDWR, 0), -EEXIST);
-	assert_int_equal(fs_open(NULL, O_RDONLY, 0), -EFAULT);
+	assert_int_equal(fs_open(AT_FDCWD, "", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(fs_open(AT_FDCWD, "/none", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(fs_open(AT_FDCWD, "/none/x", O_CREAT | O_RDWR, 0), -ENOENT);
+	assert_int_equal(fs_open(AT_FDCWD, "/file/x", O_RDONLY, 0), -ENOTDIR);
+	assert_int_equal(fs_open(AT_FDCWD, "/file/", O_RDONLY, 0), -ENOTDIR);
+	assert_int_equal(fs_open(AT_FDCWD, "/new/", O_CREAT | O_RDWR, 0), -EISDIR);
+	assert_int_equal(fs_open(AT_FDCWD, "/dir", O_RDWR, 0), -EISDIR);
+	assert_int_equal(fs_open(AT_FDCWD, "/file", O_RDONLY | O_DIRECTORY, 0), -ENOTDIR);
+	assert_int_equal(fs_open(AT_FDCWD, "/file", O_CREAT | O_EXCL | O_RDWR, 0), -EEXIST);
+	assert_int_equal(fs_open(AT_FDCWD, NULL, O_RDONLY, 0), -EFAULT);
 	memset(name, 'n', 300);
 	name[0] = '/';
 	name[300] = 0;
-	assert_int_equal(fs_open(name, O_RDONLY, 0), -ENAMETOOLONG);
+	assert_int_equal(fs_open(AT_FDCWD, name, O_RDONLY, 0), -ENAMETOOLONG);
 	name[256] = 0;
 	put_file(name);
-	assert_int_equal(fs_unlink(name), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, name, 0), 0);
 	memset(deep, '/', 4999);
 	deep[4999] = 0;
-	assert_int_equal(fs_stat(deep, &st, true), -ENAMETOOLONG);
+	assert_int_equal(fs_stat(AT_FDCWD, deep, &st, 0), -ENAMETOOLONG);
 	deep[4000] = 0;
-	assert_int_equal(fs_stat(deep, &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, deep, &st, 0), 0);
 	assert_int_equal(st.st_ino, 2);
 	free(deep);
 
 	/* Dots, slashes, and names without a leading one. */
-	assert_int_equal(fs_stat("/dir/../dir/./inner", &st, true), 0);
-	assert_int_equal(fs_stat("//dir///inner", &st, true), 0);
-	assert_int_equal(fs_stat("dir/inner", &st, true), 0);
-	assert_int_equal(fs_stat("/../..", &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/dir/../dir/./inner", &st, 0), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "//dir///inner", &st, 0), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "dir/inner", &st, 0), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/../..", &st, 0), 0);
 	assert_int_equal(st.st_ino, 2);
-	assert_int_equal(fs_stat("/dir/", &st, true), 0);
-	assert_int_equal(fs_stat("/file/.", &st, true), -ENOTDIR);
-	assert_int_equal(fs_stat("/file/..", &st, true), -ENOTDIR);
+	assert_int_equal(fs_stat(AT_FDCWD, "/dir/", &st, 0), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/file/.", &st, 0), -ENOTDIR);
+	assert_int_equal(fs_stat(AT_FDCWD, "/file/..", &st, 0), -ENOTDIR);
 
 	/* Symbolic links, made by debugfs. */
-	assert_int_equal(fs_stat("/to-dir/inner", &st, true), 0);
-	assert_int_equal(fs_stat("/to-file", &st, false), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/to-dir/inner", &st, 0), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/to-file", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_true(S_ISLNK(st.st_mode));
-	assert_int_equal(fs_stat("/to-file", &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/to-file", &st, 0), 0);
 	assert_true(S_ISREG(st.st_mode));
-	assert_int_equal(fs_stat("/long", &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/long", &st, 0), 0);
 	assert_true(S_ISREG(st.st_mode));
-	assert_int_equal(fs_stat("/loop1", &st, true), -ELOOP);
-	assert_int_equal(fs_stat("/loop1", &st, false), 0);
-	assert_int_equal(fs_open("/to-file", O_RDONLY | O_NOFOLLOW, 0), -ELOOP);
-	assert_int_equal(fs_open("/dangling", O_RDONLY, 0), -ENOENT);
-	assert_int_equal(fs_open("/dangling", O_CREAT | O_EXCL | O_RDWR, 0), -EEXIST);
+	assert_int_equal(fs_stat(AT_FDCWD, "/loop1", &st, 0), -ELOOP);
+	assert_int_equal(fs_stat(AT_FDCWD, "/loop1", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(fs_open(AT_FDCWD, "/to-file", O_RDONLY | O_NOFOLLOW, 0), -ELOOP);
+	assert_int_equal(fs_open(AT_FDCWD, "/dangling", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(fs_open(AT_FDCWD, "/dangling", O_CREAT | O_EXCL | O_RDWR, 0), -EEXIST);
 	put_file("/dangling");
-	assert_int_equal(fs_stat("/target", &st, false), 0);
-	assert_int_equal(fs_unlink("/to-file"), 0);
-	assert_int_equal(fs_unlink("/long"), 0);
-	assert_int_equal(fs_stat("/file", &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/target", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/to-file", 0), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/long", 0), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/file", &st, 0), 0);
 	assert_int_equal(harness_stop(), 0);
 }
 
@@ -140,58 +140,58 @@ static void tree(void *arg)
 
 	(void)arg;
 	harness_start();
-	assert_int_equal(fs_space(&before), 0);
-	assert_int_equal(fs_mkdir("/a", 0755), 0);
-	assert_int_equal(fs_mkdir("/a", 0755), -EEXIST);
-	assert_int_equal(fs_mkdir("/a/b/", 0755), 0);
-	assert_int_equal(fs_mkdir("/", 0755), -EEXIST);
-	assert_int_equal(fs_mkdir("/a/.", 0755), -EEXIST);
-	assert_int_equal(fs_stat("/a", &st, true), 0);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &before), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/a", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/a", 0755), -EEXIST);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/a/b/", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/", 0755), -EEXIST);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/a/.", 0755), -EEXIST);
+	assert_int_equal(fs_stat(AT_FDCWD, "/a", &st, 0), 0);
 	assert_int_equal(st.st_nlink, 3);
-	assert_int_equal(fs_rmdir("/a"), -ENOTEMPTY);
-	assert_int_equal(fs_rmdir("/a/b/."), -EINVAL);
-	assert_int_equal(fs_rmdir("/a/b/.."), -ENOTEMPTY);
-	assert_int_equal(fs_rmdir("/"), -EBUSY);
-	assert_int_equal(fs_unlink("/a"), -EISDIR);
-	assert_int_equal(fs_unlink("/none"), -ENOENT);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/a", AT_REMOVEDIR), -ENOTEMPTY);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/a/b/.", AT_REMOVEDIR), -EINVAL);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/a/b/..", AT_REMOVEDIR), -ENOTEMPTY);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/", AT_REMOVEDIR), -EBUSY);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/a", 0), -EISDIR);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/none", 0), -ENOENT);
 	put_file("/f");
-	assert_int_equal(fs_rmdir("/f"), -ENOTDIR);
-	assert_int_equal(fs_unlink("/f/"), -ENOTDIR);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/f", AT_REMOVEDIR), -ENOTDIR);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/f/", 0), -ENOTDIR);
 
-	assert_int_equal(fs_rename("/a", "/a/b/c"), -EINVAL);
-	assert_int_equal(fs_rename("/a", "/a"), 0);
-	assert_int_equal(fs_rename("/a", "/a/x"), -EINVAL);
-	assert_int_equal(fs_rename("/f", "/a"), -EISDIR);
-	assert_int_equal(fs_rename("/a", "/f"), -ENOTDIR);
-	assert_int_equal(fs_rename("/a/b", "/a"), -ENOTEMPTY);
-	assert_int_equal(fs_rename("/none", "/x"), -ENOENT);
-	assert_int_equal(fs_rename("/f", "/none/x"), -ENOENT);
-	assert_int_equal(fs_rename("/f", "/g/"), -ENOTDIR);
-	assert_int_equal(fs_rename("/", "/x"), -EBUSY);
-	assert_int_equal(fs_rename("/a/b", "/c"), 0);
-	assert_int_equal(fs_stat("/c/..", &st, true), 0);
+	assert_int_equal(fs_rename(AT_FDCWD, "/a", AT_FDCWD, "/a/b/c", 0), -EINVAL);
+	assert_int_equal(fs_rename(AT_FDCWD, "/a", AT_FDCWD, "/a", 0), 0);
+	assert_int_equal(fs_rename(AT_FDCWD, "/a", AT_FDCWD, "/a/x", 0), -EINVAL);
+	assert_int_equal(fs_rename(AT_FDCWD, "/f", AT_FDCWD, "/a", 0), -EISDIR);
+	assert_int_equal(fs_rename(AT_FDCWD, "/a", AT_FDCWD, "/f", 0), -ENOTDIR);
+	assert_int_equal(fs_rename(AT_FDCWD, "/a/b", AT_FDCWD, "/a", 0), -ENOTEMPTY);
+	assert_int_equal(fs_rename(AT_FDCWD, "/none", AT_FDCWD, "/x", 0), -ENOENT);
+	assert_int_equal(fs_rename(AT_FDCWD, "/f", AT_FDCWD, "/none/x", 0), -ENOENT);
+	assert_int_equal(fs_rename(AT_FDCWD, "/f", AT_FDCWD, "/g/", 0), -ENOTDIR);
+	assert_int_equal(fs_rename(AT_FDCWD, "/", AT_FDCWD, "/x", 0), -EBUSY);
+	assert_int_equal(fs_rename(AT_FDCWD, "/a/b", AT_FDCWD, "/c", 0), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/c/..", &st, 0), 0);
 	assert_int_equal(st.st_ino, 2);
-	assert_int_equal(fs_stat("/a", &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/a", &st, 0), 0);
 	assert_int_equal(st.st_nlink, 2);
-	assert_int_equal(fs_rename("/c", "/a"), 0); // over an empty one
-	assert_int_equal(fs_stat("/c", &st, true), -ENOENT);
-	assert_int_equal(fs_rmdir("/a"), 0);
-	assert_int_equal(fs_unlink("/f"), 0);
+	assert_int_equal(fs_rename(AT_FDCWD, "/c", AT_FDCWD, "/a", 0), 0); // over an empty one
+	assert_int_equal(fs_stat(AT_FDCWD, "/c", &st, 0), -ENOENT);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/a", AT_REMOVEDIR), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/f", 0), 0);
 
 	/* A directory that outgrows its first blocks, then is emptied. */
-	assert_int_equal(fs_mkdir("/many", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	for (unsigned i = 0; i < 150; i++) {
 		snprintf(path, sizeof(path), "/many/a-name-that-is-rather-long-%u", i);
 		put_file(path);
 	}
-	assert_int_equal(fs_stat("/many", &st, true), 0);
+	assert_int_equal(fs_stat(AT_FDCWD, "/many", &st, 0), 0);
 	assert_true(st.st_size > 4096);
 	for (unsigned i = 0; i < 150; i++) {
 		snprintf(path, sizeof(path), "/many/a-name-that-is-rather-long-%u", (i * 7) % 150);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 	}
-	assert_int_equal(fs_rmdir("/many"), 0);
-	assert_int_equal(fs_space(&after), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/many", AT_REMOVEDIR), 0);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &after), 0);
 	assert_int_equal(after.blocks_free, before.blocks_free);
 	assert_int_equal(after.inodes_free, before.inodes_free);
 	assert_int_equal(harness_stop(), 0);
@@ -214,11 +214,11 @@ static void indexed(void *arg)
 	/* More names than before in a directory that e2fsck -D indexed. */
 	for (unsigned i = 0; i < 200; i++) {
 		snprintf(path, sizeof(path), "/many/f%u", i);
-		assert_int_equal(fs_stat(path, &st, true), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), 0);
 	}
 	for (unsigned i = 0; i < 100; i += 3) {
 		snprintf(path, sizeof(path), "/many/f%u", i);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	for (unsigned i = 0; i < 100; i++) {
 		snprintf(path, sizeof(path), "/many/another-%u", i);
@@ -249,7 +249,7 @@ static void test_indexed_directory(void **state)
 static void descriptors(void *arg)
 {
 	char text[8] = "";
-	int fd, other, fds[300], n = 0;
+	int fd, other, fds[1100], n = 0;
 
 	(void)arg;
 	harness_start();
@@ -266,12 +266,12 @@ static void descriptors(void *arg)
 	assert_int_equal(fs_lseek(fd, -9, SEEK_CUR), -EINVAL);
 	assert_int_equal(fs_lseek(fd, 0, 99), -EINVAL);
 	assert_int_equal(fs_lseek(fd, INT64_MAX, SEEK_CUR), -EINVAL);
-	assert_int_equal(fs_dup2(fd, 77), 77);
+	assert_int_equal(fs_dup3(fd, 77, 0), 77);
 	assert_int_equal(fs_close(fd), 0);
 	assert_int_equal(fs_close(other), 0);
 	assert_int_equal(fs_pread(77, text, 3, 3), 3);
 	assert_memory_equal(text, "def", 3);
-	assert_int_equal(fs_dup2(77, 77), 77);
+	assert_int_equal(fs_dup3(77, 77, 0), -EINVAL);
 	assert_int_equal(fs_fcntl(77, F_SETFL, O_APPEND), 0);
 	assert_true(fs_fcntl(77, F_GETFL, 0) & O_APPEND);
 	assert_int_equal(fs_lseek(77, 0, SEEK_SET), 0);
@@ -284,41 +284,41 @@ static void descriptors(void *arg)
 	assert_int_equal(fs_close(100), 0);
 	assert_int_equal(fs_close(77), 0);
 
-	fd = fs_open("/f", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/f", O_RDONLY, 0);
 	assert_int_equal(fs_write(fd, "x", 1), -EBADF);
 	assert_int_equal(fs_ftruncate(fd, 0), -EINVAL);
 	assert_int_equal(fs_close(fd), 0);
-	fd = fs_open("/f", O_WRONLY, 0);
+	fd = fs_open(AT_FDCWD, "/f", O_WRONLY, 0);
 	assert_int_equal(fs_read(fd, text, 1), -EBADF);
 	assert_int_equal(fs_write(fd, (void *)16, 5), -EFAULT);
 	assert_int_equal(fs_close(fd), 0);
-	fd = fs_open("/", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/", O_RDONLY, 0);
 	assert_int_equal(fs_read(fd, text, 1), -EISDIR);
 	assert_int_equal(fs_fsync(fd, false), 0);
 	assert_int_equal(fs_close(fd), 0);
-	while ((fd = fs_open("/f", O_RDONLY, 0)) >= 0 && n < 300)
+	while ((fd = fs_open(AT_FDCWD, "/f", O_RDONLY, 0)) >= 0 && n < 1100)
 		fds[n++] = fd;
 	assert_int_equal(fd, -EMFILE);
 	while (n > 0)
 		assert_int_equal(fs_close(fds[--n]), 0);
 
 	/* Devices, which need no card. */
-	fd = fs_open("/dev/zero", O_RDWR, 0);
+	fd = fs_open(AT_FDCWD, "/dev/zero", O_RDWR, 0);
 	assert_int_equal(fs_read(fd, text, 4), 4);
 	assert_memory_equal(text, "\0\0\0\0", 4);
 	assert_int_equal(fs_lseek(fd, 0, SEEK_SET), -ESPIPE);
 	assert_int_equal(fs_isatty(fd), -ENOTTY);
 	assert_int_equal(fs_close(fd), 0);
-	fd = fs_open("/dev/null", O_RDWR | O_CREAT | O_TRUNC, 0);
+	fd = fs_open(AT_FDCWD, "/dev/null", O_RDWR | O_CREAT | O_TRUNC, 0);
 	assert_int_equal(fs_write(fd, "gone", 4), 4);
 	assert_int_equal(fs_read(fd, text, 4), 0);
 	assert_int_equal(fs_close(fd), 0);
-	assert_int_equal(fs_open("/dev/none", O_RDONLY, 0), -ENOENT);
-	assert_int_equal(fs_open("/dev/none", O_RDWR | O_CREAT, 0), -EACCES);
-	assert_int_equal(fs_mkdir("/dev/x", 0755), -EROFS);
+	assert_int_equal(fs_open(AT_FDCWD, "/dev/none", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(fs_open(AT_FDCWD, "/dev/none", O_RDWR | O_CREAT, 0), -EROFS);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/dev/x", 0755), -EROFS);
 	assert_int_equal(harness_stop(), 0);
-	assert_int_equal(fs_open("/f", O_RDONLY, 0), -ENODEV);
-	assert_true(fs_open("/dev/null", O_RDONLY, 0) >= 0);
+	assert_int_equal(fs_open(AT_FDCWD, "/f", O_RDONLY, 0), -ENODEV);
+	assert_true(fs_open(AT_FDCWD, "/dev/null", O_RDONLY, 0) >= 0);
 }
 
 static void test_descriptors(void **state)
@@ -531,7 +531,7 @@ static void times(void *arg)
 	assert_int_equal(fs_close(fd), 0);
 	assert_int_equal(harness_stop(), 0);
 	assert_int_equal(fs_mount_root(blkdev_find("sim0"), false), 0);
-	fd = fs_open("/f", O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, "/f", O_RDONLY, 0);
 	assert_int_equal(mtime_of(fd), 2000002000);
 	assert_int_equal(fs_close(fd), 0);
 	assert_int_equal(harness_stop(), 0);
@@ -554,26 +554,26 @@ static void unlinked(void *arg)
 
 	(void)arg;
 	harness_start();
-	assert_int_equal(fs_space(&before), 0);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &before), 0);
 	fd = make("/f");
 	assert_int_equal(fs_fallocate(fd, 0, 40960), 0);
 	p = stack_map(fd, 40960, MAP_R | MAP_W, MAP_KIND_SHARED);
 	assert_int_equal(fs_close(fd), 0);
-	assert_int_equal(fs_unlink("/f"), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/f", 0), 0);
 	assert_int_equal(fs_sync(), 0);
 	p[40000] = 7; // still a file, of the mapping's
 	assert_int_equal(map_sync((vaddr_t)p, 40960, true), 0);
 	(void)pcache_drop_clean();
 	assert_int_equal(p[40000], 7);
 	stack_unmap(p, 40960);
-	assert_int_equal(fs_space(&after), 0);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &after), 0);
 	assert_int_equal(after.blocks_free, before.blocks_free);
 
 	/* Mapped and open across the unmount. */
 	fd = make("/g");
 	assert_int_equal(fs_fallocate(fd, 0, 40960), 0);
 	p = stack_map(fd, 40960, MAP_R | MAP_W, MAP_KIND_SHARED);
-	assert_int_equal(fs_unlink("/g"), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/g", 0), 0);
 	assert_int_equal(harness_stop(), 0);
 	assert_int_equal(fs_pread(fd, &value, 1, 0), -EIO);
 	assert_int_equal(fs_fsync(fd, false), -EIO);
@@ -599,7 +599,7 @@ static void shrink_to_hole(void *arg)
 	fd = make("/f");
 	assert_int_equal(fs_write(fd, data, 1), 1);
 	assert_int_equal(fs_close(fd), 0);
-	fd = fs_open("/sparse", O_RDWR, 0);
+	fd = fs_open(AT_FDCWD, "/sparse", O_RDWR, 0);
 	assert_int_equal(fs_pread(fd, data, 4096, 0), 4096);
 	assert_int_equal(data[3000], 'x');
 	assert_int_equal(fs_ftruncate(fd, 1500), 0);
@@ -636,24 +636,24 @@ static void rename_fails(void *arg)
 	(void)arg;
 	harness_start();
 	put_file("/a");
-	assert_int_equal(fs_mkdir("/d", 0755), 0);
-	assert_int_equal(fs_mkdir("/dir", 0755), 0);
-	assert_int_equal(fs_mkdir("/dir/empty", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/d", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/dir", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/dir/empty", 0755), 0);
 	put_file("/dir/there");
 	assert_int_equal(fs_sync(), 0);
 	for (unsigned i = 0; i < array_size(names); i++) {
 		const char *from = names[i][0], *to = names[i][1];
-		int found = fs_stat(to, &there, false);
+		int found = fs_stat(AT_FDCWD, to, &there, AT_SYMLINK_NOFOLLOW);
 
-		assert_int_equal(fs_stat(from, &before, false), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, from, &before, AT_SYMLINK_NOFOLLOW), 0);
 		simdisk_fail(&fault);
-		assert_int_equal(fs_rename(from, to), -EIO);
+		assert_int_equal(fs_rename(AT_FDCWD, from, AT_FDCWD, to, 0), -EIO);
 		simdisk_fail(&(struct simdisk_fault){.ops = 0});
 		for (unsigned again = 0; again < 2; again++) {
-			assert_int_equal(fs_stat(from, &st, false), 0);
+			assert_int_equal(fs_stat(AT_FDCWD, from, &st, AT_SYMLINK_NOFOLLOW), 0);
 			assert_int_equal(st.st_ino, before.st_ino);
 			assert_int_equal(st.st_nlink, before.st_nlink);
-			assert_int_equal(fs_stat(to, &st, false), found);
+			assert_int_equal(fs_stat(AT_FDCWD, to, &st, AT_SYMLINK_NOFOLLOW), found);
 			if (!found) {
 				assert_int_equal(st.st_ino, there.st_ino);
 				assert_int_equal(st.st_nlink, there.st_nlink);
@@ -684,14 +684,14 @@ static void size_late(void *arg)
 	harness_start();
 	fd = make("/f");
 	assert_int_equal(fs_write(fd, text, sizeof(text)), sizeof(text));
-	assert_int_equal(fs_mkdir("/many", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
 	for (unsigned i = 0; i < 60; i++) {
 		snprintf(path, sizeof(path), "/many/%0200u", i);
 		put_file(path);
 	}
 	assert_int_equal(fs_sync(), 0);
 	/* The search takes all the buffers there are. */
-	assert_int_equal(fs_stat("/many/none", &st, false), -ENOENT);
+	assert_int_equal(fs_stat(AT_FDCWD, "/many/none", &st, AT_SYMLINK_NOFOLLOW), -ENOENT);
 	simdisk_fail(&fault);
 	assert_int_equal(fs_write(fd, text, sizeof(text)), sizeof(text));
 	assert_int_equal(simdisk_fired(), 1);

@@ -30,11 +30,11 @@ static void break_root(struct buffer *b)
 		ext2_dx_entries(b->data, true)->hash = 0;
 }
 
-int __real_buffer_get(fsblk_t block, struct buffer **out);
-int __wrap_buffer_get(fsblk_t block, struct buffer **out);
-int __wrap_buffer_get(fsblk_t block, struct buffer **out)
+int __real_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
+int __wrap_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
+int __wrap_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 {
-	int err = __real_buffer_get(block, out);
+	int err = __real_buffer_get(pool, block, out);
 
 	gets++;
 	if (!err && break_roots)
@@ -157,10 +157,10 @@ static void test_hashes(void **state)
 			image_debugfs(image, commands);
 			free(commands);
 			for (unsigned i = 0; i < 16 && seed; i++)
-				((uint8_t *)vol.super.hash_seed)[i] =
+				((uint8_t *)vol.es.hash_seed)[i] =
 				    (uint8_t)((const uint8_t[16]){0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe,
 								  0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10}[i]);
-			vol.super.flags =
+			vol.es.flags =
 			    version < EXT2_HASH_VERSIONS ? EXT2_SUPER_SIGNED_HASH : EXT2_SUPER_UNSIGNED_HASH;
 			f = fopen(image_path("output"), "r");
 			assert_non_null(f);
@@ -441,7 +441,7 @@ static void large_list(bool remove, unsigned expected)
 	assert_int_equal(r, 0);
 	assert_int_equal(n, expected + 2);
 	assert_int_equal(fs_close(fd), 0);
-	cost_check(&cost, remove ? "list and delete" : "list", n, remove ? 20 : 4, 60);
+	cost_check(&cost, remove ? "list and delete" : "list", n, remove ? 30 : 4, remove ? 3000 : 60);
 }
 
 static void large(void *arg)
@@ -462,7 +462,7 @@ static void large(void *arg)
 		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		cost_end(&cost);
 	}
-	cost_check(&cost, "delete", l->names / 2, 15, 60);
+	cost_check(&cost, "delete", l->names / 2, 30, 3000);
 	large_list(true, l->names - l->names / 2);
 	assert_int_equal(fs_unlink(AT_FDCWD, "/many", AT_REMOVEDIR), 0);
 	assert_int_equal(harness_stop(), 0);

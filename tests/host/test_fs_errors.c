@@ -51,7 +51,7 @@ static void keep_file(unsigned i, size_t len)
 	for (size_t b = 0; b < len; b++)
 		data[b] = byte_of(i, b);
 	snprintf(path, sizeof(path), "/keep%u", i);
-	fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 	if (!tell(fd)) {
 		r = fs_write(fd, data, len);
 		if (!tell(r) && !tell(fs_fsync(fd, i % 2)))
@@ -69,7 +69,7 @@ static void read_back(unsigned i)
 	long r;
 
 	snprintf(path, sizeof(path), "/keep%u", i);
-	fd = fs_open(path, O_RDONLY, 0);
+	fd = fs_open(AT_FDCWD, path, O_RDONLY, 0);
 	if (tell(fd))
 		return;
 	r = fs_read(fd, data, sizeof(data));
@@ -87,13 +87,13 @@ static void churn(void)
 {
 	char path[64], other[64];
 
-	tell(fs_mkdir("/dir", 0755));
-	tell(fs_mkdir("/dir/sub", 0755));
+	tell(fs_mkdir(AT_FDCWD, "/dir", 0755));
+	tell(fs_mkdir(AT_FDCWD, "/dir/sub", 0755));
 	for (unsigned i = 0; i < 12; i++) {
 		int fd;
 
 		snprintf(path, sizeof(path), "/dir/%u-a-rather-long-name-so-that-the-directory-grows", i);
-		fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+		fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 		if (tell(fd))
 			continue;
 		tell(fs_pwrite(fd, path, sizeof(path), i * 5000));
@@ -106,17 +106,17 @@ static void churn(void)
 	for (unsigned i = 0; i < 12; i += 2) {
 		snprintf(path, sizeof(path), "/dir/%u-a-rather-long-name-so-that-the-directory-grows", i);
 		snprintf(other, sizeof(other), "/dir/sub/%u", i / 4);
-		tell(fs_rename(path, other));
+		tell(fs_rename(AT_FDCWD, path, AT_FDCWD, other, 0));
 	}
 	for (unsigned i = 1; i < 12; i += 4) {
 		snprintf(path, sizeof(path), "/dir/%u-a-rather-long-name-so-that-the-directory-grows", i);
-		tell(fs_unlink(path));
+		tell(fs_unlink(AT_FDCWD, path, 0));
 	}
-	tell(fs_rename("/dir/sub", "/moved"));
-	tell(fs_unlink("/moved/0"));
-	tell(fs_unlink("/moved/1"));
-	tell(fs_unlink("/moved/2"));
-	tell(fs_rmdir("/moved"));
+	tell(fs_rename(AT_FDCWD, "/dir/sub", AT_FDCWD, "/moved", 0));
+	tell(fs_unlink(AT_FDCWD, "/moved/0", 0));
+	tell(fs_unlink(AT_FDCWD, "/moved/1", 0));
+	tell(fs_unlink(AT_FDCWD, "/moved/2", 0));
+	tell(fs_unlink(AT_FDCWD, "/moved", AT_REMOVEDIR));
 }
 
 static void body(void *arg)

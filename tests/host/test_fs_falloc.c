@@ -133,7 +133,7 @@ static void arguments(void *arg)
 	assert_int_equal(fs_close(fd), 0);
 
 	/* A file that may only be appended to: blocks yes, other contents no. */
-	fd = stack_open("/append", O_RDWR);
+	fd = stack_open("/append", O_RDWR | O_APPEND);
 	assert_int_equal(fs_fallocate_mode(fd, PUNCH, 0, 1), -EPERM);
 	assert_int_equal(fs_fallocate_mode(fd, ZERO, 0, 1), -EPERM);
 	assert_int_equal(fs_fallocate_mode(fd, 0, 0, 5000), 0);
@@ -242,7 +242,7 @@ static void tree_body(void *arg)
 	(void)arg;
 	rng = block;
 	harness_start();
-	assert_int_equal(fs_space(&before), 0);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &before), 0);
 	fd = stack_open("/tree", O_RDWR | O_CREAT);
 	for (size_t i = 0; i < PLACES; i++)
 		tree.start[i] = middle[i] - 12;
@@ -265,7 +265,7 @@ static void tree_body(void *arg)
 	tree_punch(fd, 0, size_of(fd));
 	assert_int_equal(blocks_of(fd), 0);
 	assert_int_equal(fs_sync(), 0);
-	assert_int_equal(fs_space(&after), 0);
+	assert_int_equal(fs_space(AT_FDCWD, "/", &after), 0);
 	assert_int_equal(after.blocks_free, before.blocks_free);
 	/* One more, so that e2fsck has something to look at. */
 	for (size_t i = 0; i < PLACES; i++)
@@ -513,7 +513,7 @@ static void prepared_body(void *arg)
 	assert_int_equal(fs_sync(), 0);
 	fill_volume();
 	assert_int_equal(store(p, 15000), ENOSPC);
-	assert_int_equal(fs_unlink("/filler"), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/filler", 0), 0);
 	assert_int_equal(fs_sync(), 0);
 	assert_int_equal(store(p, 15000), 0);
 	assert_int_equal(store(p, 0), 0);

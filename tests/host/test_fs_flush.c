@@ -97,7 +97,7 @@ static void body(void *arg)
 	if (o->way != WAY_WRITE)
 		map = stack_map(fd, LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
 	put_data(o->way, fd, map);
-	assert_int_equal(fs_mkdir("/dir", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/dir", 0755), 0);
 	if (o->evict) {
 		assert_int_equal(pcache_write_all(), 0);
 		(void)pcache_drop_clean();
@@ -107,13 +107,13 @@ static void body(void *arg)
 		err = map_sync((vaddr_t)other_map, OTHER_LEN, true);
 		assert_int_equal(err, o->nth == 1 ? -EIO : 0);
 	} else if (o->first == FIRST_SETTLE) {
-		assert_int_equal(fs_unlink("/gone"), 0);
-		err = fs_space(&space);
+		assert_int_equal(fs_unlink(AT_FDCWD, "/gone", 0), 0);
+		err = fs_space(AT_FDCWD, "/", &space);
 		assert_true(err == 0 || err == -EIO);
 	}
 	sync_file(o, fd, map);
 	simdisk_mark(1);
-	assert_int_equal(fs_mkdir("/after", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/after", 0755), 0);
 	err = fs_sync();
 	assert_true(err == 0 || (err == -EIO && simdisk_fired() == 1));
 	assert_int_equal(simdisk_fired(), o->nth <= 3);
@@ -234,7 +234,7 @@ static void forgotten_body(void *arg)
 	assert_int_equal(fs_close(fd), 0);
 	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(path, sizeof(path), "/many%u", i);
-		assert_int_equal(fs_stat(path, &st, true), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), 0);
 	}
 	/* The FLUSH that fails is none that its data waits for. */
 	simdisk_fail(&(struct simdisk_fault){.ops = 1u << BLK_FLUSH, .from = 1, .count = 1});

@@ -46,7 +46,7 @@ static uint8_t byte_of(unsigned round, size_t at)
 static void replace(unsigned round)
 {
 	static uint8_t data[50000];
-	int fd = fs_open("/new", O_CREAT | O_TRUNC | O_RDWR, 0644);
+	int fd = fs_open(AT_FDCWD, "/new", O_CREAT | O_TRUNC | O_RDWR, 0644);
 
 	assert_true(fd >= 0);
 	for (size_t i = 0; i < length_of(round); i++)
@@ -54,7 +54,7 @@ static void replace(unsigned round)
 	assert_int_equal(fs_write(fd, data, length_of(round)), length_of(round));
 	assert_int_equal(fs_fsync(fd, round % 2), 0);
 	assert_int_equal(fs_close(fd), 0);
-	assert_int_equal(fs_rename("/new", "/current"), 0);
+	assert_int_equal(fs_rename(AT_FDCWD, "/new", AT_FDCWD, "/current", 0), 0);
 }
 
 /* Files deleted while they are open, closed in another order than they were deleted in. */
@@ -65,10 +65,10 @@ static void orphans(unsigned round)
 
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), "/orphan%u", i);
-		fds[i] = fs_open(path, O_CREAT | O_RDWR, 0644);
+		fds[i] = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 		assert_true(fds[i] >= 0);
 		assert_int_equal(fs_fallocate(fds[i], 0, 20000), 0);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	assert_int_equal(fs_sync(), 0);
 	for (unsigned i = 0; i < 4; i++) {
@@ -84,10 +84,10 @@ static void churn(unsigned round)
 	int fd;
 
 	snprintf(path, sizeof(path), "/d%u", round);
-	assert_int_equal(fs_mkdir(path, 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, path, 0755), 0);
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), "/d%u/a-name-that-takes-room-in-the-directory-%u", round, i);
-		fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+		fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 		assert_true(fd >= 0);
 		assert_int_equal(fs_fallocate(fd, 0, 5000 + i * 30000), 0);
 		if (i == 3)
@@ -101,16 +101,17 @@ static void churn(unsigned round)
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), "/d%u/a-name-that-takes-room-in-the-directory-%u", round - 1, i);
 		snprintf(other, sizeof(other), "/d%u/moved-%u", round, i);
-		assert_int_equal(i % 2 ? fs_rename(path, other) : fs_unlink(path), 0);
+		assert_int_equal(i % 2 ? fs_rename(AT_FDCWD, path, AT_FDCWD, other, 0) : fs_unlink(AT_FDCWD, path, 0),
+				 0);
 	}
 	snprintf(path, sizeof(path), "/d%u", round - 1);
 	if (round > 1) {
 		for (unsigned i = 1; i < 4; i += 2) {
 			snprintf(other, sizeof(other), "/d%u/moved-%u", round - 1, i);
-			assert_int_equal(fs_unlink(other), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, other, 0), 0);
 		}
 	}
-	assert_int_equal(fs_rmdir(path), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, path, AT_REMOVEDIR), 0);
 }
 
 /* ---- holes and zeros: what a round writes into /holes, punches out of it, and makes zeros ---- */
@@ -142,7 +143,7 @@ static void holes(unsigned round)
 {
 	static uint8_t data[HOLES_LEN];
 	const struct range written = range_of(round, 0), punched = range_of(round, 1), zeroed = range_of(round, 2);
-	int fd = fs_open("/holes", O_CREAT | O_RDWR, 0644);
+	int fd = fs_open(AT_FDCWD, "/holes", O_CREAT | O_RDWR, 0644);
 
 	assert_true(fd >= 0);
 	if (round == 0)
@@ -174,7 +175,7 @@ static void check_holes(unsigned round)
 {
 	static uint8_t data[HOLES_LEN + 1];
 	const unsigned next = round + 1;
-	int fd = fs_open("/holes", O_RDONLY, 0);
+	int fd = fs_open(AT_FDCWD, "/holes", O_RDONLY, 0);
 
 	assert_true(fd >= 0);
 	assert_int_equal(fs_read(fd, data, sizeof(data)), HOLES_LEN);
@@ -195,7 +196,7 @@ static void make(const char *format, unsigned i)
 	int fd;
 
 	snprintf(path, sizeof(path), format, i);
-	fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 	assert_true(fd >= 0);
 	assert_int_equal(fs_close(fd), 0);
 }
@@ -222,10 +223,10 @@ static void names(unsigned round)
 	char path[80], other[80];
 
 	if (round == 0) {
-		assert_int_equal(fs_mkdir("/tree", 0755), 0);
-		assert_int_equal(fs_mkdir("/tree/left", 0755), 0);
-		assert_int_equal(fs_mkdir("/tree/right", 0755), 0);
-		assert_int_equal(fs_mkdir("/tree/left/moved", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/tree", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/tree/left", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/tree/right", 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, "/tree/left/moved", 0755), 0);
 		make("/tree/left/moved/file%u", 0);
 	}
 	for (unsigned i = 0; i < 20; i++)
@@ -233,11 +234,11 @@ static void names(unsigned round)
 	if (round > 0) {
 		for (unsigned i = (round - 1) * 2; i < min_of(round * 2, FOREIGN); i++) {
 			snprintf(path, sizeof(path), "/names/of-another-system-%u%s", i, i % 3 ? "" : "-and-longer");
-			assert_int_equal(fs_unlink(path), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		}
 		for (unsigned i = 0; i < 20; i += 1 + round % 3) {
 			snprintf(path, sizeof(path), "/names/some-name-of-no-meaning-%u", (round - 1) * 20 + i);
-			assert_int_equal(fs_unlink(path), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 			make("/names/longer-than-the-one-before-%u", (round - 1) * 20 + i);
 			if (i % 4 == 1)
 				make("/names/some-name-of-no-meaning-%u", (round - 1) * 20 + i);
@@ -246,8 +247,8 @@ static void names(unsigned round)
 	snprintf(path, sizeof(path), "/tree/%s/moved", round % 2 ? "right" : "left");
 	snprintf(other, sizeof(other), "/tree/%s/moved", round % 2 ? "left" : "right");
 	if (round % 3 == 0)
-		assert_int_equal(fs_mkdir(other, 0755), 0);
-	assert_int_equal(fs_rename(path, other), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, other, 0755), 0);
+	assert_int_equal(fs_rename(AT_FDCWD, path, AT_FDCWD, other, 0), 0);
 	make(round % 2 ? "/tree/left/moved/later%u" : "/tree/right/moved/later%u", round);
 }
 
@@ -271,7 +272,7 @@ static void body(void *arg)
 static unsigned current_round(void)
 {
 	static uint8_t data[50000];
-	int fd = fs_open("/current", O_RDONLY, 0);
+	int fd = fs_open(AT_FDCWD, "/current", O_RDONLY, 0);
 	unsigned round;
 	long n;
 
@@ -299,21 +300,21 @@ static void mount_cut(void *arg)
 		check_holes((unsigned)shared->round);
 		/* The round's own directory, or the next's, which takes its place. */
 		snprintf(path, sizeof(path), "/d%llu", (unsigned long long)shared->round);
-		if (fs_stat(path, &st, true)) {
+		if (fs_stat(AT_FDCWD, path, &st, 0)) {
 			snprintf(path, sizeof(path), "/d%llu", (unsigned long long)shared->round + 1);
-			assert_int_equal(fs_stat(path, &st, true), 0);
+			assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), 0);
 		}
 	}
 	/* Work goes on. */
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), "/after%u", i);
-		int fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+		int fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 
 		assert_true(fd >= 0);
 		assert_int_equal(fs_fallocate(fd, 0, 100000), 0);
 		assert_int_equal(fs_close(fd), 0);
 	}
-	assert_int_equal(fs_unlink("/after1"), 0);
+	assert_int_equal(fs_unlink(AT_FDCWD, "/after1", 0), 0);
 	assert_int_equal(harness_stop(), 0);
 }
 
@@ -450,7 +451,7 @@ static void rename_in_place(void *arg)
 	assert_int_equal(fs_sync(), 0);
 	for (unsigned i = 1; i < FOREIGN; i += 3) {
 		snprintf(path, sizeof(path), "/names/of-another-system-%u", i);
-		assert_int_equal(fs_unlink(path), 0);
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 		make("/names/s%u", i);
 		make("/names/of-another-system-%u", i);
 	}

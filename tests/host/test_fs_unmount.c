@@ -63,15 +63,15 @@ static long change_names(struct worker *w, const char *path, unsigned i)
 	switch (next(w, 4)) {
 	case 0:
 		snprintf(other, sizeof(other), "/shared/%u-%u", w->self, i);
-		return fs_rename(path, other);
+		return fs_rename(AT_FDCWD, path, AT_FDCWD, other, 0);
 	case 1:
-		return fs_unlink(path);
+		return fs_unlink(AT_FDCWD, path, 0);
 	case 2:
 		snprintf(other, sizeof(other), "/w%u/dir%u", w->self, i);
-		return fs_mkdir(other, 0755);
+		return fs_mkdir(AT_FDCWD, other, 0755);
 	default:
 		snprintf(other, sizeof(other), "/w%u/dir%u", w->self, i);
-		return fs_rmdir(other);
+		return fs_unlink(AT_FDCWD, other, AT_REMOVEDIR);
 	}
 }
 
@@ -115,7 +115,7 @@ static void *change(void *arg)
 
 			over = gone(r == -EEXIST ? -ENOENT : r, -ENOENT);
 		} else if (*fd < 0) {
-			*fd = fs_open(path, O_CREAT | O_RDWR | (next(w, 2) ? O_TRUNC : 0), 0644);
+			*fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR | (next(w, 2) ? O_TRUNC : 0), 0644);
 			over = gone(*fd, 0);
 		} else {
 			over = gone(change_file(w, fd, data), 0);
@@ -150,12 +150,12 @@ static void *store(void *arg)
 	int fd;
 
 	snprintf(path, sizeof(path), "/holes%u", w->self);
-	fd = fs_open(path, O_CREAT | O_RDWR, 0644);
+	fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 	if (gone(fd, 0))
 		return NULL;
 	map = stack_map(fd, HOLES_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
 	if (w->self % 2)
-		over = gone(fs_unlink(path), 0);
+		over = gone(fs_unlink(AT_FDCWD, path, 0), 0);
 	while (!over && !atomic_load(&ended)) {
 		over = gone(fs_ftruncate(fd, 0), 0) || gone(fs_ftruncate(fd, HOLES_LEN), 0);
 		for (unsigned i = 0; i < 40 && !over; i++)
@@ -182,7 +182,7 @@ static void *sync_often(void *arg)
 	struct fs_space space;
 
 	(void)arg;
-	while (!gone(fs_space(&space), 0)) {
+	while (!gone(fs_space(AT_FDCWD, "/", &space), 0)) {
 		if (atomic_load(&ended))
 			break; // nothing is mounted: nothing to sync
 		(void)gone(fs_sync(), 0);
@@ -195,7 +195,7 @@ static void *keep_ledger(void *arg)
 {
 	uint8_t step[LEDGER_STEP];
 	uint64_t size = 0;
-	int fd = fs_open("/ledger", O_CREAT | O_WRONLY | O_APPEND, 0644);
+	int fd = fs_open(AT_FDCWD, "/ledger", O_CREAT | O_WRONLY | O_APPEND, 0644);
 
 	(void)arg;
 	if (gone(fd, 0))
@@ -218,7 +218,7 @@ static void *look(void *arg)
 
 	(void)arg;
 	while (!over) {
-		int fd = fs_open("/shared", O_RDONLY, 0), r = 0;
+		int fd = fs_open(AT_FDCWD, "/shared", O_RDONLY, 0), r = 0;
 
 		over = gone(fd, 0);
 		while (!over && (r = fs_readdir(fd, &entry)) > 0) {
@@ -226,7 +226,7 @@ static void *look(void *arg)
 			struct stat st;
 
 			snprintf(path, sizeof(path), "/shared/%s", entry.name);
-			over = gone(fs_stat(path, &st, true), -ENOENT);
+			over = gone(fs_stat(AT_FDCWD, path, &st, 0), -ENOENT);
 		}
 		over = over || gone(r, 0);
 		assert_true(fd < 0 || fs_close(fd) == 0);
@@ -242,14 +242,14 @@ static void body(void *arg)
 	unsigned n = 0;
 
 	harness_start();
-	assert_int_equal(fs_mkdir("/shared", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/shared", 0755), 0);
 	for (unsigned i = 0; i < CHANGERS + STORERS; i++) {
 		struct worker *w = &workers[i];
 		char dir[32];
 
 		*w = (struct worker){.self = i, .random = main_random.random + i, .fds = {-1, -1, -1, -1}};
 		snprintf(dir, sizeof(dir), "/w%u", i);
-		assert_int_equal(fs_mkdir(dir, 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, dir, 0755), 0);
 		assert_int_equal(thread_create(i < CHANGERS ? "change" : "store", THREAD_STACK_SIZE,
 					       i < CHANGERS ? change : store, w, &threads[n++]),
 				 0);
@@ -337,7 +337,7 @@ static void truncate_body(void *arg)
 	assert_int_equal(fs_write(fd, data, DEEP_LEN), DEEP_LEN);
 	for (unsigned i = 0; i < OTHERS; i++) {
 		snprintf(path, sizeof(path), "/dir%u", i);
-		assert_int_equal(fs_mkdir(path, 0755), 0);
+		assert_int_equal(fs_mkdir(AT_FDCWD, path, 0755), 0);
 	}
 	assert_int_equal(fs_sync(), 0);
 	/* What finds the file leaves the few buffers. */
@@ -345,7 +345,7 @@ static void truncate_body(void *arg)
 		struct stat st;
 
 		snprintf(path, sizeof(path), "/dir%u/none", i);
-		assert_int_equal(fs_stat(path, &st, true), -ENOENT);
+		assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), -ENOENT);
 	}
 	simdisk_fail(&fault);
 	err = fs_ftruncate(fd, 1000);

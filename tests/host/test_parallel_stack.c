@@ -9,6 +9,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static void *map_own_file(void *arg)
 			stack_unmap(p + len / 2, len / 2);
 		assert_int_equal(fs_close(fd), 0);
 		if (i % 6 == 5)
-			assert_int_equal(fs_unlink(path), 0);
+			assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	free(back);
 	atomic_fetch_sub(&working, 1);
@@ -476,12 +477,12 @@ static void *look_at_shared(void *arg)
 
 		assert_true(fs_pread(fd, buf, SHARED_LEN, 0) >= 0);
 		assert_int_equal(fs_fstat(fd, &st), 0);
-		assert_int_equal(fs_stat("/shared", &st, true), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, "/shared", &st, 0), 0);
 		assert_true(fs_lseek(fd, 0, SEEK_END) >= 0);
 		other = fs_dup(fd);
 		assert_true(other >= 0);
 		assert_int_equal(fs_fsync(other, true), 0);
-		assert_int_equal(fs_space(&space), 0);
+		assert_int_equal(fs_space(AT_FDCWD, "/", &space), 0);
 		assert_int_equal(fs_close(other), 0);
 		assert_int_equal(fs_close(fd), 0);
 	}
@@ -526,7 +527,7 @@ static void *make_many_files(void *arg)
 		assert_int_equal(fs_write(fd, path, sizeof(path)), sizeof(path));
 		assert_int_equal(fs_close(fd), 0);
 		snprintf(path, sizeof(path), "/many%u-%u", self, i * 7 % (i + 1));
-		assert_int_equal(fs_stat(path, &st, true), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, path, &st, 0), 0);
 		assert_int_equal(st.st_size, sizeof(path));
 	}
 	for (unsigned i = 0; i < FILES_EACH; i++) {
@@ -534,7 +535,7 @@ static void *make_many_files(void *arg)
 
 		snprintf(path, sizeof(path), "/many%u-%u", self, i);
 		snprintf(to, sizeof(to), "/gone%u", self);
-		assert_int_equal(i % 4 ? fs_unlink(path) : fs_rename(path, to), 0);
+		assert_int_equal(i % 4 ? fs_unlink(AT_FDCWD, path, 0) : fs_rename(AT_FDCWD, path, AT_FDCWD, to, 0), 0);
 	}
 	return NULL;
 }

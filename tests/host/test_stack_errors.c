@@ -7,6 +7,7 @@
  * what was acknowledged is on the card, e2fsck can repair the rest.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static int tell(long err)
 
 static void read_all(void)
 {
-	int fd = fs_open("/data", O_RDONLY, 0), error;
+	int fd = fs_open(AT_FDCWD, "/data", O_RDONLY, 0), error;
 	struct map_request req = {.len = DATA_LEN, .prot = MAP_R, .max_prot = MAP_R, .kind = MAP_KIND_SHARED};
 	bool readable, writable;
 	vaddr_t va;
@@ -140,16 +141,16 @@ static void body(void *arg)
 	(void)arg;
 	if (!tell(start())) {
 		read_all();
-		tell(fs_mkdir("/dir", 0755));
-		fd = fs_open("/dir/new", O_RDWR | O_CREAT, 0644);
+		tell(fs_mkdir(AT_FDCWD, "/dir", 0755));
+		fd = fs_open(AT_FDCWD, "/dir/new", O_RDWR | O_CREAT, 0644);
 		if (!tell(fd)) {
 			if (!tell(fs_fallocate(fd, 0, NEW_LEN)) && write_new(fd))
 				sync_new(fd);
 			tell(fs_close(fd));
 		}
-		fd = fs_open("/empty", O_RDWR | O_CREAT, 0644);
-		if (!tell(fd) && !tell(fs_close(fd)) && !tell(fs_rename("/empty", "/still")))
-			tell(fs_unlink("/still"));
+		fd = fs_open(AT_FDCWD, "/empty", O_RDWR | O_CREAT, 0644);
+		if (!tell(fd) && !tell(fs_close(fd)) && !tell(fs_rename(AT_FDCWD, "/empty", AT_FDCWD, "/still", 0)))
+			tell(fs_unlink(AT_FDCWD, "/still", 0));
 		(void)pcache_drop_clean();
 		read_all();
 		outcome->stopped = !tell(harness_stop());
@@ -345,7 +346,7 @@ static void other_flush_body(void *arg)
 	assert_int_equal(map_sync((vaddr_t)b, NEW_LEN, true), 0);
 
 	/* Of metadata, the commit has the only copy. */
-	assert_int_equal(fs_mkdir("/dir", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/dir", 0755), 0);
 	other.armed = true;
 	assert_int_equal(fs_sync(), -EIO);
 	assert_int_equal(fs_sync(), 0);

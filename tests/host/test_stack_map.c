@@ -26,7 +26,7 @@ static void matrix(void (*body)(void *arg))
 		size_t frames, cache;
 		unsigned buffers;
 		uint64_t seed;
-	} sizes[] = {{8192, 0, 0, 0}, {64, 0, BUFFERS_MIN, 0}, {64, 0, BUFFERS_MIN, 7}, {2048, 8, BUFFERS_MIN, 8}};
+	} sizes[] = {{8192, 0, 0, 0}, {80, 0, BUFFERS_MIN, 0}, {80, 0, BUFFERS_MIN, 7}, {2048, 8, BUFFERS_MIN, 8}};
 
 	for (size_t b = 0; b < array_size(blocks); b++) {
 		char name[32];

@@ -7,6 +7,7 @@
  * FLUSH had made durable plus subsets of every other write; e2fsck repairs each, and every record acknowledged before
  * the cut must be in it. The same with a disk that drops FLUSH must fail, or the test would prove nothing.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static void body(void *arg)
 	int fd, dir;
 
 	harness_start();
-	assert_int_equal(fs_mkdir("/log", 0755), 0);
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/log", 0755), 0);
 	fd = stack_open("/log/records", O_RDWR | O_CREAT);
 	if (way == WAY_MAPPED)
 		assert_int_equal(fs_fallocate(fd, 0, LOG_LEN), 0);

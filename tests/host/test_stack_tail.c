@@ -61,11 +61,12 @@ static void check_card(int fd, size_t size)
 
 	assert_int_equal(fs_object(fd, &object, &errors, &readable, &writable), 0);
 	inode = inode_of(object);
-	assert_int_equal(ext2_bmap(inode, (size - 1) >> inode->vol->block_shift, 1, &where, &run), 0);
+	assert_int_equal(ext2_bmap(inode, (size - 1) >> ext2_volume(inode)->block_shift, 1, &where, &run), 0);
 	assert_int_not_equal(where, 0);
-	simdisk_peek((sector_t)where * inode->vol->sectors_per_block, block, inode->vol->sectors_per_block);
-	assert_int_equal(block[(size - 1) % inode->vol->block_size], 0x11);
-	for (size_t at = size % inode->vol->block_size; at && at < inode->vol->block_size; at++)
+	simdisk_peek((sector_t)where * ext2_volume(inode)->sectors_per_block, block,
+		     ext2_volume(inode)->sectors_per_block);
+	assert_int_equal(block[(size - 1) % ext2_volume(inode)->block_size], 0x11);
+	for (size_t at = size % ext2_volume(inode)->block_size; at && at < ext2_volume(inode)->block_size; at++)
 		assert_int_equal(block[at], 0);
 	object->ops->ref(object, -1);
 	pcache_errors_put(errors);

@@ -32,7 +32,7 @@ OTHER_ROOTS = (("posix/include/", "posix/include"), ("tests/host/", "apps"))  # 
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdarg.h", "stdatomic.h", "stdalign.h", "stdnoreturn.h", "limits.h",
                 "inttypes.h", "string.h", "errno.h", "stdio.h", "assert.h"}
 SIGNAL_HEADERS = {"signal.h"}  # arch/ lays out what a handler of the application's sees
-FILE_HEADERS = {"fcntl.h", "sys/stat.h", "sys/types.h", "unistd.h"}  # fs/ shares its constants with applications
+FILE_HEADERS = {"fcntl.h", "sys/mount.h", "sys/stat.h", "sys/types.h", "unistd.h"}  # fs/ shares its constants with applications
 QUOTED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 ANGLED = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 LICENCE = "SPDX-License-Identifier: BSD-2-Clause"

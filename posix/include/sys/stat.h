@@ -10,6 +10,9 @@
 extern "C" {
 #endif
 
+#define UTIME_NOW ((1l << 30) - 1l)
+#define UTIME_OMIT ((1l << 30) - 2l)
+
 int lstat(const char *__restrict path, struct stat *__restrict buf);
 
 #ifdef __cplusplus
