@@ -103,7 +103,6 @@ struct inode *inode_ref(struct inode *inode)
 
 void inode_put(struct inode *inode)
 {
-	struct super *kick = NULL;
 	unsigned long flags;
 
 	if (!inode)
@@ -114,15 +113,13 @@ void inode_put(struct inode *inode)
 		if (inode->links == 0) {
 			inode->doomed = true;
 			list_push_back(&inode->super->doomed, &inode->lru_node);
-			kick = inode->super; // stays: it has inodes
+			inode->super->ops->kick(inode->super);
 		} else {
 			list_push_back(&cache.idle, &inode->lru_node);
 			cache.idle_count++;
 		}
 	}
 	spin_unlock(&cache.lock, flags);
-	if (kick)
-		kick->ops->kick(kick);
 }
 
 void inode_object_ref(struct pcache_object *object, int delta)
@@ -305,6 +302,7 @@ int inodes_remove_doomed(struct super *super)
 		log_error("%s: %s: inode %u could not be deleted (%d)", super->ops->type, super->name, inode->ino, err);
 		flags = spin_lock(&cache.lock);
 		inode->refs = 1;
+		inode->stuck = true;
 		inode->doomed = false;
 		spin_unlock(&cache.lock, flags);
 		not_busy(inode);
@@ -391,14 +389,15 @@ int inodes_forget(struct super *super, bool dead)
 
 				if (inode->super != super)
 					continue;
-				if (inode->refs == 0 && !inode->busy && (dead || !super->ops->keeps(inode)))
+				if (inode->refs == inode->stuck && !inode->busy &&
+				    (dead || !super->ops->keeps(inode)))
 					gone = inode;
 				else
 					left = true;
 			}
 			if (gone) {
 				gone->busy = true;
-				cache.idle_count -= !gone->doomed;
+				cache.idle_count -= !gone->doomed && !gone->stuck;
 				list_remove(&gone->lru_node);
 			}
 			spin_unlock(&cache.lock, flags);

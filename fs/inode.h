@@ -112,6 +112,7 @@ struct inode {
 	bool busy;    // being loaded or thrown out: others wait
 	bool doomed;  // in the list of those to remove
 	bool removed; // its contents are gone already
+	bool stuck;   // it could not be removed: nobody has it, and refs is 1
 
 	struct list_node dentries; // names in it that were looked up; guarded by the dentry cache's lock
 	atomic_uint mounts; // of a directory: how many are on names in it; relaxed: 0 for sure if one holds its lock

@@ -29,7 +29,7 @@ struct super_ops {
 	bool (*keeps)(const struct inode *inode);
 	/* It has no links, and nobody has it: its contents go. */
 	int (*remove)(struct inode *inode);
-	/* An inode without links has lost its last user: remove is due soon. Any context. */
+	/* An inode without links has lost its last user: remove is due soon. Under a spinlock. */
 	void (*kick)(struct super *super);
 
 	/* Everything that was changed is durable after it. Inside the write gate. */

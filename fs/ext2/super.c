@@ -547,11 +547,25 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 	return 0;
 }
 
+/* Inodes whose removed names could not be taken from the card any more. */
+static void drop_waiting(struct volume *vol)
+{
+	struct list_node *const lists[] = {&vol->txn.unlinked, &vol->txn.droppable};
+
+	for (size_t i = 0; i < array_size(lists); i++) {
+		struct list_node *node;
+
+		while ((node = list_pop_front(lists[i])))
+			inode_put(&list_entry(node, struct ext2_node, drop_node)->inode);
+	}
+}
+
 void ext2_release(struct super *super)
 {
 	struct volume *vol = volume_of(super);
 
 	atomic_store(&super->dead, true);
+	drop_waiting(vol);
 	inode_put(super->root);
 	super->root = NULL;
 	/* A failed mount leaves inodes of its own only. */
@@ -583,6 +597,7 @@ int ext2_unmount(struct super *super)
 		err = mark(vol, false);
 	if (!err)
 		vol->marked = false;
+	drop_waiting(vol);
 	rwlock_unlock_write(&super->gate);
 	if (err)
 		log_error("ext2: %s: not unmounted cleanly (%d): the next mount recounts, or run e2fsck", super->name,

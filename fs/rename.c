@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Rename, whatever the file system. Locks and their order as in names.c. Sleeps.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs/dentry.h"
+#include "fs/fs.h"
+#include "fs/names.h"
+
+/* Is it dir, or above it? names_lock held, so the answer stays true. */
+static int is_above(struct inode *inode, struct inode *dir, bool *above)
+{
+	struct inode *at = inode_ref(dir);
+	int err = 0;
+
+	/* A ring of directories is damage; no path has so many names. */
+	for (unsigned steps = 0; !err; steps++) {
+		*above = at == inode;
+		if (*above || at == at->super->root)
+			break;
+		err = steps < PATH_SIZE ? dir_above(at, &at) : -ELOOP;
+	}
+	inode_put(at);
+	return err;
+}
+
+/* The types, and that no directory comes to lie in itself. victim may be NULL. */
+static int check_rename(const struct rename *r, bool to_directory)
+{
+	const bool directory = S_ISDIR(r->inode->mode);
+	bool above = false;
+	int err = 0;
+
+	if (to_directory && !directory)
+		return -ENOTDIR;
+	if (directory)
+		err = is_above(r->inode, r->to, &above);
+	if (err || above)
+		return err ? err : -EINVAL;
+	if (r->victim && S_ISDIR(r->victim->mode))
+		err = is_above(r->victim, r->from, &above);
+	if (err || above)
+		return err ? err : r->exchange ? -EINVAL : -ENOTEMPTY;
+	if ((r->from->flags | r->inode->flags) & (INODE_IMMUTABLE | INODE_APPEND) || (r->to->flags & INODE_IMMUTABLE) ||
+	    !r->from->ops->rename)
+		return -EPERM;
+	if (!r->victim || r->exchange)
+		return 0;
+	return name_check_victim(r->to, r->victim, directory);
+}
+
+static void lock_all(const struct rename *r)
+{
+	mutex_lock(&r->from->lock);
+	if (r->to != r->from)
+		mutex_lock(&r->to->lock);
+	if (r->inode != r->to)
+		mutex_lock(&r->inode->lock);
+	if (r->victim && r->victim != r->from)
+		mutex_lock(&r->victim->lock);
+}
+
+static void unlock_all(const struct rename *r)
+{
+	if (r->victim && r->victim != r->from)
+		mutex_unlock(&r->victim->lock);
+	if (r->inode != r->to)
+		mutex_unlock(&r->inode->lock);
+	if (r->to != r->from)
+		mutex_unlock(&r->to->lock);
+	mutex_unlock(&r->from->lock);
+}
+
+/* With all locks. */
+static int rename_locked(const struct rename *r)
+{
+	int err = r->from->ops->rename(r);
+
+	dentry_remove(r->from, r->name, r->len);
+	dentry_remove(r->to, r->to_name, r->to_len);
+	if (!err && r->from->super->dev)
+		dentry_add(r->to, r->to_name, r->to_len, r->inode);
+	return err;
+}
+
+/* names_lock held. The last two of r are found here, and referenced. */
+static int rename_once(struct rename *r, unsigned flags, bool to_directory)
+{
+	int err = name_lookup(r->from, r->name, r->len, &r->inode);
+
+	if (err)
+		return err;
+	err = name_lookup(r->to, r->to_name, r->to_len, &r->victim);
+	if (err == -ENOENT && !(flags & RENAME_EXCHANGE))
+		err = 0;
+	else if (!err && (flags & RENAME_NOREPLACE))
+		err = -EEXIST;
+	if (!err && (r->inode != r->victim || to_directory))
+		err = check_rename(r, to_directory);
+	if (!err && r->inode != r->victim) {
+		lock_all(r);
+		err = rename_locked(r);
+		unlock_all(r);
+		if (!err && r->victim && S_ISDIR(r->victim->mode) && !r->exchange)
+			dentry_forget_dir(r->victim);
+	}
+	inode_put(r->inode);
+	inode_put(r->victim);
+	r->inode = r->victim = NULL;
+	return err;
+}
+
+static int rename_names(struct last_name *old, struct last_name *new, unsigned flags)
+{
+	struct rename r = {.from = old->dir,
+			   .to = new->dir,
+			   .name = old->name,
+			   .to_name = new->name,
+			   .len = old->len,
+			   .to_len = new->len,
+			   .exchange = flags &RENAME_EXCHANGE};
+	int err;
+
+	if (old->dir->super != new->dir->super)
+		return -EXDEV;
+	if (name_is_dots(old) || name_is_dots(new))
+		return flags & RENAME_NOREPLACE && name_is_dots(new) ? -EEXIST : -EBUSY;
+	if (name_has_mount(old->dir, old->name, old->len) || name_has_mount(new->dir, new->name, new->len))
+		return -EBUSY;
+	err = names_change_begin(new->dir);
+	if (err)
+		return err;
+	err = old->dir->links ? rename_once(&r, flags, old->slash || new->slash) : -ENOENT;
+	if (names_settled(new->dir->super, err))
+		err = rename_once(&r, flags, old->slash || new->slash);
+	names_change_end(new->dir);
+	return err;
+}
+
+int fs_rename(int from_at, const char *from, int to_at, const char *to, unsigned flags)
+{
+	struct last_name old, new;
+	int err;
+
+	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	err = name_parent(from_at, from, &old);
+	if (err)
+		return err == -EEXIST ? -EBUSY : err;
+	err = name_parent(to_at, to, &new);
+	if (err == -EEXIST)
+		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+	else if (!err) {
+		err = rename_names(&old, &new, flags);
+		inode_put(new.dir);
+	}
+	inode_put(old.dir);
+	return err;
+}
