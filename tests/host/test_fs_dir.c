@@ -160,8 +160,7 @@ static void test_hashes(void **state)
 				((uint8_t *)vol.es.hash_seed)[i] =
 				    (uint8_t)((const uint8_t[16]){0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe,
 								  0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10}[i]);
-			vol.es.flags =
-			    version < EXT2_HASH_VERSIONS ? EXT2_SUPER_SIGNED_HASH : EXT2_SUPER_UNSIGNED_HASH;
+			vol.es.flags = version < EXT2_HASH_VERSIONS ? EXT2_SUPER_SIGNED_HASH : EXT2_SUPER_UNSIGNED_HASH;
 			f = fopen(image_path("output"), "r");
 			assert_non_null(f);
 			for (unsigned i = 0; fgets(line, sizeof(line), f);) {
@@ -319,7 +318,8 @@ static void grow(void *arg)
 	/* Half of them go, others come. */
 	for (unsigned i = 0; i < g->names; i += 2) {
 		growth_name(g, i, path);
-		assert_int_equal(g->directories ? fs_unlink(AT_FDCWD, path, AT_REMOVEDIR) : fs_unlink(AT_FDCWD, path, 0), 0);
+		assert_int_equal(
+		    g->directories ? fs_unlink(AT_FDCWD, path, AT_REMOVEDIR) : fs_unlink(AT_FDCWD, path, 0), 0);
 	}
 	for (unsigned i = 0; i < g->names / 2; i++) {
 		growth_name(g, g->names + i, path);
@@ -768,10 +768,9 @@ static void test_damaged(void **state)
 	    {false, EXT2_DX_ROOT + 8, 125},				      // limit
 	    {false, EXT2_DX_ROOT + 10, 0},				      // entries
 	    {false, EXT2_DX_ROOT + 10, 125},   {false, EXT2_DX_ROOT + 12, 0}, // a block
-	    {false, EXT2_DX_ROOT + 12, 60000},
-	    {true, EXT2_DX_NODE, 126},	       {true, EXT2_DX_NODE + 2, 0},
-	    {true, EXT2_DX_NODE + 2, 200},     {true, EXT2_DX_NODE + 4, 0},
-	    {true, EXT2_DX_NODE + 4, 60000},   {true, EXT2_DX_NODE + 10, 0xffff}, // a hash, above those that follow
+	    {false, EXT2_DX_ROOT + 12, 60000}, {true, EXT2_DX_NODE, 126},     {true, EXT2_DX_NODE + 2, 0},
+	    {true, EXT2_DX_NODE + 2, 200},     {true, EXT2_DX_NODE + 4, 0},   {true, EXT2_DX_NODE + 4, 60000},
+	    {true, EXT2_DX_NODE + 10, 0xffff}, // a hash, above those that follow
 	};
 	const char *good = image_path("good"), *bad = image_path("bad");
 	unsigned long root, node = 0;

@@ -23,6 +23,10 @@ static const unsigned cut_counts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 40,
 #define SEEDS 3 // none of the volatile writes, all, a subset
 #define ROUNDS_MAX 64
 
+#define FAULT_NAMES 260
+
+enum must { ANY, THERE, GONE };
+
 struct plan {
 	unsigned block, buffers, rounds, each, len;
 	unsigned foreign; // names that the directory has when it comes
@@ -33,11 +37,14 @@ static struct shared {
 	struct plan plan;
 	bool acknowledged; // there is a fact
 	uint64_t round;	   // it: rounds up to this one are durable
+	/* A run with a fault. */
 	struct simdisk_fault fault;
-	uint64_t fired;
-	unsigned failed;
+	uint64_t fired, transfers; // failed ones, and all of that kind
+	unsigned failed;	   // calls
 	bool stopped;
-	bool *durable, *gone; // of names, in a run with faults
+	struct {
+		enum must is, durable; // what it is, and what a sync has acknowledged
+	} names[FAULT_NAMES];
 } * shared;
 
 /* Each round makes `each` names and takes away every third of the round before. */
@@ -87,7 +94,6 @@ static void body(void *arg)
 }
 
 /* What a name has to be when rounds up to this one are acknowledged and the next was under way. */
-enum must { ANY, THERE, GONE };
 static enum must must_be(unsigned round, unsigned i)
 {
 	const uint64_t done = shared->acknowledged ? shared->round + 1 : 0; // rounds
@@ -327,11 +333,138 @@ static void test_foreign(void **state)
 	cuts((struct plan){.block = 1024, .rounds = 6, .each = 40, .foreign = 300}, 5);
 }
 
+/* ---- transfers that fail ---- */
+
+static const unsigned fault_counts[] = {[EFFORT_QUICK] = 12, [EFFORT_DEFAULT] = 100, [EFFORT_LONG] = 5000};
+
+static void fault_set(unsigned i, int err, enum must is)
+{
+	shared->failed += err != 0;
+	shared->names[i].is = err ? ANY : is;
+	shared->names[i].durable = ANY;
+}
+
+static void fault_sync(void)
+{
+	int err = fs_sync();
+
+	shared->failed += err != 0;
+	for (unsigned i = 0; i < FAULT_NAMES && !err; i++)
+		shared->names[i].durable = shared->names[i].is;
+}
+
+/* Whatever has failed, a name that is there is listed once. */
+static void fault_list(void)
+{
+	char(*names)[256] = malloc((FAULT_NAMES + 100) * sizeof(*names)), path[300];
+	const unsigned count = list_many(names, FAULT_NAMES + 100);
+	struct stat st;
+
+	for (unsigned i = 0; i < FAULT_NAMES; i++) {
+		int err;
+
+		name_of(0, i, path);
+		err = fs_stat(AT_FDCWD, path, &st, 0);
+		assert_true(err == 0 || err == -ENOENT);
+		assert_int_equal(times_listed(names, count, path + 6), err == 0);
+		if ((shared->names[i].is == THERE && err) || (shared->names[i].is == GONE && !err))
+			fail_msg("%s: %d", path, err);
+	}
+	free(names);
+}
+
+static void faulty(void *arg)
+{
+	char path[300];
+
+	(void)arg;
+	harness_start();
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
+	assert_int_equal(fs_sync(), 0);
+	simdisk_fail(&shared->fault);
+	shared->transfers = simdisk_count(shared->fault.ops);
+	for (unsigned i = 0; i < FAULT_NAMES; i++) {
+		name_of(0, i, path);
+		fault_set(i, make(path), THERE);
+		if (i % 10 == 9) {
+			name_of(0, i - 5, path);
+			fault_set(i - 5, fs_unlink(AT_FDCWD, path, 0), GONE);
+		}
+		if (i % 50 == 49)
+			fault_sync();
+	}
+	shared->fired = simdisk_fired();
+	shared->transfers = simdisk_count(shared->fault.ops) - shared->transfers;
+	fault_list();
+	fault_sync();
+	shared->stopped = harness_stop() == 0;
+}
+
+static void after_fault(void *arg)
+{
+	char path[300];
+	struct stat st;
+
+	(void)arg;
+	harness_start();
+	for (unsigned i = 0; i < FAULT_NAMES; i++) {
+		int err;
+
+		name_of(0, i, path);
+		err = fs_stat(AT_FDCWD, path, &st, 0);
+		if ((shared->names[i].durable == THERE && err) || (shared->names[i].durable == GONE && !err))
+			fail_msg("%s: %d", path, err);
+	}
+	memset(shared->names, 0, sizeof(shared->names));
+	fault_list();
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void check_fault(const char *base, const char *out, uint64_t n, unsigned ops)
+{
+	memset(shared->names, 0, sizeof(shared->names));
+	shared->fault = (struct simdisk_fault){.ops = ops, .from = n, .count = 1};
+	shared->failed = 0;
+	harness_run(&(struct harness){.frames = 4096, .fs_buffers = BUFFERS_MIN, .disk = {.image = base, .save = out}},
+		    faulty, NULL);
+	if (shared->stopped && image_e2fsck(out, "-n"))
+		fail_msg("transfer %llu of %#x: the unmount said yes, and e2fsck finds faults", (unsigned long long)n,
+			 ops);
+	harness_run(&(struct harness){.frames = 4096, .disk = {.image = out}}, after_fault, NULL);
+}
+
+static void test_faults(void **state)
+{
+	static const unsigned ops[] = {1u << BLK_READ, 1u << BLK_WRITE, 1u << BLK_FLUSH};
+	const char *base = image_path("base"), *out = image_path("fault-out");
+
+	(void)state;
+	if (!shared)
+		shared = harness_shared(sizeof(*shared));
+	shared->plan = (struct plan){.block = 1024};
+	make_base(base);
+	for (unsigned i = 0; i < array_size(ops); i++) {
+		unsigned fired = 0, told = 0;
+		uint64_t step;
+
+		check_fault(base, out, UINT32_MAX, ops[i]); // none
+		assert_true(shared->stopped && !shared->failed);
+		step = max_of(shared->transfers / fault_counts[harness_effort()], (uint64_t)1);
+		for (uint64_t n = 1 + step / 2; n <= shared->transfers; n += step) {
+			check_fault(base, out, n, ops[i]);
+			fired += shared->fired > 0;
+			told += shared->failed > 0;
+		}
+		print_message("ops %#x: %u transfers failed, %u were told\n", ops[i], fired, told);
+		assert_true(fired > 2 && told > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_1024),	   cmocka_unit_test(test_long_names), cmocka_unit_test(test_4096),
-	    cmocka_unit_test(test_fewest_buffers), cmocka_unit_test(test_foreign),
+	    cmocka_unit_test(test_fewest_buffers), cmocka_unit_test(test_foreign),    cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests_name("fs: power cuts in directories", tests, NULL, NULL);
