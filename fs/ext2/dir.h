@@ -82,8 +82,6 @@ struct dx_path {
 	bool last;
 };
 
-/* Its index may be used. */
-bool ext2_dir_indexed(const struct inode *dir);
 /* The version that new indices have, or EXT2_HASH_VERSIONS: none can be made. */
 unsigned ext2_dx_version(const struct volume *vol);
 /* Says why the index is of no use; it is not looked at any more. -EUCLEAN, as all here then. */

@@ -303,6 +303,8 @@ struct ext2_slot {
 	uint32_t ino;
 	uint8_t type;
 };
+/* It has an index that may be used. */
+bool ext2_dir_indexed(const struct inode *dir);
 int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot); // -ENOENT
 /*
  * Room for this name, which the next ext2_dir_add finds. May commit. volume.names_lock held until that, so that no name

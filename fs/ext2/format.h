@@ -115,6 +115,7 @@ static_assert(sizeof(struct ext2_group) == 32, "group descriptor");
 #define EXT2_DIRECT 12 // pointers in the inode; then one each of single, double and triple indirect
 #define EXT2_POINTERS 15
 #define EXT2_LINK_MAX 32000
+#define EXT2_DIR_LINK_MAX 65000 // of a directory, with dir_nlink; an indexed one with more has a count of 1
 
 #define EXT2_FLAG_IMMUTABLE 0x10
 #define EXT2_FLAG_APPEND 0x20

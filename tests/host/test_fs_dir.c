@@ -799,6 +799,146 @@ static void test_damaged(void **state)
 	}
 }
 
+/* ---- many subdirectories ---- */
+
+struct links {
+	unsigned before, limit; // of the directory's count; 0: none
+};
+
+static void links(void *arg)
+{
+	const struct links *l = arg;
+	unsigned count = l->before;
+	char path[LARGE_PATH];
+	struct stat st;
+
+	harness_start();
+	for (unsigned i = 0; i < 4; i++) {
+		int err;
+
+		sprintf(path, "/many/subdirectory-%u", i);
+		err = fs_mkdir(AT_FDCWD, path, 0755);
+		assert_int_equal(err, l->limit && count == l->limit ? -EMLINK : 0);
+		if (!err)
+			count = count == 1 || count == 65000 ? 1 : count + 1;
+		assert_int_equal(fs_stat(AT_FDCWD, "/many", &st, 0), 0);
+		assert_int_equal(st.st_nlink, count);
+	}
+	if (!l->limit) {
+		assert_int_equal(fs_unlink(AT_FDCWD, path, AT_REMOVEDIR), 0);
+		assert_int_equal(fs_stat(AT_FDCWD, "/many", &st, 0), 0);
+		assert_int_equal(st.st_nlink, 1); // it does not come back
+	}
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void links_case(struct links l, unsigned subdirectories, const char *options)
+{
+	const char *image = image_path("links");
+	char *commands = malloc(100 + subdirectories * 20), *p = commands;
+
+	image_mke2fs(image, "4M", options);
+	p += sprintf(p, "mkdir many\ncd many\n");
+	for (unsigned i = 0; i < subdirectories; i++)
+		p += sprintf(p, "mkdir d%u\n", i);
+	image_debugfs(image, commands);
+	assert_true(image_e2fsck(image, "-y -D") <= 1);
+	sprintf(commands, "sif /many links_count %u\n", l.before);
+	image_debugfs(image, commands);
+	free(commands);
+	run_image(links, &l, image, 0);
+}
+
+static void test_links(void **state)
+{
+	(void)state;
+	links_case((struct links){.before = 31998, .limit = 32000}, 100, "-b 1024 -N 512 -O ^dir_nlink");
+	links_case((struct links){.before = 64998, .limit = 65000}, 10, "-b 1024 -N 512 -O dir_nlink"); // no index
+	links_case((struct links){.before = 64998}, 100, "-b 1024 -N 512 -O dir_nlink");
+	check_saved();
+}
+
+/* ---- no room for an index, in the tree or on the card ---- */
+
+static void full_tree(void *arg)
+{
+	const struct growth g = {.len = 255};
+	unsigned n, end = 30000;
+	char path[300];
+
+	(void)arg;
+	harness_start();
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
+	for (n = 0; n < end; n++) {
+		const uint64_t before = gets;
+
+		growth_name(&g, n, path);
+		put_file(path);
+		/* All of it is read: the index is gone, and a few more will do. */
+		if (end == 30000 && gets - before > 10000)
+			end = n + 5;
+	}
+	assert_in_range(n, 16000, 29000);
+	for (unsigned i = 0; i < n; i += 997) {
+		growth_name(&g, i, path);
+		assert_true(is_there(path));
+		assert_int_equal(fs_unlink(AT_FDCWD, path, 0), 0);
+		assert_false(is_there(path));
+	}
+	assert_int_equal(harness_stop(), 0);
+}
+
+/* More leaves than two levels of nodes lead to: linear then, as before there were indices. */
+static void test_full_tree(void **state)
+{
+	(void)state;
+	run_new(full_tree, NULL, "64M", "-b 1024 -N 30100 -I 128", 0);
+	check_saved();
+	assert_false(is_indexed("/many"));
+}
+
+static void full_card(void *arg)
+{
+	char path[LARGE_PATH];
+	unsigned n = 0;
+	int fd;
+
+	(void)arg;
+	harness_start();
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
+	fd = fs_open(AT_FDCWD, "/filler", O_CREAT | O_RDWR, 0644);
+	assert_true(fd >= 0);
+	while (fs_fallocate(fd, 0, 1024 * (int64_t)(n + 1)) == 0)
+		n++;
+	/* Two blocks are left: a second one for the directory, not three for an index. */
+	assert_int_equal(fs_ftruncate(fd, 1024 * (int64_t)(n - 2)), 0);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(fs_sync(), 0);
+	for (n = 0;; n++) {
+		large_name(n, path);
+		fd = fs_open(AT_FDCWD, path, O_CREAT | O_EXCL | O_RDWR, 0644);
+		if (fd < 0)
+			break;
+		assert_int_equal(fs_close(fd), 0);
+	}
+	assert_int_equal(fd, -ENOSPC);
+	assert_in_range(n, 60, 200); // more than a block has
+	for (unsigned i = 0; i < n; i++) {
+		large_name(i, path);
+		assert_true(is_there(path));
+	}
+	assert_false(is_there(path + 5));
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_full_card(void **state)
+{
+	(void)state;
+	run_new(full_card, NULL, "1M", "-b 1024 -N 512", 0);
+	check_saved();
+	assert_false(is_indexed("/many"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -806,7 +946,8 @@ int main(void)
 	    cmocka_unit_test(test_growth),	    cmocka_unit_test(test_large),
 	    cmocka_unit_test(test_linear),	    cmocka_unit_test(test_listing),
 	    cmocka_unit_test(test_listing_without), cmocka_unit_test(test_shared_hashes),
-	    cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_damaged),	    cmocka_unit_test(test_links),
+	    cmocka_unit_test(test_full_tree),	    cmocka_unit_test(test_full_card),
 	};
 
 	return cmocka_run_group_tests_name("fs: directories", tests, NULL, NULL);
