@@ -126,6 +126,8 @@ static int close_written(struct file *file, bool tell)
 
 	if (err)
 		return 0; // unmounted: it was told then
+	if (inode->ops->closed)
+		inode->ops->closed(inode);
 	if (inode->ops->write_times && !atomic_load(&inode->super->read_only) &&
 	    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
 		err = inode->ops->write_times(inode);

@@ -84,7 +84,9 @@ int fs_readahead(int fd, int64_t offset, size_t count);
  */
 int fs_sync_range(int fd, int64_t offset, int64_t len, unsigned flags);
 int fs_fsync(int fd, bool data_only);
-int fs_sync(void);     // -EIO also if any FLUSH of a device has failed meanwhile
+int fs_sync(void); // -EIO also if any FLUSH of a device has failed meanwhile
+/* Makes free what was deleted, on all that can be written. No lock held. Whether there is any that could. */
+bool fs_settle(void);
 int fs_syncfs(int fd); // the file system that the file is on
 
 /*

@@ -88,6 +88,8 @@ struct inode_ops {
 	int (*sync)(struct inode *inode);
 	/* The time stamps, if they are newer in memory. Nothing locked, inside the gate. */
 	int (*write_times)(struct inode *inode);
+	/* An open file of it that could be written is no longer open. Inside the gate; does not sleep. */
+	void (*closed)(struct inode *inode);
 };
 
 struct rename {
@@ -196,8 +198,6 @@ int inodes_forget(struct super *super, bool dead);
 int inodes_visit(struct super *super, int (*visit)(struct inode *inode));
 /* Calls visit for each inode of the volume, or the one with this number (0: all), under a spinlock. */
 void inodes_visit_locked(struct super *super, uint32_t ino, void (*visit)(struct inode *inode, int arg), int arg);
-/* Throws out unreferenced ones beyond `keep`, oldest first, writing what they have. */
-int inodes_trim(unsigned keep);
 /* Throws out unreferenced ones that have no pages and nothing to write, at most max: how many. */
 size_t inodes_shrink(size_t max);
 void inodes_init(void);

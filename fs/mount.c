@@ -494,6 +494,23 @@ int fs_sync(void)
 	return first;
 }
 
+bool fs_settle(void)
+{
+	struct super *super;
+	bool any = false;
+
+	mutex_lock(&mounts.mutex); // none goes meanwhile
+	for (unsigned n = 0; (super = writable_nth(n)); n++) {
+		if (super_write_begin(super))
+			continue;
+		if (!atomic_load(&super->read_only))
+			any |= !super->ops->settle(super);
+		super_write_end(super);
+	}
+	mutex_unlock(&mounts.mutex);
+	return any;
+}
+
 int fs_init(void)
 {
 	list_init(&mounts.list);

@@ -63,6 +63,7 @@ struct volume {
 	void *super_block;		  // the block it lies in
 	struct ext2_group **group_blocks; // gdt_blocks blocks of descriptors
 	bool *group_dirty;
+	struct ext2_alloc *alloc; // what the allocators remember
 	bool super_dirty;	  // a count changed
 	bool super_urgent;	  // the orphan list or a feature changed
 	bool marked;		  // on the card as in use
@@ -185,18 +186,38 @@ static inline fsblk_t ext2_group_start(const struct volume *vol, uint32_t group)
 {
 	return vol->first_block + group * vol->blocks_per_group;
 }
-/* 1 .. want adjacent blocks as near to goal as can be. -ENOSPC, -EIO. One credit. */
+/* 1 .. want adjacent blocks, at goal or else as near as can be. -ENOSPC, -EIO. One credit. */
 int ext2_blocks_alloc(struct txn *t, fsblk_t goal, uint32_t want, fsblk_t *first, uint32_t *count);
+/* One out of the way of what grows: from the end of the goal's group. -ENOSPC, -EIO. One credit. */
+int ext2_block_alloc_apart(struct txn *t, fsblk_t goal, fsblk_t *block);
 /* Blocks that nothing points to: free at once. One credit a group. */
 int ext2_blocks_release(struct txn *t, fsblk_t first, uint32_t count);
 fsblk_t ext2_blocks_goal(struct volume *vol, uint32_t ino);
 /* Zeros onto the card, synchronously. Under the transaction. */
 int ext2_blocks_zero(struct volume *vol, fsblk_t first, uint32_t count);
+/* Free ones but those that the volume reserves, which nobody gets. */
 uint32_t ext2_blocks_available(struct volume *vol);
 
+/* ---- window.c ---- */
+/* Once the group descriptors are known. 0, -ENOMEM; kfree takes vol->alloc back. */
+int ext2_alloc_init(struct volume *vol);
+/*
+ * 1 .. want adjacent blocks for the file's block lblk and those behind it: where the file goes on if lblk is such a
+ * place, else at goal or as near as can be. follows: the file has the block before, so it seems to grow there, and gets
+ * a reservation window. -ENOSPC, -EIO. One credit.
+ */
+int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, bool follows, uint32_t want,
+		      fsblk_t *first, uint32_t *count);
+/* Where the file goes on at lblk, or 0: not known. Under the transaction. */
+fsblk_t ext2_window_goal(struct volume *vol, uint32_t ino, uint32_t lblk);
+/* Gives back the file's windows: it is cut. Under the transaction. */
+void ext2_windows_drop(struct volume *vol, uint32_t ino);
+/* inode_ops.closed: the same, soon. Any context. */
+void ext2_windows_close(struct inode *inode);
+
 /* ---- ialloc.c ---- */
-int ext2_inode_alloc(struct txn *t, uint32_t parent, bool directory, uint32_t *ino); // one credit
-int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);		     // one credit
+int ext2_inode_alloc(struct txn *t, const struct inode *parent, bool directory, uint32_t *ino); // one credit
+int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);				// one credit
 
 /* ---- inode.c ---- */
 /* Where an inode lies. ino is in range. */

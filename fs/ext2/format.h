@@ -119,7 +119,8 @@ static_assert(sizeof(struct ext2_group) == 32, "group descriptor");
 
 #define EXT2_FLAG_IMMUTABLE 0x10
 #define EXT2_FLAG_APPEND 0x20
-#define EXT2_FLAG_INDEX 0x1000 // hashed directory
+#define EXT2_FLAG_INDEX 0x1000	 // hashed directory
+#define EXT2_FLAG_TOPDIR 0x20000 // its directories have little to do with each other
 
 struct ext2_inode {
 	uint16_t mode;

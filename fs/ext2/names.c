@@ -68,7 +68,7 @@ static void abandon(struct inode *inode)
 static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct inode *inode, struct buffer **itable)
 {
 	uint32_t ino;
-	int err = ext2_inode_alloc(t, dir->ino, S_ISDIR(mode), &ino);
+	int err = ext2_inode_alloc(t, dir, S_ISDIR(mode), &ino);
 
 	if (!err && !inode_add(inode, ino, S_ISREG(mode) ? &ext2_data_ops : NULL))
 		err = ext2_damaged(t->vol, "inode %u is in use and free in its bitmap", ino);

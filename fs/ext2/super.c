@@ -35,6 +35,7 @@ const struct inode_ops ext2_inode_ops = {
     .grow_end = ext2_grow_end,
     .sync = ext2_sync,
     .write_times = ext2_inode_write_times,
+    .closed = ext2_windows_close,
 };
 
 struct feature {
@@ -356,9 +357,11 @@ static void free_memory(struct volume *vol)
 		kfree(vol->group_blocks[i]);
 	kfree(vol->group_blocks);
 	kfree(vol->group_dirty);
+	kfree(vol->alloc);
 	kfree(vol->super_block);
 	vol->group_blocks = NULL;
 	vol->group_dirty = NULL;
+	vol->alloc = NULL;
 	vol->super_block = NULL;
 }
 
@@ -516,6 +519,8 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 		err = check_super(vol, read_only);
 	if (!err)
 		err = read_groups(vol);
+	if (!err)
+		err = ext2_alloc_init(vol);
 	if (!err)
 		err = ext2_zero_init();
 	if (!err)

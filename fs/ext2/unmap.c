@@ -213,6 +213,7 @@ int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size
 		sectors = (uint64_t)s.freed * ext2_volume(inode)->sectors_per_block;
 		inode->sectors -= min_of(sectors, inode->sectors);
 		ext2_node(inode)->goal = 0;
+		ext2_windows_drop(ext2_volume(inode), inode->ino);
 		inode->size = min_of(size, inode->size);
 		mutex_unlock(&ext2_node(inode)->bmap_lock);
 		ext2_inode_store(&s.t, inode, itable);
