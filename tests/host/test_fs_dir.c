@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/buffer.h"
 #include "fs/ext2/dir.h"
@@ -610,6 +611,71 @@ static void test_listing_without(void **state)
 	listing_case((struct listing){.staying = 600, .each = 0, .damage = true}, "-b 1024 -N 8192", BUFFERS_MIN);
 }
 
+#define PLACES 300u
+
+/* What was found at an offset is found there again, with names that came since between. */
+static void places(void *arg)
+{
+	static struct {
+		int64_t offset;
+		char name[256];
+	} found[PLACES + 2];
+	struct fs_dirent entry;
+	char path[LARGE_PATH];
+	unsigned count = 0;
+	int64_t end;
+	int fd;
+
+	(void)arg;
+	harness_start();
+	assert_int_equal(fs_mkdir(AT_FDCWD, "/many", 0755), 0);
+	for (unsigned i = 0; i < PLACES; i++) {
+		sprintf(path, "/many/stays-%u", i);
+		put_file(path);
+	}
+	fd = fs_open(AT_FDCWD, "/many", O_RDONLY, 0);
+	assert_true(fd >= 0);
+	for (;; count++) {
+		end = fs_lseek(fd, 0, SEEK_CUR);
+		assert_true(end >= 0);
+		if (fs_readdir(fd, &entry) == 0)
+			break;
+		assert_true(count < PLACES + 2);
+		found[count].offset = end;
+		strcpy(found[count].name, entry.name);
+	}
+	assert_int_equal(count, PLACES + 2);
+	for (unsigned i = 0; i < PLACES; i++) {
+		sprintf(path, "/many/comes-%u", i);
+		put_file(path);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		const unsigned k = i * 89 % count;
+		int r;
+
+		assert_true(fs_lseek(fd, found[k].offset, SEEK_SET) == found[k].offset);
+		do
+			r = fs_readdir(fd, &entry);
+		while (r == 1 && !strncmp(entry.name, "comes-", 6));
+		assert_int_equal(r, 1);
+		assert_string_equal(entry.name, found[k].name);
+	}
+	assert_true(fs_lseek(fd, 0, SEEK_SET) == 0);
+	for (count = 0; fs_readdir(fd, &entry) == 1; count++)
+		;
+	assert_int_equal(count, 2 * PLACES + 2);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_places(void **state)
+{
+	(void)state;
+	run_new(places, NULL, "8M", "-b 1024 -N 1024", 0);
+	run_new(places, NULL, "8M", "-b 4096 -N 1024", BUFFERS_MIN);
+	run_new(places, NULL, "8M", "-b 1024 -N 1024 -O ^dir_index", 0);
+}
+
 /* ---- names that share a hash ---- */
 
 struct shared_hash {
@@ -942,12 +1008,11 @@ static void test_full_card(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_hashes),	    cmocka_unit_test(test_others),
-	    cmocka_unit_test(test_growth),	    cmocka_unit_test(test_large),
-	    cmocka_unit_test(test_linear),	    cmocka_unit_test(test_listing),
-	    cmocka_unit_test(test_listing_without), cmocka_unit_test(test_shared_hashes),
-	    cmocka_unit_test(test_damaged),	    cmocka_unit_test(test_links),
-	    cmocka_unit_test(test_full_tree),	    cmocka_unit_test(test_full_card),
+	    cmocka_unit_test(test_hashes),	    cmocka_unit_test(test_others), cmocka_unit_test(test_growth),
+	    cmocka_unit_test(test_large),	    cmocka_unit_test(test_linear), cmocka_unit_test(test_listing),
+	    cmocka_unit_test(test_listing_without), cmocka_unit_test(test_places), cmocka_unit_test(test_shared_hashes),
+	    cmocka_unit_test(test_damaged),	    cmocka_unit_test(test_links),  cmocka_unit_test(test_full_tree),
+	    cmocka_unit_test(test_full_card),
 	};
 
 	return cmocka_run_group_tests_name("fs: directories", tests, NULL, NULL);
