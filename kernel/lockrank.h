@@ -21,6 +21,7 @@ static const struct {
     {"settle", NULL},
     {"names", NULL}, // the tree of names
     {"inode", "names"},
+    {"listing", NULL}, // of a directory
     {"heap", NULL},
     {"mappings", NULL}, // mapping calls, one at a time
     {"map", NULL},	// an object's

@@ -37,6 +37,20 @@ struct ext2_errors {
 	} first, last;
 };
 
+#define LISTING_MAX 344u // names: what a block may have
+
+/* The next names of a directory that is being listed, in order (dirlist.c). */
+struct dir_listing {
+	struct mutex lock; // below the operation lock of a directory; guards all
+	uint64_t stamp;	   // of the directory they are of, while no name has come into that
+	uint64_t from, upto;
+	unsigned count;
+	struct listed_name {
+		uint64_t key;
+		uint32_t ino, lblk, offset;
+	} names[LISTING_MAX];
+};
+
 struct volume {
 	struct super super;
 
@@ -48,6 +62,7 @@ struct volume {
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
 	bool filetype;
 	bool dynamic;	  // revision 1: has features
+	bool indices;	  // of directories are as they were left by who changed them last
 	bool ours;	  // nobody else wrote since it was last clean
 	bool recount;	  // counts or the orphan list are not to be believed
 	bool rescued;	  // the superblock or descriptors on the card are not yet as they are here
@@ -73,6 +88,7 @@ struct volume {
 	struct txn_log txn;
 
 	struct names_removed removed; // guarded by super.names_lock
+	struct dir_listing listing;
 	/* One thread gives back at a time. Before any inode lock. */
 	struct mutex settle_lock;
 
@@ -112,6 +128,12 @@ struct ext2_node {
 	atomic_uint_least64_t size_stored;
 	atomic_uint_least64_t batch;  // last batch with a change of this inode
 	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write
+
+	/* Of a directory; guarded by the operation lock. */
+	bool unindexed; // its index is of no use, or could not be made
+	bool listed;	// places of entries were handed out: it keeps them
+	uint32_t room;	// its first block that may have room; a hint
+	uint64_t stamp; // of the volume's listing if that is of it; 0: none
 
 	/* Guarded by bmap_lock, and changed inside a transaction: faults allocate blocks too. */
 	struct mutex bmap_lock;
@@ -359,10 +381,13 @@ uint32_t ext2_orphan_next(struct inode *inode);
 /* ---- dir.c ---- */
 struct ext2_slot {
 	fsblk_t block;
+	uint32_t lblk; // that block's, in the directory
 	uint32_t offset;
 	uint32_t ino;
 	uint8_t type;
 };
+/* It has an index that may be used. */
+bool ext2_dir_indexed(const struct inode *dir);
 int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot); // -ENOENT
 /*
  * Room for this name, which the next ext2_dir_add finds. May commit. volume.names_lock held until that, so that no name
@@ -374,7 +399,8 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *slot);
 int ext2_dir_replace(struct txn *t, struct inode *dir, const struct ext2_slot *slot, uint32_t ino, mode_t mode);
 int ext2_dir_is_empty(struct inode *dir); // 0, -ENOTEMPTY or an error
-/* The entry at or after *offset, which moves past it: 1, 0 at the end, negative errno. */
+/* The entry at or after *offset, which moves past it: 1, 0 at the end, negative errno. 0 is the beginning; others are
+ * what was found there, below 2^63. */
 struct ext2_name {
 	uint32_t ino;
 	uint8_t type;

@@ -118,6 +118,7 @@ static_assert(sizeof(struct ext2_super) == EXT2_SUPER_SIZE, "superblock");
 static_assert(offsetof(struct ext2_super, magic) == 0x38, "superblock");
 static_assert(offsetof(struct ext2_super, last_orphan) == 0xe8, "superblock");
 static_assert(offsetof(struct ext2_super, want_extra_isize) == 0x15e, "superblock");
+static_assert(offsetof(struct ext2_super, flags) == 0x160, "superblock");
 static_assert(offsetof(struct ext2_super, last_error) == 0x1cc, "superblock");
 static_assert(offsetof(struct ext2_super, backup_groups) == 0x24c, "superblock");
 static_assert(offsetof(struct ext2_super, last_error_code) == 0x27b, "superblock");
@@ -137,6 +138,7 @@ static_assert(sizeof(struct ext2_group) == 32, "group descriptor");
 #define EXT2_DIRECT 12 // pointers in the inode; then one each of single, double and triple indirect
 #define EXT2_POINTERS 15
 #define EXT2_LINK_MAX 32000
+#define EXT2_DIR_LINK_MAX 65000 // of a directory, with dir_nlink; an indexed one with more has a count of 1
 
 #define EXT2_FLAG_IMMUTABLE 0x10
 #define EXT2_FLAG_APPEND 0x20
@@ -178,6 +180,37 @@ struct ext2_dirent {
 	char name[];
 } __attribute__((packed));
 static_assert(sizeof(struct ext2_dirent) == 8, "directory entry");
+
+/* An index of hashed names: its root lies behind . and .. in a directory's first block, other nodes behind an entry
+ * that covers their block. A node is a head, then entries; the head holds the block of the hashes below the first
+ * entry's. */
+#define EXT2_DX_ROOT 24 // in the block: struct ext2_dx_root and the node
+#define EXT2_DX_NODE 8
+#define EXT2_DX_BLOCK 0x0fffffffu // of the file
+#define EXT2_DX_LEVELS 2	  // below a root, leaves not counted: at most one less
+
+struct ext2_dx_root {
+	uint32_t zero;
+	uint8_t hash_version;
+	uint8_t info_length;
+	uint8_t levels; // of nodes below this one
+	uint8_t flags;
+} __attribute__((packed));
+static_assert(sizeof(struct ext2_dx_root) == 8, "index root");
+
+struct ext2_dx_head {
+	uint16_t limit, count; // of entries, this one included
+	uint32_t block;
+} __attribute__((packed));
+
+struct ext2_dx_entry {
+	uint32_t hash; // its block's least; bit 0: the block before has names of this hash too
+	uint32_t block;
+} __attribute__((packed));
+static_assert(sizeof(struct ext2_dx_head) == sizeof(struct ext2_dx_entry), "index entry");
+
+enum { EXT2_HASH_LEGACY, EXT2_HASH_HALF_MD4, EXT2_HASH_TEA, EXT2_HASH_VERSIONS };
+enum { EXT2_SUPER_SIGNED_HASH = 1, EXT2_SUPER_UNSIGNED_HASH = 2 }; // ext2_super.flags
 
 #define EXT2_NAME_MAX 255
 #define EXT2_DIRENT_SIZE(name_len) align_up(sizeof(struct ext2_dirent) + (name_len), 4u)

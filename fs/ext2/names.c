@@ -51,7 +51,9 @@ void ext2_count_subdirectory(struct inode *dir, int change)
 {
 	if (dir->links == 1)
 		return;
-	if (change < 0 && dir->links <= 2)
+	if (change > 0 && dir->links >= EXT2_DIR_LINK_MAX)
+		dir->links = 1;
+	else if (change < 0 && dir->links <= 2)
 		(void)ext2_damaged_at(ext2_volume(dir), dir->ino, 0, "directory inode %u has too few links", dir->ino);
 	else
 		dir->links += change;
@@ -59,6 +61,8 @@ void ext2_count_subdirectory(struct inode *dir, int change)
 
 bool ext2_subdirectories_full(const struct inode *dir)
 {
+	if (ext2_volume(dir)->es.feature_ro_compat & EXT2_RO_DIR_NLINK)
+		return dir->links >= EXT2_DIR_LINK_MAX && !ext2_dir_indexed(dir);
 	return dir->links >= EXT2_LINK_MAX;
 }
 

@@ -396,6 +396,7 @@ int ext2_recover(struct volume *vol, bool remove)
 	int err;
 
 	list_init(&rec.fixes);
+	list_init(&rec.indices);
 	err = recount(&rec);
 	if (!err)
 		err = ext2_names_count(&rec);

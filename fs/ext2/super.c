@@ -206,6 +206,7 @@ static int make_writable(struct volume *vol)
 	}
 	if (!err)
 		err = replace_damaged(vol);
+	vol->indices = true;
 	if (!err && !vol->ours && !vol->unnamed) {
 		signature(vol, vol->es.last_mounted);
 		err = put_mark(vol);
@@ -269,6 +270,7 @@ static struct volume *volume_make(struct blkdev *dev, bool read_only)
 	list_init(&vol->orphans);
 	mutex_init(&vol->settle_lock, "settle");
 	spin_init(&vol->errors_lock, "ext2 errors");
+	mutex_init(&vol->listing.lock, "listing");
 	spin_init(&vol->settler.lock, "settler");
 	waitq_init(&vol->settler.waitq);
 	return vol;
@@ -305,6 +307,7 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 	 * back. */
 	time_set_wall((uint64_t)vol->es.write_time * NSEC_PER_SEC, CLOCK_FS);
 	warn(vol);
+	vol->indices = vol->es.state & EXT2_STATE_VALID;
 	if (!read_only)
 		err = make_writable(vol);
 	if (!err && !read_only && atomic_load(&vol->super.read_only))
