@@ -319,6 +319,15 @@ void inode_touch_new(struct inode *inode)
 	inode->atime = inode->crtime = inode->mtime;
 }
 
+void inode_inherit(struct inode *inode, const struct inode *dir)
+{
+	if (!(dir->mode & S_ISGID))
+		return;
+	inode->gid = dir->gid;
+	if (S_ISDIR(inode->mode))
+		inode->mode |= S_ISGID;
+}
+
 void inode_take_stores(struct inode *inode)
 {
 	if (atomic_load(&inode->object.stored) && atomic_exchange(&inode->object.stored, false))

@@ -181,6 +181,9 @@ void inode_object_ref(struct pcache_object *object, int delta);
 void inode_touch(struct inode *inode, bool modified);
 /* atime too, for one that is new. */
 void inode_touch_new(struct inode *inode);
+/* A new one in a directory whose set-group-ID bit is set gets its group, and that bit if it is a directory. In memory.
+ */
+void inode_inherit(struct inode *inode, const struct inode *dir);
 /* Takes over what stores through mappings owe the time stamps. */
 void inode_take_stores(struct inode *inode);
 

@@ -197,7 +197,8 @@ static int step_dots(struct walk *w, bool *done)
 /* The link's target takes its name's place before what is left of the path. */
 static int follow_link(struct walk *w, struct inode *link)
 {
-	size_t rest = strlen(w->rest);
+	const size_t rest = strlen(w->rest);
+	const bool more = rest || (w->rest > w->path && w->rest[-1] == '/');
 	char *target;
 	int len;
 
@@ -207,11 +208,9 @@ static int follow_link(struct walk *w, struct inode *link)
 	if (!target)
 		return -ENOMEM;
 	len = link->ops->readlink(link, target, PATH_SIZE);
-	if (len >= 0 && (size_t)len + 1 + rest + 1 > PATH_SIZE)
+	if (len >= 0 && (size_t)len + more + rest + 1 > PATH_SIZE)
 		len = -ENAMETOOLONG;
 	if (len >= 0) {
-		const bool more = rest || (w->rest > w->path && w->rest[-1] == '/');
-
 		memmove(w->path + len + more, w->rest, rest + 1);
 		memcpy(w->path, target, len);
 		if (more)

@@ -74,6 +74,7 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 	}
 	inode->mode = (uint16_t)mode;
 	inode->links = S_ISDIR(mode) ? 2 : 1;
+	inode_inherit(inode, dir);
 	inode_touch_new(inode);
 	err = ext2_inode_begin(t, inode, itable);
 	if (err) {

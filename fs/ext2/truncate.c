@@ -177,6 +177,13 @@ static int grow(struct inode *inode, uint64_t size)
 	return ext2_inode_write(inode);
 }
 
+/* To the size that it has: POSIX stamps it all the same. */
+static int touch(struct inode *inode)
+{
+	inode_touch(inode, true);
+	return ext2_inode_write(inode);
+}
+
 int ext2_resize(struct inode *inode, uint64_t size)
 {
 	struct pcache_object *object = &inode->object;
@@ -192,7 +199,7 @@ int ext2_resize(struct inode *inode, uint64_t size)
 	else if (size > object->size)
 		err = grow(inode, size);
 	else
-		err = 0;
+		err = touch(inode);
 	rwlock_unlock_write(&object->map_lock);
 	return err;
 }
