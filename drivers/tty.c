@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* Flags that can be set. The others stay as settings_default has them: how erased characters look, for one. */
+/* Flags that can be set. The others stay as settings_default has them. */
 #define IFLAGS (ISTRIP | INLCR | IGNCR | ICRNL)
 #define OFLAGS (OPOST | ONLCR)
-#define LFLAGS (ISIG | ICANON | ECHO | ECHONL | NOFLSH | IEXTEN)
+#define LFLAGS (ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHONL | ECHOCTL | ECHOKE | NOFLSH | IEXTEN)
 
 enum mark {
 	MARK_DAMAGE = 0x100, // one read fails here
@@ -202,7 +202,7 @@ static void echo_byte(struct tty *tty, uint8_t byte)
 		tty->echo("\n", 1);
 	else if (!flag(tty, ECHO))
 		return;
-	else if (echo_width(byte) == 2)
+	else if (echo_width(byte) == 2 && flag(tty, ECHOCTL))
 		tty->echo(text, 2);
 	else
 		tty->echo((const char *)&byte, 1);
@@ -218,9 +218,39 @@ static bool erase_character(struct tty *tty)
 	do
 		width = echo_width((uint8_t)*item_at(tty, --tty->in));
 	while (!width && tty->in != tty->ready);
+	if (width == 2 && !flag(tty, ECHOCTL))
+		width = 0;
 	while (width-- && flag(tty, ECHO))
 		tty->echo("\b \b", 3);
 	return true;
+}
+
+/* The erase key: the character goes from the screen, or the key is shown. */
+static void erase(struct tty *tty, uint8_t key)
+{
+	if (flag(tty, ECHOE) || tty->in == tty->ready) {
+		(void)erase_character(tty); // of an empty line there is none
+		return;
+	}
+	while ((*item_at(tty, --tty->in) & 0xc0) == 0x80 && tty->in != tty->ready)
+		; // all bytes of a character in UTF-8
+	echo_byte(tty, key);
+}
+
+/* The kill key: the line goes from the screen, or the key is shown, and a new line begins. */
+static void kill_line(struct tty *tty, uint8_t key)
+{
+	const tcflag_t visual = ECHOE | ECHOK | ECHOKE;
+
+	if ((tty->settings.c_lflag & visual) == visual) {
+		while (erase_character(tty))
+			;
+		return;
+	}
+	tty->in = tty->ready;
+	echo_byte(tty, key);
+	if (flag(tty, ECHO) && flag(tty, ECHOK))
+		tty->echo("\n", 1);
 }
 
 static void line_put(struct tty *tty, uint8_t byte)
@@ -271,10 +301,9 @@ static bool translate(const struct tty *tty, uint8_t *byte)
 static void line_input(struct tty *tty, uint8_t byte)
 {
 	if (key_is(tty, VERASE, byte) || (flag(tty, IEXTEN) && byte == BACKSPACE)) {
-		(void)erase_character(tty); // of an empty line there is none
+		erase(tty, byte);
 	} else if (key_is(tty, VKILL, byte)) {
-		while (erase_character(tty))
-			;
+		kill_line(tty, byte);
 	} else if (key_is(tty, VEOF, byte)) {
 		mark_put(tty, tty->in == tty->ready ? MARK_END : MARK_PUSH);
 	} else if (flag(tty, IEXTEN) && key_is(tty, VLNEXT, byte)) {

@@ -193,12 +193,36 @@ int file_put(struct file *file)
 	return file_drop(file, false);
 }
 
+int fd_reserve(void)
+{
+	unsigned long flags = spin_lock(&table.lock);
+	int fd = (int)bitmap_next_clear(table.used, 0, FDS_MAX);
+
+	if (fd < FDS_MAX)
+		set_bit(table.used, fd, true);
+	spin_unlock(&table.lock, flags);
+	return fd < FDS_MAX ? fd : -EMFILE;
+}
+
+void fd_fill(int fd, struct file *file, bool cloexec)
+{
+	unsigned long flags = spin_lock(&table.lock);
+
+	(void)put_locked(fd, file, cloexec); // nothing was
+	spin_unlock(&table.lock, flags);
+}
+
+void fd_give_back(int fd)
+{
+	fd_fill(fd, NULL, false);
+}
+
 static struct file *fd_take(int fd)
 {
 	struct file *file = NULL;
 	unsigned long flags = spin_lock(&table.lock);
 
-	if (fd >= 0 && fd < FDS_MAX)
+	if (fd >= 0 && fd < FDS_MAX && table.files[fd]) // it may be reserved
 		file = put_locked(fd, NULL, false);
 	spin_unlock(&table.lock, flags);
 	return file;
@@ -235,6 +259,7 @@ int fs_dup3(int fd, int to, int flags)
 {
 	struct file *file, *before;
 	unsigned long irq;
+	bool reserved;
 
 	if (fd == to || (flags & ~O_CLOEXEC))
 		return -EINVAL;
@@ -244,8 +269,13 @@ int fs_dup3(int fd, int to, int flags)
 	if (!file)
 		return -EBADF;
 	irq = spin_lock(&table.lock);
-	before = put_locked(to, file, flags & O_CLOEXEC);
+	reserved = bitmap_test(table.used, (uint32_t)to) && !table.files[to];
+	before = reserved ? NULL : put_locked(to, file, flags & O_CLOEXEC);
 	spin_unlock(&table.lock, irq);
+	if (reserved) {
+		(void)file_put(file); // not the last reference, unless a close just came between
+		return -EBUSY;	      // an open is under way, as on Linux
+	}
 	if (before) {
 		locks_close(before->inode);
 		(void)file_put(before); // it has no way to tell of what an unnoticed close finds
@@ -288,7 +318,8 @@ int fs_fcntl(int fd, int cmd, long arg)
 	case F_SETFL:
 		break;
 	default:
-		return -EINVAL;
+		r = fd_flags(fd, false, 0);
+		return r < 0 ? r : -EINVAL;
 	}
 	file = file_of(fd);
 	if (!file)

@@ -49,6 +49,13 @@ struct file {
 int file_make(struct inode *inode, int flags, struct file **out);
 /* The lowest free descriptor from `from` on; takes over a reference. -EMFILE: that is dropped. */
 int file_install(struct file *file, int from, bool cloexec);
+/*
+ * The same in two steps, for who must know first that there is one: until it is filled, or given back, nobody finds
+ * anything there. -EMFILE.
+ */
+int fd_reserve(void);
+void fd_fill(int fd, struct file *file, bool cloexec); // takes over a reference
+void fd_give_back(int fd);
 /* The open file behind a descriptor, referenced. -EBADF; -EIO: its volume is unmounted. */
 int file_get(int fd, struct file **out);
 /* The last one closes it, and is told if its time stamps cannot be written. Outside the write gate, which that enters.

@@ -117,20 +117,12 @@ static int find_or_create(int at, char *path, int flags, mode_t mode, struct ino
 	return err;
 }
 
-int fs_open(int at, const char *path, int flags, mode_t mode)
+/* path is used as scratch. */
+static int open_file(int at, char *path, int flags, mode_t mode, struct file **out)
 {
 	struct inode *inode;
-	struct file *file;
-	char *copy;
-	int err;
+	int err = find_or_create(at, path, flags, mode, &inode);
 
-	if ((flags & O_ACCMODE) == O_ACCMODE || ((flags & O_CREAT) && (flags & O_DIRECTORY)))
-		return -EINVAL;
-	err = path_copy(path, &copy);
-	if (err)
-		return err;
-	err = find_or_create(at, copy, flags, mode, &inode);
-	kfree(copy);
 	if (err)
 		return err;
 	err = check_open(inode, flags);
@@ -140,9 +132,31 @@ int fs_open(int at, const char *path, int flags, mode_t mode)
 		inode_put(inode);
 		return err;
 	}
-	err = file_make(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY),
-			&file);
-	return err ? err : file_install(file, 0, flags & O_CLOEXEC);
+	return file_make(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY),
+			 out);
+}
+
+int fs_open(int at, const char *path, int flags, mode_t mode)
+{
+	struct file *file;
+	char *copy;
+	int err, fd;
+
+	if ((flags & O_ACCMODE) == O_ACCMODE || ((flags & O_CREAT) && (flags & O_DIRECTORY)))
+		return -EINVAL;
+	err = path_copy(path, &copy);
+	if (err)
+		return err;
+	fd = fd_reserve(); // without one nothing is made, or cut
+	if (fd >= 0) {
+		err = open_file(at, copy, flags, mode, &file);
+		if (err)
+			fd_give_back(fd);
+		else
+			fd_fill(fd, file, flags & O_CLOEXEC);
+	}
+	kfree(copy);
+	return err ? err : fd;
 }
 
 int fs_isatty(int fd)

@@ -407,63 +407,61 @@ static long file_pwrite(struct file *file, const struct iovec *iov, unsigned cou
 enum direction { READ, WRITE };
 
 /* at NULL: where the open file is. */
-static long transfer(int fd, enum direction direction, const struct iovec *iov, unsigned count, const int64_t *at)
+static long transfer(struct file *file, enum direction direction, const struct iovec *iov, unsigned count,
+		     const int64_t *at)
 {
+	if (direction == READ)
+		return at ? file_pread(file, iov, count, *at) : file_read(file, iov, count);
+	return at ? file_pwrite(file, iov, count, *at) : file_write(file, iov, count);
+}
+
+static long transfer_one(int fd, enum direction direction, const void *buf, size_t n, const int64_t *at)
+{
+	const struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = min_of(n, (size_t)IOV_BYTES_MAX)};
 	struct file *file;
 	long r = file_get(fd, &file);
 
-	if (r)
-		return r;
-	if (direction == READ)
-		r = at ? file_pread(file, iov, count, *at) : file_read(file, iov, count);
-	else
-		r = at ? file_pwrite(file, iov, count, *at) : file_write(file, iov, count);
-	(void)file_put(file); // an error that this last close finds has no one to be told to
+	if (!r) {
+		r = transfer(file, direction, &iov, 1, at);
+		(void)file_put(file); // an error that this last close finds has no one to be told to
+	}
 	return r;
-}
-
-static struct iovec one(const void *buf, size_t n)
-{
-	return (struct iovec){.iov_base = (void *)(uintptr_t)buf, .iov_len = min_of(n, (size_t)IOV_BYTES_MAX)};
 }
 
 long fs_read(int fd, void *buf, size_t n)
 {
-	const struct iovec iov = one(buf, n);
-
-	return transfer(fd, READ, &iov, 1, NULL);
+	return transfer_one(fd, READ, buf, n, NULL);
 }
 
 long fs_write(int fd, const void *buf, size_t n)
 {
-	const struct iovec iov = one(buf, n);
-
-	return transfer(fd, WRITE, &iov, 1, NULL);
+	return transfer_one(fd, WRITE, buf, n, NULL);
 }
 
 long fs_pread(int fd, void *buf, size_t n, int64_t offset)
 {
-	const struct iovec iov = one(buf, n);
-
-	return transfer(fd, READ, &iov, 1, &offset);
+	return transfer_one(fd, READ, buf, n, &offset);
 }
 
 long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
 {
-	const struct iovec iov = one(buf, n);
-
-	return transfer(fd, WRITE, &iov, 1, &offset);
+	return transfer_one(fd, WRITE, buf, n, &offset);
 }
 
 static long transfer_vector(int fd, enum direction direction, const struct iovec *iov, int count, const int64_t *at)
 {
 	struct iovec *own;
-	long r = iov_get(iov, count, &own);
+	struct file *file;
+	long r = file_get(fd, &file);
 
 	if (r)
 		return r;
-	r = transfer(fd, direction, own, (unsigned)count, at);
-	kfree(own);
+	r = iov_get(iov, count, &own);
+	if (!r) {
+		r = transfer(file, direction, own, (unsigned)count, at);
+		kfree(own);
+	}
+	(void)file_put(file); // as above
 	return r;
 }
 
@@ -539,7 +537,7 @@ int64_t fs_lseek(int fd, int64_t offset, int whence)
 	if (r)
 		return r;
 	if (is_stream(file)) {
-		r = -ESPIPE;
+		r = whence < SEEK_SET || whence > SEEK_HOLE ? -EINVAL : -ESPIPE;
 	} else {
 		mutex_lock(&file->lock);
 		r = seek_locked(file, offset, whence);

@@ -162,18 +162,13 @@ static int timevals_get(const struct timeval *times, struct fs_attr *attr)
 	return 0;
 }
 
-/* As on Linux, without a path: of the descriptor's file. */
 int utimensat(int at, const char *path, const struct timespec times[2], int flags)
 {
 	const char *volatile given = path; // the host's header promises that it is not NULL
 	struct fs_attr attr;
-	int err = times_get(times, &attr);
+	int err = given ? times_get(times, &attr) : -EINVAL;
 
-	if (err)
-		return (int)result_posix(err);
-	if (given || at == AT_FDCWD)
-		return set(at, path, &attr, flags);
-	return flags ? (int)result_posix(-EINVAL) : fset(at, &attr);
+	return err ? (int)result_posix(err) : set(at, path, &attr, flags);
 }
 
 int futimens(int fd, const struct timespec times[2])

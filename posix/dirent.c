@@ -55,7 +55,7 @@ DIR *fdopendir(int fd)
 
 static DIR *dir_open(const char *path, int *err)
 {
-	int fd = fs_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	int fd = fs_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	DIR *dir;
 
 	*err = fd;

@@ -115,9 +115,11 @@ int ftruncate(int fd, off_t size)
 
 static int truncate_path(const char *path, off_t size)
 {
-	int fd = fs_open(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0); // a fifo is not waited for
-	int err, close_err;
+	int fd, err, close_err;
 
+	if (size < 0)
+		return -EINVAL;
+	fd = fs_open(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0); // a fifo is not waited for
 	if (fd < 0)
 		return fd;
 	err = fs_ftruncate(fd, size);

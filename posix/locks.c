@@ -32,8 +32,10 @@ static int record_lock(int fd, int command, struct flock *fl)
 int fcntl_lock(int fd, int command, struct flock *fl)
 {
 	struct flock copy;
-	int err = user_get(&copy, fl);
+	int err = KERNEL_CALL(fs_fcntl(fd, F_GETFD, 0)); // a bad descriptor goes before a bad pointer
 
+	if (err >= 0)
+		err = user_get(&copy, fl);
 	if (!err)
 		err = record_lock(fd, command, &copy);
 	if (!err && tests(command))

@@ -163,7 +163,7 @@ BP_CALL(chown, chown(p, 0, 0))
 BP_CALL(lchown, lchown(p, 0, 0))
 BP_CALL(faccessat, faccessat(AT_FDCWD, p, R_OK, 0))
 BP_CALL(fstatat_path, fstatat(AT_FDCWD, p, &(struct stat){0}, 0))
-BP_CALL(utimensat_path, utimensat(AT_FDCWD, p, NULL, 0))
+BP_CALL(utimensat_path, p ? utimensat(AT_FDCWD, p, NULL, 0) : (errno = EFAULT, -1)) // NULL is EINVAL
 BP_CALL(utimes_path, utimes(p, NULL))
 BP_CALL(utime_path, utime(p, NULL))
 BP_CALL(pathconf, pathconf(p, _PC_NAME_MAX))

@@ -148,7 +148,7 @@ static void test_vectors(void)
 	CHECK(pwritev(fd, out, 3, 100) == 8 && lseek(fd, 0, SEEK_CUR) == 8 && lseek(fd, 0, SEEK_SET) == 0);
 	CHECK(readv(fd, in, 2) == 16 && memcmp(back, "abcdef", 6) == 0 && readv(fd, in, 0) == 0);
 	CHECK(FAILS(readv(fd, many, IOV_MAX + 1), EINVAL) && FAILS(readv(fd, many, -1), EINVAL));
-	CHECK(FAILS(writev(fd, bad, 1), EFAULT) && FAILS(writev(77, out, 3), EBADF) && readv(fd, many, IOV_MAX) == 0);
+	CHECK(FAILS(writev(fd, bad, 1), EFAULT) && FAILS(writev(77, bad, 3), EBADF) && readv(fd, many, IOV_MAX) == 0);
 	many[0] = many[1] = (struct iovec){a, SSIZE_MAX};
 	CHECK(FAILS(writev(fd, many, 2), EINVAL) && FAILS(preadv(fd, in, 2, -1), EINVAL));
 	CHECK(pwritev(fd, partly, 2, 0) == 3);

@@ -138,7 +138,8 @@ static void body_settings(void *arg)
 	/* What cannot be had is not pretended. */
 	t.c_iflag |= IXON | IUCLC;
 	t.c_cflag = CS7;
-	t.c_lflag &= ~(tcflag_t)(ECHO | ECHOE);
+	t.c_lflag &= ~(tcflag_t)ECHO;
+	t.c_lflag |= TOSTOP;
 	t.c_cc[VINTR] = 'x';
 	t.c_cc[VSUSP] = 'z';
 	t.c_ispeed = t.c_ospeed = B50;
@@ -208,6 +209,20 @@ static void body_echo_and_keys(void *arg)
 	reads("ac;", 60);
 	reads("d\n", 60);
 	fake.len = 0;
+
+	/* On paper: keys are shown, and nothing is taken back. */
+	t.c_lflag &= ~(tcflag_t)(ECHOE | ECHOKE | ECHOCTL | ECHONL);
+	set(&t);
+	type("ab#\xc3\xa4#c\x01@#d\r");
+	reads("d\n", 60);
+	wire_is("ab#\xc3\xa4#c\x01@\nd\n");
+	t.c_lflag &= ~(tcflag_t)ECHOK;
+	set(&t);
+	type("x@y\r");
+	reads("y\n", 60);
+	wire_is("x@y\n");
+	t.c_lflag |= ECHOE | ECHOK | ECHOKE | ECHOCTL;
+	set(&t);
 
 	/* The keys are what c_cc says, and nothing without ISIG. */
 	type("line\x1c");
