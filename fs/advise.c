@@ -74,6 +74,8 @@ static int file_advise(struct file *file, int64_t offset, int64_t len, int advic
 
 	if (len < 0)
 		return -EINVAL;
+	if (object && object->memory)
+		object = NULL; // there is nothing to read, and none to drop
 	switch (advice) {
 	case POSIX_FADV_NORMAL:
 	case POSIX_FADV_RANDOM:

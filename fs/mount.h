@@ -39,3 +39,13 @@ bool mount_nth(unsigned n, struct mount_info *out);
  * mounted there).
  */
 int mount_add(struct super *super, struct inode *dir, const char *name, const char *path);
+
+/* Who mounts or unmounts something locks all mounts, before all other locks of fs/. May sleep. */
+void mounts_lock(void);
+void mounts_unlock(void);
+/* Locked: forgets what was unmounted with files open that are closed now. */
+void mounts_release(void);
+/* Locked: a file system on this device is mounted. */
+bool mount_has_device(const struct blkdev *dev);
+/* Mounts a tmpfs on /tmp, whatever the card has of that name. At start. 0, -ENOMEM. */
+int mount_tmp(void);

@@ -13,6 +13,7 @@ static const struct {
 } lockranks[] = {
     {"console reader", NULL}, // host build: one reader at a time, which faults
     {"mounting", NULL},
+    {"tmpfs volumes", NULL},
     {"write gate", NULL},
     {"sync", NULL},
     {"file", NULL}, // its offset
@@ -39,6 +40,7 @@ static const struct {
     {"dentries", NULL},
     {"inodes", NULL},
     {"settler", NULL},
+    {"tmpfs heap", NULL},
     {"inode times", NULL},
     {"zeroing", NULL},
     {"data requests", NULL},

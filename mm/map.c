@@ -213,7 +213,7 @@ int map_create(const struct map_request *req, vaddr_t *out)
 	err = spares_take(&spares);
 	if (err)
 		goto drop;
-	if (vma->object && !vma->object->memory)
+	if (vma->object)
 		pcache_zero_tail(vma->object);
 	err = insert(req, vma, &spares, &dead, &start, &locked);
 	if (err)

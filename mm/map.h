@@ -110,8 +110,13 @@ struct map_info {
 };
 bool map_lookup(vaddr_t addr, struct map_info *out);
 
-/* Frames: of private memory and memory objects; of locked mappings; promised; that can be promised. */
+/* Frames: of private memory and memory objects; of the latter; of locked mappings; promised; that can be promised. */
 struct map_stats {
-	size_t anon, locked, committed, commit_limit;
+	size_t anon, shared, locked, committed, commit_limit;
 };
 void map_stats(struct map_stats *out);
+
+/* Promises frames for what is as private memory is, no page of which can be evicted. False: not so many. Any context.
+ */
+bool commit_try(size_t pages);
+void commit_release(size_t pages);
