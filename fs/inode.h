@@ -88,6 +88,11 @@ struct inode_ops {
 	int (*sync)(struct inode *inode);
 	/* The time stamps, if they are newer in memory. Nothing locked, inside the gate. */
 	int (*write_times)(struct inode *inode);
+
+	/* Of a block device: an open file of it more, and less. Nothing locked. close: what kept it from being written.
+	 */
+	int (*open)(struct inode *inode, bool writable);
+	int (*close)(struct inode *inode, bool writable);
 };
 
 struct rename {

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "fs/blkfile.h"
 #include "fs/dentry.h"
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
@@ -203,17 +204,6 @@ int mount_add(struct super *super, struct inode *dir, const char *name, const ch
 	return -EBUSY;
 }
 
-bool mount_has_device(const struct blkdev *dev)
-{
-	unsigned long flags = spin_lock(&mounts.lock);
-	bool mounted = false;
-
-	list_for_each (&mounts.list, it)
-		mounted |= list_entry(it, struct mount, node)->super->dev == dev;
-	spin_unlock(&mounts.lock, flags);
-	return mounted;
-}
-
 /* ---- unmounting ---- */
 
 /* mounts.mutex held; the mount is given up whatever comes. */
@@ -225,6 +215,8 @@ static int unmount(struct mount *m)
 
 	dentry_forget(super);
 	err = super->ops->unmount(super);
+	if (super->dev)
+		blkfile_unclaim(super->dev);
 	flags = spin_lock(&mounts.lock);
 	list_remove(&m->node);
 	spin_unlock(&mounts.lock, flags);
@@ -353,6 +345,7 @@ int fs_init(void)
 	inodes_init();
 	dentry_init();
 	namei_init();
+	blkfiles_init();
 	err = ext2_data_init() ? -ENOMEM : synth_init();
 	return err ? err : mount_tmp();
 }

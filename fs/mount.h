@@ -45,7 +45,5 @@ void mounts_lock(void);
 void mounts_unlock(void);
 /* Locked: forgets what was unmounted with files open that are closed now. */
 void mounts_release(void);
-/* Locked: a file system on this device is mounted. */
-bool mount_has_device(const struct blkdev *dev);
 /* Mounts a tmpfs on /tmp, whatever the card has of that name. At start. 0, -ENOMEM. */
 int mount_tmp(void);

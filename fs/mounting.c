@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "fs/blkfile.h"
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
@@ -51,16 +52,19 @@ static int mount_on(const struct mounting *what, struct inode *dir, const char *
 	int err;
 
 	mounts_release();
-	if (what->dev && mount_has_device(what->dev))
-		return -EBUSY;
-	err = what->type->mount(what->dev, what->options, what->read_only, &super);
+	err = what->dev ? blkfile_claim(what->dev) : 0;
 	if (err)
 		return err;
-	err = mount_add(super, dir, name, path);
-	if (err) {
-		(void)super->ops->unmount(super); // nobody has changed anything
-		super->ops->release(super);
+	err = what->type->mount(what->dev, what->options, what->read_only, &super);
+	if (!err) {
+		err = mount_add(super, dir, name, path);
+		if (err) {
+			(void)super->ops->unmount(super); // nobody has changed anything
+			super->ops->release(super);
+		}
 	}
+	if (err && what->dev)
+		blkfile_unclaim(what->dev);
 	return err;
 }
 

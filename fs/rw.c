@@ -483,6 +483,8 @@ int64_t fs_lseek(int fd, int64_t offset, int whence)
 		return r;
 	if (is_stream(file)) {
 		r = -ESPIPE;
+	} else if (S_ISCHR(file->inode->mode)) {
+		r = 0; // as on Linux, whatever was asked for
 	} else {
 		mutex_lock(&file->lock);
 		r = seek_locked(file, offset, whence);

@@ -127,7 +127,7 @@ static int synth_load(struct inode *inode, bool orphan)
 	(void)orphan;
 	if (!row)
 		return -ENOENT;
-	inode->ops = &synth_inode_ops;
+	inode->ops = row->ops ? row->ops : &synth_inode_ops;
 	inode->private = row;
 	inode->device = row->device;
 	inode->rdev = row->rdev;

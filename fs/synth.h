@@ -41,6 +41,7 @@ struct synth {
 	/* A device: S_IFCHR, or S_IFBLK with pages. */
 	mode_t type;
 	const struct file_ops *file_ops;
+	const struct inode_ops *ops; // NULL: the table's
 	const struct pcache_ops *pages;
 	void *device;
 	uint64_t rdev, size;

@@ -22,7 +22,8 @@ static const struct {
     {"inode", "names"},
     {"heap", NULL},
     {"mappings", NULL}, // mapping calls, one at a time
-    {"map", NULL},	// an object's
+    {"block files", NULL},
+    {"map", NULL}, // an object's
     {"txn", NULL},
     {"bmap", NULL},
     {"evictor", NULL},
@@ -35,6 +36,7 @@ static const struct {
     {"futex", NULL},
     {"descriptors", NULL},
     {"devices", NULL},
+    {"block file rows", NULL},
     {"mounts", NULL},
     {"current directory", NULL},
     {"dentries", NULL},
@@ -44,6 +46,7 @@ static const struct {
     {"inode times", NULL},
     {"zeroing", NULL},
     {"data requests", NULL},
+    {"block file requests", NULL},
     {"page", NULL},
     {"address space", NULL},
     {"page waiters", NULL},
@@ -60,6 +63,7 @@ static const struct {
     {"frames", NULL},
     {"plic", NULL},
     {"wall clock", NULL},
+    {"random", NULL},
     {"console input", NULL}, // host build
     {"interrupt key", NULL}, // host build
     {"threads", NULL},

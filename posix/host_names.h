@@ -39,8 +39,10 @@
 #define fsync cairn_fsync
 #define ftruncate cairn_ftruncate
 #define getcwd cairn_getcwd
+#define getentropy cairn_getentropy
 #define getpagesize cairn_getpagesize
 #define getpid cairn_getpid
+#define getrandom cairn_getrandom
 #define gettimeofday cairn_gettimeofday
 #define isatty cairn_isatty
 #define kill cairn_kill
@@ -121,6 +123,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
