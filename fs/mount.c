@@ -41,7 +41,10 @@ static struct {
 	struct spinlock lock;
 	struct list_node list;	    // in order of mounting
 	struct list_node unmounted; // their inodes are still in use
-} mounts = {.lock = SPINLOCK_INIT("mounts")};
+} mounts = {.mutex = MUTEX_INIT(mounts.mutex, "mounting"),
+	    .lock = SPINLOCK_INIT("mounts"),
+	    .list = LIST_INIT(mounts.list),
+	    .unmounted = LIST_INIT(mounts.unmounted)};
 
 /* ---- finding ---- */
 
@@ -339,9 +342,6 @@ int fs_init(void)
 {
 	int err;
 
-	list_init(&mounts.list);
-	list_init(&mounts.unmounted);
-	mutex_init(&mounts.mutex, "mounting");
 	inodes_init();
 	dentry_init();
 	namei_init();
