@@ -4,7 +4,7 @@
 /* What is mounted where. */
 #pragma once
 
-#include "fs/inode.h"
+#include "fs/namei.h"
 
 /*
  * The write gate, before every other lock (I2): each call that changes the volume enters it first and leaves it last,
@@ -28,10 +28,12 @@ int super_sync(struct super *super);
 
 /* A mounted file system as it is shown: nth in order of mounting, false behind the last. */
 struct mount_info {
-	char device[32], path[256], type[16];
+	char device[32], type[16], path[PATH_SIZE];
 	bool read_only;
 };
 bool mount_nth(unsigned n, struct mount_info *out);
+/* The nth kind that mount(2) knows, and whether it needs a device; NULL behind the last. */
+const char *mount_type_nth(unsigned n, bool *needs_device);
 
 /*
  * Puts a file system in its place. dir NULL: a name in the root, which hides what the card has of that name; name NULL

@@ -79,6 +79,14 @@ int fs_mount_root(struct blkdev *dev, bool read_only)
 	return err;
 }
 
+const char *mount_type_nth(unsigned n, bool *needs_device)
+{
+	if (n >= array_size(types))
+		return NULL;
+	*needs_device = types[n].needs_device;
+	return types[n].name;
+}
+
 static const struct fs_type *type_find(const char *name)
 {
 	for (size_t i = 0; i < array_size(types); i++) {

@@ -35,6 +35,7 @@ static const struct {
     {"keys", NULL},
     {"futex", NULL},
     {"descriptors", NULL},
+    {"text", NULL},
     {"devices", NULL},
     {"block file rows", NULL},
     {"mounts", NULL},

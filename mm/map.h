@@ -105,10 +105,16 @@ struct map_info {
 	enum map_prot prot;
 	enum map_kind kind;
 	bool grows_down;
+	bool heap;
 	uint64_t offset; // of start in the object
 	struct pcache_object *object;
 };
 bool map_lookup(vaddr_t addr, struct map_info *out);
+/*
+ * Calls show for the first mapping that ends behind addr: as it was at a moment, with its object kept meanwhile, and
+ * nothing locked. False: there is none.
+ */
+bool map_show(vaddr_t addr, void (*show)(const struct map_info *map, void *arg), void *arg);
 
 /* Frames: of private memory and memory objects; of the latter; of locked mappings; promised; that can be promised. */
 struct map_stats {
