@@ -89,6 +89,8 @@ static int file_set_up(struct file *file)
 		if (!file->errors)
 			return -ENOMEM;
 	}
+	if (file->inode->ops->open)
+		return file->inode->ops->open(file->inode, file_writable(file));
 	return file->ops && file->ops->open ? file->ops->open(file) : 0;
 }
 
@@ -176,6 +178,11 @@ static int file_close(struct file *file, bool tell)
 	locks_release(file);
 	if (file->ops && file->ops->release)
 		file->ops->release(file);
+	if (inode->ops->close) {
+		int closed = inode->ops->close(inode, file_writable(file));
+
+		err = err ? err : closed;
+	}
 	atomic_fetch_sub(&inode->super->users, 1);
 	inode_put(inode);
 	pcache_errors_put(file->errors);

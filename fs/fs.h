@@ -35,9 +35,11 @@ int fs_add_chardev(struct chardev *dev);
 int fs_mount_root(struct blkdev *dev, bool read_only);
 /*
  * Mounts a file system of a type ("ext2", "tmpfs") on an existing directory. source: /dev/<name> of a block device,
- * where the type needs one; flags: MS_* of <sys/mount.h>. -ENODEV: no such type, -ENOTBLK, -EBUSY, as above.
+ * where the type needs one; flags: MS_* of <sys/mount.h>; options: the type's own (fs/tmpfs/tmpfs.h), or NULL. -ENODEV:
+ * no such type, -ENOTBLK, -EBUSY, -EINVAL (an option), as above.
  */
-int fs_mount(const char *source, const char *target, const char *type, unsigned long flags); // all (app)
+int fs_mount(const char *source, const char *target, const char *type, unsigned long flags,
+	     const char *options); // all (app)
 /* flags: MNT_FORCE, MNT_DETACH: open files do not keep it from unmounting. -EBUSY, -EINVAL (no mount there). */
 int fs_umount(const char *target, int flags); // target (app)
 /*

@@ -90,6 +90,11 @@ struct inode_ops {
 	int (*write_times)(struct inode *inode);
 	/* An open file of it that could be written is no longer open. Inside the gate; does not sleep. */
 	void (*closed)(struct inode *inode);
+
+	/* Of a block device: an open file of it more, and less. Nothing locked. close: what kept it from being written.
+	 */
+	int (*open)(struct inode *inode, bool writable);
+	int (*close)(struct inode *inode, bool writable);
 };
 
 struct rename {

@@ -25,6 +25,7 @@
 #include "fs/mount.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
+#include "mm/shm.h"
 #include "mm/usercopy.h"
 
 /*
@@ -54,6 +55,15 @@ static size_t copy_out(void *to, const struct page *page, size_t offset, size_t 
 	return missing;
 }
 
+/* map_lock held, inside the file. Pinned. */
+static int page_to_read(struct pcache_object *object, pgidx_t index, struct readahead *ra, struct page **out)
+{
+	if (!object->memory)
+		return pcache_get(object, index, ra, out);
+	*out = shm_peek(object, index);
+	return 0;
+}
+
 static long read_regular(struct inode *inode, struct readahead *ra, void *buf, size_t n, int64_t offset)
 {
 	struct pcache_object *object = &inode->object;
@@ -70,7 +80,7 @@ static long read_regular(struct inode *inode, struct readahead *ra, void *buf, s
 		if (at < object->size) {
 			len = min_of(n - done, PAGE_SIZE - at % PAGE_SIZE);
 			len = min_of((uint64_t)len, object->size - at);
-			err = pcache_get(object, at / PAGE_SIZE, ra, &page);
+			err = page_to_read(object, at / PAGE_SIZE, ra, &page);
 		}
 		rwlock_unlock_read(&object->map_lock);
 		if (err || !len)
@@ -538,6 +548,8 @@ int64_t fs_lseek(int fd, int64_t offset, int whence)
 		return r;
 	if (is_stream(file)) {
 		r = whence < SEEK_SET || whence > SEEK_HOLE ? -EINVAL : -ESPIPE;
+	} else if (S_ISCHR(file->inode->mode)) {
+		r = 0; // as on Linux, whatever was asked for
 	} else {
 		mutex_lock(&file->lock);
 		r = seek_locked(file, offset, whence);

@@ -65,8 +65,10 @@
 #define getegid cairn_getegid
 #define geteuid cairn_geteuid
 #define getgid cairn_getgid
+#define getentropy cairn_getentropy
 #define getpagesize cairn_getpagesize
 #define getpid cairn_getpid
+#define getrandom cairn_getrandom
 #define gettimeofday cairn_gettimeofday
 #define getuid cairn_getuid
 #define ioctl cairn_ioctl
@@ -201,6 +203,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>

@@ -16,10 +16,9 @@
 #include "posix/result.h"
 #include "posix/user.h"
 
-/* No type has data of its own. */
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)
 {
-	return (int)result_posix(data ? -EINVAL : KERNEL_CALL(fs_mount(source, target, type, flags)));
+	return (int)result_posix(KERNEL_CALL(fs_mount(source, target, type, flags, data)));
 }
 
 int umount2(const char *target, int flags)
