@@ -23,7 +23,7 @@ static int check_open(const struct inode *inode, int flags)
 	const bool writes = (flags & O_ACCMODE) != O_RDONLY, reads = (flags & O_ACCMODE) != O_WRONLY;
 
 	if (S_ISDIR(inode->mode))
-		return writes || (flags & O_CREAT) ? -EISDIR : 0;
+		return writes || (flags & (O_CREAT | O_TRUNC)) ? -EISDIR : 0;
 	if (S_ISLNK(inode->mode))
 		return flags & O_DIRECTORY ? -ENOTDIR : -ELOOP;
 	if (flags & O_DIRECTORY)
@@ -85,7 +85,7 @@ static int find_or_create(int at, char *path, int flags, mode_t mode, struct ino
 	if (!copy)
 		return -ENOMEM;
 	strcpy(copy, path);
-	err = path_lookup(at, copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
+	err = path_lookup_file(at, copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
 	kfree(copy);
 	if (!err && (flags & O_EXCL)) {
 		inode_put(*out);
