@@ -29,15 +29,23 @@ static int is_above(struct inode *inode, struct inode *dir, bool *above)
 	return err;
 }
 
+/* Behind which names a slash may stand. */
+static int check_slashes(const struct rename *r, const struct last_name *old, const struct last_name *new)
+{
+	if (r->exchange && new->slash && !S_ISDIR(r->victim->mode))
+		return -ENOTDIR;
+	if (!S_ISDIR(r->inode->mode) && (old->slash || (new->slash && !r->exchange)))
+		return -ENOTDIR;
+	return 0;
+}
+
 /* The types, and that no directory comes to lie in itself. victim may be NULL. */
-static int check_rename(const struct rename *r, bool to_directory)
+static int check_rename(const struct rename *r)
 {
 	const bool directory = S_ISDIR(r->inode->mode);
 	bool above = false;
 	int err = 0;
 
-	if (to_directory && !directory)
-		return -ENOTDIR;
 	if (directory)
 		err = is_above(r->inode, r->to, &above);
 	if (err || above)
@@ -89,7 +97,7 @@ static int rename_locked(const struct rename *r)
 }
 
 /* names_lock held. The last two of r are found here, and referenced. */
-static int rename_once(struct rename *r, unsigned flags, bool to_directory)
+static int rename_once(struct rename *r, unsigned flags, const struct last_name *old, const struct last_name *new)
 {
 	int err = name_lookup(r->from, r->name, r->len, &r->inode);
 
@@ -100,12 +108,16 @@ static int rename_once(struct rename *r, unsigned flags, bool to_directory)
 		err = 0;
 	else if (!err && (flags & RENAME_NOREPLACE))
 		err = -EEXIST;
-	if (!err && (r->inode != r->victim || to_directory))
-		err = check_rename(r, to_directory);
+	if (!err)
+		err = check_slashes(r, old, new);
+	if (!err && r->inode != r->victim)
+		err = check_rename(r);
 	if (!err && r->inode != r->victim) {
 		lock_all(r);
 		err = rename_locked(r);
 		unlock_all(r);
+		if (!err)
+			names_unlinked(r->victim);
 		if (!err && r->victim && S_ISDIR(r->victim->mode) && !r->exchange)
 			dentry_forget_dir(r->victim);
 	}
@@ -128,37 +140,43 @@ static int rename_names(struct last_name *old, struct last_name *new, unsigned f
 
 	if (old->dir->super != new->dir->super)
 		return -EXDEV;
-	if (name_is_dots(old) || name_is_dots(new))
-		return flags & RENAME_NOREPLACE && name_is_dots(new) ? -EEXIST : -EBUSY;
+	if (name_is_dots(old))
+		return -EBUSY;
+	if (name_is_dots(new))
+		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	if (name_has_mount(old->dir, old->name, old->len) || name_has_mount(new->dir, new->name, new->len))
 		return -EBUSY;
 	err = names_change_begin(new->dir);
 	if (err)
 		return err;
-	err = old->dir->links ? rename_once(&r, flags, old->slash || new->slash) : -ENOENT;
+	err = old->dir->links ? rename_once(&r, flags, old, new) : -ENOENT;
 	if (names_settled(new->dir->super, err))
-		err = rename_once(&r, flags, old->slash || new->slash);
+		err = rename_once(&r, flags, old, new);
 	names_change_end(new->dir);
 	return err;
 }
 
 int fs_rename(int from_at, const char *from, int to_at, const char *to, unsigned flags)
 {
-	struct last_name old, new;
-	int err;
+	struct last_name old = {0}, new = {0};
+	int err, to_err;
 
 	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
+	/* That a path is the root's own is told once both are known to lead somewhere. */
 	err = name_parent(from_at, from, &old);
-	if (err)
-		return err == -EEXIST ? -EBUSY : err;
-	err = name_parent(to_at, to, &new);
-	if (err == -EEXIST)
+	if (err && err != -EEXIST)
+		return err;
+	to_err = name_parent(to_at, to, &new);
+	if (to_err && to_err != -EEXIST)
+		err = to_err;
+	else if (err)
+		err = -EBUSY;
+	else if (to_err)
 		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	else if (!err) {
+	else
 		err = rename_names(&old, &new, flags);
-		inode_put(new.dir);
-	}
+	inode_put(new.dir);
 	inode_put(old.dir);
 	return err;
 }
