@@ -180,7 +180,7 @@ static int grow(struct inode *inode, uint64_t size)
 int ext2_resize(struct inode *inode, uint64_t size)
 {
 	struct pcache_object *object = &inode->object;
-	int err;
+	int err = 0;
 
 	if (size > ext2_volume(inode)->super.size_max)
 		return -EFBIG;
@@ -192,7 +192,7 @@ int ext2_resize(struct inode *inode, uint64_t size)
 	else if (size > object->size)
 		err = grow(inode, size);
 	else
-		err = 0;
+		inode_touch(inode, true); // as on Linux
 	rwlock_unlock_write(&object->map_lock);
 	return err;
 }
