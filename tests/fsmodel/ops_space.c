@@ -127,8 +127,11 @@ static void allocated(struct fsmodel *m, unsigned node, struct range r, bool kee
 
 	if (!keep)
 		n->size = max_of(n->size, r.at + r.len);
-	if (r.at < n->size)
-		content_touch(m, node, r.at, min_of(r.len, n->size - r.at));
+	if (!n->size)
+		return;
+	/* The block that the end lies in may be allocated by a range behind that. */
+	r.at = min_of(r.at, n->size - 1);
+	content_touch(m, node, r.at, min_of(r.len, n->size - r.at));
 }
 
 static void punched(struct fsmodel *m, unsigned node, struct range r, bool keep)
