@@ -171,9 +171,14 @@ static void write_fd(struct fsmodel *m, struct descriptor *d, bool positioned)
 			wrote(m, file, at, (size_t)got, positioned);
 		break;
 	case EXCUSED:
-		/* No byte was written for want of space; where a transfer failed, a synchronous one may have been. */
+		/*
+		 * No byte was written for want of space, but a hole may have got some of the blocks that it takes.
+		 * Where a transfer failed, a synchronous write may have been one.
+		 */
 		if (want > 0 && m->config.faults)
 			adopt_bytes(m, file->node, at, m->buf, (uint64_t)want, max_of(size, at + (uint64_t)want));
+		else if (want > 0 && at < size)
+			content_touch(m, file->node, at, min_of((uint64_t)want, size - at));
 		break;
 	case WRONG:
 		break;
