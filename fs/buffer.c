@@ -292,6 +292,15 @@ void buffer_put(struct buffer *b)
 	spin_unlock(&b->pool->lock, flags);
 }
 
+bool buffer_held(const struct buffer *b)
+{
+	unsigned long flags = spin_lock(&b->pool->lock);
+	const bool held = b->refs > 0 && b->valid;
+
+	spin_unlock(&b->pool->lock, flags);
+	return held;
+}
+
 void buffer_forget(struct buffer_pool *pool, fsblk_t block)
 {
 	unsigned long flags = spin_lock(&pool->lock);

@@ -66,6 +66,8 @@ int buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
 /* The same for a block whose contents do not matter: zeros, not read. */
 void buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
 void buffer_put(struct buffer *b); // NULL is fine
+/* Somebody has a reference, and it has contents. For assertions. */
+bool buffer_held(const struct buffer *b);
 
 /* The block was freed: its contents will never be written. */
 void buffer_forget(struct buffer_pool *pool, fsblk_t block);

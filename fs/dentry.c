@@ -223,12 +223,32 @@ void dentry_stats(struct dentry_stats *out)
 	spin_unlock(&dentries.lock, flags);
 }
 
+void dentry_limit(size_t max)
+{
+	unsigned long flags = spin_lock(&dentries.lock);
+	bool over;
+
+	dentries.stats.max = max;
+	do {
+		struct dentry *oldest = NULL;
+
+		over = dentries.stats.entries > max;
+		if (over)
+			oldest = take_oldest_locked();
+		spin_unlock(&dentries.lock, flags);
+		release(oldest);
+		flags = spin_lock(&dentries.lock);
+	} while (over);
+	spin_unlock(&dentries.lock, flags);
+}
+
 void dentry_init(void)
 {
 	for (unsigned i = 0; i < HASH_SIZE; i++)
 		list_init(&dentries.hash[i]);
 	list_init(&dentries.lru);
-	dentries.stats = (struct dentry_stats){.max = max_of(frame_total() / FRAMES_PER_DENTRY, (size_t)DENTRIES_MIN)};
+	dentries.stats = (struct dentry_stats){0};
+	dentries.stats.max = max_of(frame_total() / FRAMES_PER_DENTRY, (size_t)DENTRIES_MIN);
 	dentries.shrinker.shrink = shrink;
 	shrinker_register(&dentries.shrinker);
 }

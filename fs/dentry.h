@@ -22,6 +22,8 @@ void dentry_forget(struct super *super);
 void dentry_forget_dir(struct inode *dir);
 /* At most so many, a share of memory. */
 void dentry_init(void);
+/* At most this many from now on, at least one. For tests. */
+void dentry_limit(size_t max);
 /* Figures for /proc and tests. */
 struct dentry_stats {
 	size_t entries, negative, max;

@@ -30,6 +30,7 @@ static struct {
 	struct list_node hash[HASH_SIZE];
 	struct list_node idle; // oldest first
 	unsigned idle_count;
+	atomic_uint idle_max; // when there are more, the oldest are thrown out; relaxed
 } cache = {.lock = SPINLOCK_INIT("inodes"), .waitq = WAITQ_INIT(cache.waitq)};
 
 void inodes_init(void)
@@ -38,6 +39,12 @@ void inodes_init(void)
 		list_init(&cache.hash[i]);
 	list_init(&cache.idle);
 	cache.idle_count = 0;
+	inodes_idle_limit(INODES_IDLE_MAX + TRIM_BATCH - 1);
+}
+
+void inodes_idle_limit(unsigned max)
+{
+	atomic_store_explicit(&cache.idle_max, max, memory_order_relaxed);
 }
 
 static struct list_node *hash_of(const struct super *super, uint32_t ino)
@@ -156,10 +163,11 @@ static bool is_clean(struct inode *inode)
 /* The oldest idle ones, each with a reference: how many. None if there are not enough for it to be worth while. */
 static unsigned take_oldest(struct inode **batch)
 {
+	const unsigned max = atomic_load_explicit(&cache.idle_max, memory_order_relaxed);
 	unsigned long flags = spin_lock(&cache.lock);
 	unsigned n = 0;
 
-	while (cache.idle_count && (n || cache.idle_count >= INODES_IDLE_MAX + TRIM_BATCH) && n < TRIM_BATCH) {
+	while (cache.idle_count && (n || cache.idle_count > max) && n < TRIM_BATCH) {
 		batch[n] = list_entry(list_first(&cache.idle), struct inode, lru_node);
 		ref_locked(batch[n++]);
 	}

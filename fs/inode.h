@@ -209,4 +209,6 @@ int inodes_visit(struct super *super, int (*visit)(struct inode *inode));
 void inodes_visit_locked(struct super *super, uint32_t ino, void (*visit)(struct inode *inode, int arg), int arg);
 /* Throws out unreferenced ones that have no pages and nothing to write, at most max: how many. */
 size_t inodes_shrink(size_t max);
+/* When there are more without references, the oldest are thrown out, several at once. For tests. */
+void inodes_idle_limit(unsigned max);
 void inodes_init(void);

@@ -18,7 +18,12 @@
 #include "fs/dentry.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
+#include "mm/frame.h"
 #include "mm/kmalloc.h"
+
+/* Inodes without names take memory until the file system is settled, which is done after so many. */
+#define FRAMES_PER_UNLINKED 32 // of RAM
+#define UNLINKED_MIN 16
 
 static atomic_uint mask = 022; // of new files' modes
 
@@ -72,8 +77,21 @@ int names_change_begin(struct inode *dir)
 
 void names_change_end(struct inode *dir)
 {
-	mutex_unlock(&dir->super->names_lock);
-	super_write_end(dir->super);
+	struct super *super = dir->super;
+	const size_t max = max_of(frame_total() / FRAMES_PER_UNLINKED, (size_t)UNLINKED_MIN);
+
+	mutex_unlock(&super->names_lock);
+	if (atomic_load_explicit(&super->unlinked, memory_order_relaxed) >= max) {
+		atomic_store_explicit(&super->unlinked, 0, memory_order_relaxed);
+		(void)super->ops->settle(super); // it is tried again, and whoever waits for it is told
+	}
+	super_write_end(super);
+}
+
+void names_unlinked(const struct inode *victim)
+{
+	if (victim && victim->links == 0)
+		atomic_fetch_add_explicit(&victim->super->unlinked, 1, memory_order_relaxed);
 }
 
 bool names_settled(struct super *super, int err)
@@ -309,6 +327,8 @@ static int unlink_begun(struct last_name *last, bool directory)
 		mutex_unlock(&victim->lock);
 		dentry_remove(dir, last->name, last->len);
 		mutex_unlock(&dir->lock);
+		if (!err)
+			names_unlinked(victim);
 		if (!err && directory)
 			dentry_forget_dir(victim);
 	}

@@ -20,6 +20,8 @@ int name_parent(int at, const char *path, struct last_name *last);
  * directory was removed), -EIO. */
 int names_change_begin(struct inode *dir);
 void names_change_end(struct inode *dir);
+/* It may have lost its last name (NULL: there is none): many of those are given back when the change ends. */
+void names_unlinked(const struct inode *victim);
 /* err is -ENOSPC, and deleted files have given back what may have been missing: to be tried again. Between them. */
 bool names_settled(struct super *super, int err);
 /* May the name of `victim` be taken from dir? directory: as a directory's. */

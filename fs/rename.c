@@ -107,6 +107,8 @@ static int rename_once(struct rename *r, unsigned flags, bool slash, bool to_sla
 		lock_all(r);
 		err = rename_locked(r);
 		unlock_all(r);
+		if (!err)
+			names_unlinked(r->victim);
 		if (!err && r->victim && S_ISDIR(r->victim->mode) && !r->exchange)
 			dentry_forget_dir(r->victim);
 	}
@@ -129,8 +131,10 @@ static int rename_names(struct last_name *old, struct last_name *new, unsigned f
 
 	if (old->dir->super != new->dir->super)
 		return -EXDEV;
-	if (name_is_dots(old) || name_is_dots(new))
-		return flags & RENAME_NOREPLACE && name_is_dots(new) ? -EEXIST : -EBUSY;
+	if (name_is_dots(old))
+		return -EBUSY;
+	if (name_is_dots(new))
+		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	if (name_has_mount(old->dir, old->name, old->len) || name_has_mount(new->dir, new->name, new->len))
 		return -EBUSY;
 	err = names_change_begin(new->dir);
@@ -145,21 +149,25 @@ static int rename_names(struct last_name *old, struct last_name *new, unsigned f
 
 int fs_rename(int from_at, const char *from, int to_at, const char *to, unsigned flags)
 {
-	struct last_name old, new;
-	int err;
+	struct last_name old = {0}, new = {0};
+	int err, to_err;
 
 	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
+	/* That a path is the root's own is told once both are known to lead somewhere. */
 	err = name_parent(from_at, from, &old);
-	if (err)
-		return err == -EEXIST ? -EBUSY : err;
-	err = name_parent(to_at, to, &new);
-	if (err == -EEXIST)
+	if (err && err != -EEXIST)
+		return err;
+	to_err = name_parent(to_at, to, &new);
+	if (to_err && to_err != -EEXIST)
+		err = to_err;
+	else if (err)
+		err = -EBUSY;
+	else if (to_err)
 		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	else if (!err) {
+	else
 		err = rename_names(&old, &new, flags);
-		inode_put(new.dir);
-	}
+	inode_put(new.dir);
 	inode_put(old.dir);
 	return err;
 }

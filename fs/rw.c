@@ -536,6 +536,9 @@ static int64_t seek_locked(struct file *file, int64_t offset, int whence)
 	}
 	if (__builtin_add_overflow(base, offset, &offset) || offset < 0)
 		return -EINVAL;
+	/* As on Linux, where a file cannot reach. */
+	if (S_ISREG(inode->mode) && inode_has_pages(inode) && (uint64_t)offset > inode->super->size_max)
+		return -EINVAL;
 	return offset;
 }
 

@@ -56,6 +56,8 @@ struct super {
 	atomic_bool dead;      // unmounted: every call fails
 	atomic_uint users;     // open files, mappings, the current directory, mounts on its directories
 
+	atomic_uint unlinked; // inodes that lost their last name since they were last seen to; relaxed
+
 	/* The write gate (fs/mount.h). Before everything; an unmount owns it, writers share it. */
 	struct rwlock gate;
 	/* Names change under it, so that an operation may lock several inodes. Before any inode lock. */

@@ -280,7 +280,7 @@ int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned free
 void txn_access(struct txn *t, struct buffer *b)
 {
 	assert(mutex_owned(&t->vol->txn.lock));
-	assert(b->refs > 0 && b->valid);
+	assert(buffer_held(b));
 	(void)t;
 	(void)b;
 }

@@ -187,7 +187,7 @@ static int touch(struct inode *inode)
 int ext2_resize(struct inode *inode, uint64_t size)
 {
 	struct pcache_object *object = &inode->object;
-	int err;
+	int err = 0;
 
 	if (size > ext2_volume(inode)->super.size_max)
 		return -EFBIG;

@@ -26,16 +26,9 @@
 static atomic_bool stop; // one of several threads has failed
 
 /* ---- chance ---- */
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
 uint64_t draw(struct exerciser *x)
 {
-	return mix(x->random += 0x9e3779b97f4a7c15u);
+	return word_draw(&x->random);
 }
 
 uint64_t below(struct exerciser *x, uint64_t n)
@@ -143,57 +136,9 @@ bool expect(struct exerciser *x, const char *what, long got, long want)
 }
 
 /* ---- options ---- */
-static bool kind_named(const char *name, size_t len, uint64_t *set)
+static const char *kind_name(size_t i)
 {
-	for (size_t i = 0; i < operation_count; i++) {
-		if (strlen(operations[i].name) == len && strncmp(operations[i].name, name, len) == 0) {
-			*set |= 1ul << i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool kinds(const char *names, uint64_t *set)
-{
-	bool known = *names;
-
-	*set = 0;
-	while (known && *names) {
-		size_t len = strcspn(names, ",");
-
-		known = kind_named(names, len, set);
-		names += len + (names[len] == ',');
-	}
-	return known;
-}
-
-static bool spans(struct exerciser_config *c, const char *text)
-{
-	while (*text) {
-		struct exerciser_span span;
-		char *end;
-
-		span.first = span.last = strtoul(text, &end, 0);
-		if (*end == '-')
-			span.last = strtoul(end + 1, &end, 0);
-		if ((*end && *end != ',') || c->drops == EXERCISER_DROPS_MAX)
-			return false;
-		c->drop[c->drops++] = span;
-		text = *end ? end + 1 : end;
-	}
-	return true;
-}
-
-static bool number(const char *word, const char *name, unsigned long *value)
-{
-	size_t len = strlen(name);
-	char *end;
-
-	if (strncmp(word, name, len) != 0 || word[len] != '=')
-		return false;
-	*value = strtoul(word + len + 1, &end, 0);
-	return end != word + len + 1 && !*end;
+	return operations[i].name;
 }
 
 bool exerciser_option(struct exerciser_config *c, const char *word)
@@ -201,34 +146,34 @@ bool exerciser_option(struct exerciser_config *c, const char *word)
 	unsigned long value;
 	uint64_t set;
 
-	if (number(word, "seed", &value))
+	if (word_number(word, "seed", &value))
 		c->seed = value;
-	else if (number(word, "ops", &value))
+	else if (word_number(word, "ops", &value))
 		c->ops = value;
-	else if (number(word, "pages", &value))
+	else if (word_number(word, "pages", &value))
 		c->pages = (unsigned)value;
-	else if (number(word, "arena", &value))
+	else if (word_number(word, "arena", &value))
 		c->arena = (unsigned)value;
-	else if (number(word, "lock", &value))
+	else if (word_number(word, "lock", &value))
 		c->lock_pages = (unsigned)value;
-	else if (number(word, "threads", &value))
+	else if (word_number(word, "threads", &value))
 		c->threads = (unsigned)value;
-	else if (number(word, "base", &value))
+	else if (word_number(word, "base", &value))
 		c->base = value;
-	else if (number(word, "scarce", &value))
+	else if (word_number(word, "scarce", &value))
 		c->scarce = value;
-	else if (number(word, "trace", &value))
+	else if (word_number(word, "trace", &value))
 		c->trace = value;
-	else if (number(word, "seconds", &value))
+	else if (word_number(word, "seconds", &value))
 		c->seconds = (unsigned)value;
 	else if (strncmp(word, "path=", 5) == 0)
 		c->path = word + 5;
-	else if (strncmp(word, "skip=", 5) == 0 && kinds(word + 5, &set))
+	else if (strncmp(word, "skip=", 5) == 0 && word_kinds(word + 5, kind_name, operation_count, &set))
 		c->left_out |= set;
-	else if (strncmp(word, "only=", 5) == 0 && kinds(word + 5, &set))
+	else if (strncmp(word, "only=", 5) == 0 && word_kinds(word + 5, kind_name, operation_count, &set))
 		c->left_out |= ~set;
 	else
-		return strncmp(word, "drop=", 5) == 0 && spans(c, word + 5);
+		return strncmp(word, "drop=", 5) == 0 && word_spans(word + 5, c->drop, &c->drops, EXERCISER_DROPS_MAX);
 	return true;
 }
 
@@ -236,14 +181,6 @@ bool exerciser_option(struct exerciser_config *c, const char *word)
 static bool fits(const struct exerciser_config *c, const struct operation *op)
 {
 	return op->who == ANYBODY || (op->who == TOGETHER) == (c->threads > 0);
-}
-
-static bool is_dropped(const struct exerciser *x)
-{
-	for (unsigned i = 0; i < x->config.drops; i++)
-		if (x->number >= x->config.drop[i].first && x->number <= x->config.drop[i].last)
-			return true;
-	return false;
 }
 
 static unsigned draw_kind(struct exerciser *x)
@@ -272,9 +209,10 @@ static void step(struct exerciser *x)
 {
 	if (x->config.progress && x->self == 0)
 		*x->config.progress = x->number;
-	x->random = mix(mix(x->config.seed + 1) + x->number * 0x2545f4914f6cdd1du + x->self);
+	x->random = word_state(x->config.seed, x->number) + x->self * 0x2545f4914f6cdd1du;
 	x->kind = draw_kind(x);
-	if (is_dropped(x) || x->config.left_out & 1ul << x->kind || !fits(&x->config, &operations[x->kind]))
+	if (word_in_spans(x->number, x->config.drop, x->config.drops) || x->config.left_out & 1ul << x->kind ||
+	    !fits(&x->config, &operations[x->kind]))
 		return;
 	x->log[++x->logged % LOGGED] = (struct note){.number = x->number, .kind = x->kind};
 	operations[x->kind].run(x);

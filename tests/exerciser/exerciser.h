@@ -15,11 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EXERCISER_DROPS_MAX 256
+#include "words.h"
 
-struct exerciser_span {
-	unsigned long first, last;
-};
+#define EXERCISER_DROPS_MAX 256
 
 struct exerciser_config {
 	const char *path; // of the file, which is made anew
@@ -34,7 +32,7 @@ struct exerciser_config {
 	bool quiet;	     // no report
 	unsigned seconds;    // after which no operation begins any more; 0: no limit
 	uint64_t left_out;   // kinds of operations, by bit
-	struct exerciser_span drop[EXERCISER_DROPS_MAX]; // operations that are not carried out, by number
+	struct word_span drop[EXERCISER_DROPS_MAX]; // operations that are not carried out, by number
 	unsigned drops;
 	bool trace;		   // prints each operation as it begins
 	unsigned long *progress;   // number of the operation that runs, of the first thread; NULL: nobody looks

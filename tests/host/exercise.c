@@ -13,6 +13,7 @@
 #include "posix/process.h"
 #include "tests/host/harness.h"
 #include "tests/host/image.h"
+#include "tests/host/shrink.h"
 
 #define PAGE 4096ul
 #define EXERCISE_PAGES 256
@@ -91,62 +92,24 @@ static int run(const char *image, const char **log)
 	return harness_status(&h, body, NULL, log);
 }
 
-static bool fails(const char *image)
+static bool fails(void *image)
 {
 	const char *log;
 
 	return run(image, &log) != 0 || result->failed_at;
 }
 
-/* ---- a shorter run that fails ---- */
-/* What is dropped so that of the operations up to the last one only those kept remain; false: too many spans. */
-static bool drop_others(const unsigned long *kept, size_t n, unsigned long last)
+static void shrink_run(const char *image, unsigned long failed_at)
 {
-	unsigned long from = 1;
-
-	config.drops = 0;
-	for (size_t i = 0; i <= n; i++) {
-		const unsigned long at = i < n ? kept[i] : last;
-
-		if (at > from) {
-			if (config.drops == EXERCISER_DROPS_MAX)
-				return false;
-			config.drop[config.drops++] = (struct exerciser_span){from, at - 1};
-		}
-		from = at + 1;
-	}
-	return true;
-}
-
-/* Leaves out a part after the other, of ever smaller size, as long as the run still fails. */
-static void shrink(const char *image, unsigned long failed_at)
-{
-	size_t n = failed_at - 1;
-	unsigned long *kept = calloc(n + 1, sizeof(*kept)), *tried = calloc(n + 1, sizeof(*tried));
-	unsigned runs = 0;
-
-	assert_true(kept && tried);
-	config.ops = n + 1;
+	config.ops = failed_at;
 	config.quiet = true;
-	for (size_t i = 0; i < n; i++)
-		kept[i] = i + 1;
-	for (size_t part = (n + 1) / 2; part; part /= 2) {
-		for (size_t at = 0; at < n && runs < SHRINK_RUNS;) {
-			const size_t part_here = part < n - at ? part : n - at, left = n - part_here;
-
-			memcpy(tried, kept, at * sizeof(*kept));
-			memcpy(tried + at, kept + at + part_here, (n - at - part_here) * sizeof(*kept));
-			if (drop_others(tried, left, config.ops) && ++runs && fails(image)) {
-				memcpy(kept, tried, left * sizeof(*kept));
-				n = left;
-			} else {
-				at += part_here;
-			}
-		}
-	}
-	(void)drop_others(kept, n, config.ops); // as it was in a run before
-	free(kept);
-	free(tried);
+	shrink(&(struct shrink){.ops = failed_at,
+				.drop = config.drop,
+				.drops = &config.drops,
+				.drops_max = EXERCISER_DROPS_MAX,
+				.fails = fails,
+				.arg = (void *)(uintptr_t)image,
+				.runs = SHRINK_RUNS});
 	config.quiet = false;
 }
 
@@ -198,7 +161,7 @@ void exercise_run(const struct exercise_machine *on, const struct exerciser_conf
 			    log, status, *progress, config.replay, (unsigned long long)config.seed, config.ops);
 	if (!config.threads && !config.drops) {
 		print_message("# the shortest run found that fails:\n");
-		shrink(image, status ? *progress : result->failed_at);
+		shrink_run(image, status ? *progress : result->failed_at);
 		config.trace = status;
 		status = run(image, &log); // reports, unless it ends by itself
 		if (status)

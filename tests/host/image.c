@@ -115,6 +115,15 @@ void image_debugfs(const char *image, const char *commands)
 	}
 }
 
+const char *image_ask(const char *image, const char *script)
+{
+	if (run("PATH=$PATH:/sbin:/usr/sbin debugfs -f %s %s", script, image) != 0) {
+		print_output();
+		fail_msg("debugfs failed on %s", image);
+	}
+	return image_path("output");
+}
+
 uint8_t *image_read(const char *image, const char *path, size_t *len)
 {
 	const char *out = image_path("read");

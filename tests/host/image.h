@@ -19,6 +19,9 @@ int image_e2fsck(const char *image, const char *option);
 /* debugfs -w -f SCRIPT-LINES; fails the test if debugfs cannot open the image. */
 void image_debugfs(const char *image, const char *commands);
 
+/* The same with the script in a file, and nothing written. Path of what it says, each command repeated before. */
+const char *image_ask(const char *image, const char *script);
+
 /* Contents of a file in the image, malloced; NULL if it is not there. */
 uint8_t *image_read(const char *image, const char *path, size_t *len);
 

@@ -2,131 +2,126 @@
 // Copyright the cairn authors
 
 /*
- * Random operations against a model: every block size and inode size, with as many buffers and cache pages as one
- * could want and with as few as there can be. After each run e2fsck finds nothing, and debugfs reads what the model
- * says.
+ * Random operations on a tree against a model: every block size and inode size, with as many buffers, cache pages and
+ * names as one could want and with as few as there can be; what mke2fs can be asked for; full volumes; transfers that
+ * fail.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "fs/buffer.h"
-#include "fs/fs.h"
-#include "tests/host/fsmodel.h"
+#include "tests/host/fscase.h"
 #include "tests/host/harness.h"
-#include "tests/host/image.h"
 
-struct variant {
-	unsigned block, inode;
-	size_t frames, buffers, cache_pages;
-	const char *size;
-	struct fsmodel_config model;
-};
-
-static void body(void *arg)
+static unsigned long operations(unsigned long quick, unsigned long usual, unsigned long more)
 {
-	const struct variant *v = arg;
+	const enum harness_effort effort = harness_effort();
 
-	buffer_cache_init(v->buffers);
-	harness_start();
-	fsmodel_run(&v->model);
-	fsmodel_verify();
-	assert_int_equal(harness_stop(), 0);
-	/* The same again from the card, nothing in memory. */
-	assert_int_equal(fs_mount_root(blkdev_find("sim0"), false), 0);
-	fsmodel_verify();
-	assert_int_equal(harness_stop(), 0);
-}
-
-static void run(const struct variant *v)
-{
-	const char *image = image_path("model"), *out = image_path("model-out");
-	char options[64];
-
-	print_message("block %u, inode %u, %zu frames, %zu buffers, %zu pages, %s, seed %llu\n", v->block, v->inode,
-		      v->frames, v->buffers, v->cache_pages, v->size, (unsigned long long)v->model.seed);
-	snprintf(options, sizeof(options), "-b %u -I %u", v->block, v->inode);
-	image_mke2fs(image, v->size, options);
-	fsmodel_init();
-	struct harness h = {.frames = v->frames,
-			    .fs_buffers = v->buffers,
-			    .cache_pages = v->cache_pages,
-			    .seconds = 120,
-			    .seed = v->model.seed % 3,
-			    .disk = {.image = image, .save = out, .seed = v->model.seed % 2}};
-
-	harness_run(&h, body, (void *)(uintptr_t)v);
-	assert_int_equal(image_e2fsck(out, "-n"), 0);
-	fsmodel_verify_image(out);
-}
-
-static void matrix(size_t frames, size_t buffers, size_t cache_pages, const char *size, bool full, unsigned steps)
-{
-	static const unsigned blocks[] = {1024, 2048, 4096}, inodes[] = {128, 256};
-	uint64_t seed = frames + buffers + cache_pages + full;
-
-	for (size_t b = 0; b < array_size(blocks); b++) {
-		for (size_t i = 0; i < array_size(inodes); i++) {
-			struct variant v = {.block = blocks[b],
-					    .inode = inodes[i],
-					    .frames = frames,
-					    .buffers = buffers,
-					    .cache_pages = cache_pages,
-					    .size = size,
-					    .model = {.seed = ++seed * 17,
-						      .steps = steps,
-						      .file_max = full ? 200000 : 600000,
-						      .full = full,
-						      .sync_every = i ? 100 : 0}};
-
-			run(&v);
-		}
-	}
+	return effort == EFFORT_QUICK ? quick : effort == EFFORT_LONG ? more : usual;
 }
 
 static void test_plenty(void **state)
 {
 	(void)state;
-	matrix(4096, 0, 0, "32M", false, 1200);
+	if (fscase_repeat())
+		return;
+	for (unsigned i = 0; i < 6; i++)
+		fscase_run(&(struct fscase){.block = 1024u << i % 3,
+					    .inode = 128u << i / 3,
+					    .disk = i % 2,
+					    .seed = i + 1,
+					    .ops = operations(1000, 5000, 150000)});
+	fscase_check_kinds();
 }
 
-static void test_fewest_buffers(void **state)
+static void test_fewest(void **state)
 {
+	static const struct fscase cases[] = {
+	    {.block = 1024, .inode = 128, .buffers = BUFFERS_MIN, .dentries = 2, .idle = 1},
+	    {.block = 2048, .inode = 256, .frames = 80, .preempt = 1},
+	    {.block = 4096, .inode = 256, .cache = 16, .buffers = BUFFERS_MIN, .dentries = 16, .idle = 4, .preempt = 2},
+	    {.block = 1024, .inode = 256, .frames = 72, .buffers = BUFFERS_MIN, .dentries = 1, .idle = 2, .disk = 3},
+	    {.block = 4096, .inode = 128, .frames = 80, .cache = 16, .buffers = BUFFERS_MIN},
+	};
+
 	(void)state;
-	matrix(4096, 8, 0, "32M", false, 600);
+	for (unsigned i = 0; i < array_size(cases); i++) {
+		struct fscase c = cases[i];
+
+		c.seed = 101 + i;
+		c.ops = operations(600, 3000, 100000);
+		fscase_run(&c);
+	}
 }
 
-static void test_fewest_pages(void **state)
+static void test_features(void **state)
 {
+	static const char *const features[] = {
+	    "-O none",
+	    "-O ^dir_index",
+	    "-O ^filetype",
+	    "-r 0",
+	    "-O ^resize_inode",
+	    "-O ^sparse_super,^resize_inode",
+	    "-O ^ext_attr,^large_file",
+	    "-m 0 -g 1024 -N 4096",
+	};
+
 	(void)state;
-	matrix(4096, 0, 32, "32M", false, 600);
+	for (unsigned i = 0; i < array_size(features); i++)
+		fscase_run(&(struct fscase){.block = 1024u << i % 3,
+					    .inode = i == 3 ? 128 : 128u << i % 2, // revision 0 has no others
+					    .features = features[i],
+					    .seed = 201 + i,
+					    .ops = operations(400, 2500, 50000)});
 }
 
-static void test_fewest_of_both(void **state)
+static void test_full(void **state)
 {
+	static const struct fscase cases[] = {
+	    {.block = 1024, .inode = 128, .size = "1M"},
+	    {.block = 4096, .inode = 256, .size = "2M", .features = "-N 256"},
+	    {.block = 2048, .inode = 128, .size = "1M", .buffers = BUFFERS_MIN, .dentries = 8, .idle = 2},
+	    {.block = 1024, .inode = 256, .size = "4M", .features = "-N 64 -m 5", .frames = 96},
+	};
+
 	(void)state;
-	matrix(4096, 8, 32, "32M", false, 600);
+	for (unsigned i = 0; i < array_size(cases); i++) {
+		struct fscase c = cases[i];
+
+		c.full = true;
+		c.seed = 301 + i;
+		c.ops = operations(800, 4000, 100000);
+		fscase_run(&c);
+	}
 }
 
-static void test_fewest_frames(void **state)
+/* Reads, writes and FLUSHes, of the first one, the second, and so on, further and further apart. */
+static void test_failures(void **state)
 {
 	(void)state;
-	matrix(64, 0, 0, "32M", false, 600);
-}
+	for (unsigned op = BLK_READ; op <= BLK_FLUSH; op++) {
+		unsigned long nth = 1;
 
-static void test_full_volume(void **state)
-{
-	(void)state;
-	matrix(4096, 0, 0, "1M", true, 1200);
-	matrix(4096, 8, 32, "1M", true, 600);
-	matrix(64, 0, 0, "1M", true, 600);
+		for (unsigned i = 0; i < operations(6, 20, 200); i++) {
+			fscase_run(&(struct fscase){.block = 1024u << i % 3,
+						    .inode = 256,
+						    .buffers = i % 2 ? BUFFERS_MIN : 0,
+						    .cache = i % 2 ? 16 : 0,
+						    .dentries = i % 2 ? 4 : 0,
+						    .idle = i % 2 ? 2 : 0,
+						    .size = "16M",
+						    .seed = 401 + i,
+						    .ops = operations(200, 300, 1000),
+						    .fail_ops = 1u << op,
+						    .fail_nth = nth});
+			nth += 1 + nth / 4;
+		}
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_plenty),	  cmocka_unit_test(test_fewest_buffers),
-	    cmocka_unit_test(test_fewest_pages),  cmocka_unit_test(test_fewest_of_both),
-	    cmocka_unit_test(test_fewest_frames), cmocka_unit_test(test_full_volume),
+	    cmocka_unit_test(test_plenty), cmocka_unit_test(test_fewest),   cmocka_unit_test(test_features),
+	    cmocka_unit_test(test_full),   cmocka_unit_test(test_failures),
 	};
 
 	return cmocka_run_group_tests_name("fs: model", tests, NULL, NULL);

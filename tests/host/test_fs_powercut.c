@@ -15,6 +15,7 @@
 
 #include "fs/buffer.h"
 #include "fs/fs.h"
+#include "tests/host/cutnames.h"
 #include "tests/host/harness.h"
 #include "tests/host/image.h"
 #include "tests/host/simlog.h"
@@ -263,6 +264,7 @@ static void body(void *arg)
 		orphans(round);
 		holes(round);
 		names(round);
+		cutnames_round(round);
 		assert_int_equal(fs_sync(), 0);
 		simdisk_mark(round);
 	}
@@ -298,6 +300,7 @@ static void mount_cut(void *arg)
 	if (shared->acknowledged) {
 		assert_true(current_round() >= shared->round);
 		check_holes((unsigned)shared->round);
+		cutnames_check((unsigned)shared->round);
 		/* The round's own directory, or the next's, which takes its place. */
 		snprintf(path, sizeof(path), "/d%llu", (unsigned long long)shared->round);
 		if (fs_stat(AT_FDCWD, path, &st, 0)) {
