@@ -8,6 +8,8 @@
 #include "fs/dev.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 #include "arch/uaccess.h"
@@ -17,23 +19,26 @@
 #include "fs/synth.h"
 #include "kernel/spinlock.h"
 
-static long null_read(struct chardev *dev, void *buf, size_t len)
+static long null_read(struct chardev *dev, void *buf, size_t len, bool wait)
 {
+	(void)wait;
 	(void)dev;
 	(void)buf;
 	(void)len;
 	return 0;
 }
 
-static long zero_read(struct chardev *dev, void *buf, size_t len)
+static long zero_read(struct chardev *dev, void *buf, size_t len, bool wait)
 {
+	(void)wait;
 	(void)dev;
 	memset(buf, 0, len);
 	return (long)len;
 }
 
-static long null_write(struct chardev *dev, const void *buf, size_t len, int channel)
+static long null_write(struct chardev *dev, const void *buf, size_t len, int channel, bool wait)
 {
+	(void)wait;
 	(void)dev;
 	(void)buf;
 	(void)channel;
@@ -58,11 +63,16 @@ static struct chardev *chardev_of(const struct file *file)
 	return file->inode->device;
 }
 
+static bool waits(const struct file *file)
+{
+	return !(atomic_load(&file->flags) & O_NONBLOCK);
+}
+
 static long device_read(struct file *file, void *buf, size_t n, uint64_t offset)
 {
 	struct chardev *dev = chardev_of(file);
 	char bounce[BOUNCE_SIZE];
-	long r = dev->read(dev, bounce, min_of(n, sizeof(bounce)));
+	long r = dev->read(dev, bounce, min_of(n, sizeof(bounce)), waits(file));
 
 	(void)offset;
 	if (r > 0) {
@@ -85,9 +95,11 @@ static long device_write(struct file *file, const void *buf, size_t n, uint64_t 
 		size_t len = min_of(n - done, sizeof(bounce));
 
 		len -= uaccess_copy(bounce, (const char *)buf + done, len);
-		r = len ? dev->write(dev, bounce, len, file->channel) : -EFAULT;
+		r = len ? dev->write(dev, bounce, len, file->channel, waits(file)) : -EFAULT;
 		if (r > 0)
 			done += r;
+		if (r >= 0 && (size_t)r < len)
+			break; // it would have to wait
 	}
 	return done ? (long)done : r;
 }
@@ -104,8 +116,29 @@ static bool device_is_tty(struct file *file)
 	return atomic_load_explicit(&chardev_of(file)->is_tty, memory_order_relaxed);
 }
 
+static short device_poll(struct file *file)
+{
+	struct chardev *dev = chardev_of(file);
+
+	return dev->poll ? dev->poll(dev) : POLLIN | POLLOUT;
+}
+
+static int device_control(struct file *file, unsigned long request, void *arg)
+{
+	struct chardev *dev = chardev_of(file);
+
+	return dev->control ? dev->control(dev, request, arg) : -ENOTTY;
+}
+
 static const struct file_ops chardev_ops = {
-    .stream = true, .read = device_read, .write = device_write, .sync = device_sync, .is_tty = device_is_tty};
+    .stream = true,
+    .read = device_read,
+    .write = device_write,
+    .poll = device_poll,
+    .sync = device_sync,
+    .is_tty = device_is_tty,
+    .control = device_control,
+};
 
 /* ---- the table ---- */
 

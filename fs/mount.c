@@ -22,6 +22,7 @@
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/namei.h"
+#include "fs/pipe.h"
 #include "fs/synth.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
@@ -519,5 +520,6 @@ int fs_init(void)
 	inodes_init();
 	dentry_init();
 	namei_init();
+	pipe_init();
 	return ext2_data_init() ? -ENOMEM : synth_init();
 }

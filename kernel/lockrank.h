@@ -16,6 +16,8 @@ static const struct {
     {"write gate", NULL},
     {"sync", NULL},
     {"file", NULL}, // its offset
+    {"pipe reader", NULL},
+    {"pipe writer", NULL},
     {"settle", NULL},
     {"names", NULL}, // the tree of names
     {"inode", "names"},
@@ -34,6 +36,8 @@ static const struct {
     {"keys", NULL},
     {"futex", NULL},
     {"descriptors", NULL},
+    {"pipe", NULL},
+    {"file locks", NULL},
     {"devices", NULL},
     {"mounts", NULL},
     {"current directory", NULL},
@@ -41,6 +45,7 @@ static const struct {
     {"inodes", NULL},
     {"settler", NULL},
     {"inode times", NULL},
+    {"ext2 errors", NULL},
     {"zeroing", NULL},
     {"data requests", NULL},
     {"page", NULL},
@@ -66,6 +71,7 @@ static const struct {
     {"console", NULL},
     {"virtio-console", NULL},
     {"ns16550", NULL},
+    {"poll", NULL},
     {"pi mutexes", NULL},
     {"pi mutex", NULL},
     {"priorities", NULL},
