@@ -56,8 +56,8 @@ struct ext2_dirent *ext2_dirent_at(struct inode *dir, const struct buffer *b, ui
 		wrong = "has an empty name";
 	if (!wrong)
 		return e;
-	*err = ext2_damaged(ext2_volume(dir), "directory inode %u: entry at %u of block %u %s", dir->ino, offset,
-			    b->block, wrong);
+	*err = ext2_damaged_at(ext2_volume(dir), dir->ino, b->block, "directory inode %u: entry at %u of block %u %s",
+			       dir->ino, offset, b->block, wrong);
 	return NULL;
 }
 
@@ -69,7 +69,8 @@ int ext2_dir_block(struct inode *dir, uint32_t lblk, struct buffer **out)
 
 	*out = NULL;
 	if (!err && !block)
-		err = ext2_damaged(ext2_volume(dir), "directory inode %u has a hole at block %u", dir->ino, lblk);
+		err = ext2_damaged_at(ext2_volume(dir), dir->ino, 0, "directory inode %u has a hole at block %u",
+				      dir->ino, lblk);
 	return err ? err : buffer_get(ext2_volume(dir)->buffers, block, out);
 }
 

@@ -70,8 +70,8 @@ static int gather(struct build *b)
 	if (err)
 		return err;
 	if (!b->parent)
-		return ext2_damaged(ext2_volume(b->dir), "directory inode %u does not begin with . and ..",
-				    b->dir->ino);
+		return ext2_damaged_at(ext2_volume(b->dir), b->dir->ino, 0,
+				       "directory inode %u does not begin with . and ..", b->dir->ino);
 	b->names = kmalloc((b->count + 1) * sizeof(*b->names));
 	b->entries = kmalloc(b->size + 1);
 	b->starts = kmalloc((b->count + 2) * sizeof(*b->starts));
@@ -273,8 +273,8 @@ static int note_old(struct build *b, fsblk_t block)
 	const fsblk_t last = b->old_count ? b->old[b->old_count - 1] : 0;
 
 	if (b->old_count == b->old_max || !ext2_block_valid(ext2_volume(b->dir), block))
-		return ext2_damaged(ext2_volume(b->dir), "directory inode %u has blocks that it cannot have",
-				    b->dir->ino);
+		return ext2_damaged_at(ext2_volume(b->dir), b->dir->ino, 0,
+				       "directory inode %u has blocks that it cannot have", b->dir->ino);
 	b->old[b->old_count++] = block;
 	b->old_runs += !last || (block != last + 1 && block + 1 != last);
 	return 0;

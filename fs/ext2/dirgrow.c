@@ -284,8 +284,9 @@ static int grow(struct growth *g, const struct kind *kind)
 	if (!err)
 		return txn_commit(ext2_volume(dir));
 	if (copied && !kind->node && empty_fresh(g, !committed))
-		(void)ext2_damaged(ext2_volume(dir), "directory inode %u: names of block %u are in block %u too",
-				   dir->ino, g->source, g->fresh);
+		(void)ext2_damaged_at(ext2_volume(dir), dir->ino, 0,
+				      "directory inode %u: names of block %u are in block %u too", dir->ino, g->source,
+				      g->fresh);
 	/* An index must know all blocks. */
 	if (ext2_dir_blocks(dir) > g->fresh)
 		(void)ext2_dir_drop_index(dir);
