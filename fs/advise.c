@@ -102,7 +102,7 @@ int fs_fadvise(int fd, int64_t offset, int64_t len, int advice)
 
 	if (err)
 		return err;
-	err = file_advise(file, offset, len, advice);
+	err = S_ISFIFO(file->inode->mode) ? -ESPIPE : file_advise(file, offset, len, advice);
 	(void)file_put(file); // an error that this last close finds has no one to be told to
 	return err;
 }

@@ -127,7 +127,7 @@ static int check_access(const struct inode *inode, int mode)
 {
 	if ((mode & X_OK) && !S_ISDIR(inode->mode) && !(inode->mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return -EACCES;
-	if (!(mode & W_OK) || (inode->file_ops && !S_ISREG(inode->mode)))
+	if (!(mode & W_OK) || S_ISFIFO(inode->mode) || (inode->file_ops && !S_ISREG(inode->mode)))
 		return 0;
 	if (atomic_load(&inode->super->read_only))
 		return -EROFS;

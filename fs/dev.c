@@ -9,6 +9,8 @@
 #include "fs/dev.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 #include "arch/uaccess.h"
@@ -29,11 +31,16 @@ static struct chardev *chardev_of(const struct file *file)
 	return file->inode->device;
 }
 
+static bool waits(const struct file *file)
+{
+	return !(atomic_load(&file->flags) & O_NONBLOCK);
+}
+
 static long device_read(struct file *file, void *buf, size_t n, uint64_t offset)
 {
 	struct chardev *dev = chardev_of(file);
 	char bounce[BOUNCE_SIZE];
-	long r = dev->read(dev, bounce, min_of(n, sizeof(bounce)));
+	long r = dev->read(dev, bounce, min_of(n, sizeof(bounce)), waits(file));
 
 	(void)offset;
 	if (r > 0) {
@@ -56,9 +63,11 @@ static long device_write(struct file *file, const void *buf, size_t n, uint64_t 
 		size_t len = min_of(n - done, sizeof(bounce));
 
 		len -= uaccess_copy(bounce, (const char *)buf + done, len);
-		r = len ? dev->write(dev, bounce, len, file->channel) : -EFAULT;
+		r = len ? dev->write(dev, bounce, len, file->channel, waits(file)) : -EFAULT;
 		if (r > 0)
 			done += r;
+		if (r >= 0 && (size_t)r < len)
+			break; // it would have to wait
 	}
 	return done ? (long)done : r;
 }
@@ -75,8 +84,29 @@ static bool device_is_tty(struct file *file)
 	return atomic_load_explicit(&chardev_of(file)->is_tty, memory_order_relaxed);
 }
 
+static short device_poll(struct file *file)
+{
+	struct chardev *dev = chardev_of(file);
+
+	return dev->poll ? dev->poll(dev) : POLLIN | POLLOUT;
+}
+
+static int device_control(struct file *file, unsigned long request, void *arg)
+{
+	struct chardev *dev = chardev_of(file);
+
+	return dev->control ? dev->control(dev, request, arg) : -ENOTTY;
+}
+
 static const struct file_ops chardev_ops = {
-    .stream = true, .read = device_read, .write = device_write, .sync = device_sync, .is_tty = device_is_tty};
+    .stream = true,
+    .read = device_read,
+    .write = device_write,
+    .poll = device_poll,
+    .sync = device_sync,
+    .is_tty = device_is_tty,
+    .control = device_control,
+};
 
 /* ---- devices made of nothing ---- */
 

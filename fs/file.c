@@ -2,8 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * Open files and the table of descriptors, one for the one process there is. Lock: table.lock, a spinlock, guards the
- * slots; a file lives as long as slots and calls refer to it. Closing may sleep.
+ * Open files and the table of descriptors, one for the one process there is. Lock: table.lock, a spinlock, guards it;
+ * a file lives as long as descriptors and calls refer to it. Closing may sleep.
  */
 #include "fs/file.h"
 
@@ -14,18 +14,17 @@
 
 #include "fs/dev.h"
 #include "fs/fs.h"
+#include "fs/locks.h"
 #include "fs/mount.h"
+#include "fs/pipe.h"
+#include "lib/bitmap.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
-struct slot {
-	struct file *file; // NULL: free
-	bool cloexec;
-};
-
 static struct {
-	struct spinlock lock;
-	struct slot slots[FDS_MAX];
+	struct spinlock lock;				    // guards the rest
+	struct file *files[FDS_MAX];			    // NULL: free
+	uint64_t used[FDS_MAX / 64], cloexec[FDS_MAX / 64]; // a bit each
 } table = {.lock = SPINLOCK_INIT("descriptors")};
 
 bool file_readable(const struct file *file)
@@ -38,21 +37,50 @@ bool file_writable(const struct file *file)
 	return (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY;
 }
 
+void file_set_flags(struct file *file, int which, int flags)
+{
+	int old = atomic_load(&file->flags);
+
+	while (!atomic_compare_exchange_weak(&file->flags, &old, (old & ~which) | (flags & which)))
+		;
+}
+
+/* ---- the table; its lock is held ---- */
+
+static void set_bit(uint64_t *map, int fd, bool value)
+{
+	if (value)
+		bitmap_set(map, (uint32_t)fd, 1);
+	else
+		(void)bitmap_clear(map, (uint32_t)fd, 1);
+}
+
+/* What was there before. */
+static struct file *put_locked(int fd, struct file *file, bool cloexec)
+{
+	struct file *before = table.files[fd];
+
+	table.files[fd] = file;
+	set_bit(table.used, fd, file);
+	set_bit(table.cloexec, fd, cloexec);
+	return before;
+}
+
 int file_install(struct file *file, int from, bool cloexec)
 {
 	unsigned long flags = spin_lock(&table.lock);
-	int fd = from;
+	int fd = (int)bitmap_next_clear(table.used, (uint32_t)from, FDS_MAX);
 
-	while (fd < FDS_MAX && table.slots[fd].file)
-		fd++;
 	if (fd < FDS_MAX)
-		table.slots[fd] = (struct slot){.file = file, .cloexec = cloexec};
+		(void)put_locked(fd, file, cloexec); // nothing was
 	spin_unlock(&table.lock, flags);
 	if (fd < FDS_MAX)
 		return fd;
 	(void)file_put(file); // nothing was done with it, or others have it
 	return -EMFILE;
 }
+
+/* ---- open files ---- */
 
 static int file_set_up(struct file *file)
 {
@@ -69,13 +97,13 @@ static int file_set_up(struct file *file)
 int file_make(struct inode *inode, int flags, struct file **out)
 {
 	struct file *file = kmalloc_wait(sizeof(*file));
-	int err = -ENOMEM;
+	int err = -ENFILE;
 
 	if (file) {
 		memset(file, 0, sizeof(*file));
 		mutex_init(&file->lock, "file");
 		file->inode = inode;
-		file->ops = inode->file_ops;
+		file->ops = inode->file_ops ? inode->file_ops : S_ISFIFO(inode->mode) ? &fifo_ops : NULL;
 		file->channel = 1;
 		atomic_store(&file->flags, flags);
 		atomic_store(&file->refs, 1);
@@ -99,7 +127,7 @@ static struct file *file_of(int fd)
 	unsigned long flags = spin_lock(&table.lock);
 
 	if (fd >= 0 && fd < FDS_MAX)
-		file = table.slots[fd].file;
+		file = table.files[fd];
 	if (file)
 		atomic_fetch_add(&file->refs, 1);
 	spin_unlock(&table.lock, flags);
@@ -128,6 +156,8 @@ static int close_written(struct file *file, bool tell)
 
 	if (err)
 		return 0; // unmounted: it was told then
+	if (inode->ops->closed)
+		inode->ops->closed(inode);
 	if (inode->ops->write_times && !atomic_load(&inode->super->read_only) &&
 	    atomic_load_explicit(&inode->links, memory_order_relaxed)) // unlinked just now: as well
 		err = inode->ops->write_times(inode);
@@ -145,6 +175,7 @@ static int file_close(struct file *file, bool tell)
 
 	if (inode_has_pages(inode) && file_writable(file))
 		err = close_written(file, tell);
+	locks_release(file);
 	if (file->ops && file->ops->release)
 		file->ops->release(file);
 	if (inode->ops->close) {
@@ -174,10 +205,8 @@ static struct file *fd_take(int fd)
 	struct file *file = NULL;
 	unsigned long flags = spin_lock(&table.lock);
 
-	if (fd >= 0 && fd < FDS_MAX) {
-		file = table.slots[fd].file;
-		table.slots[fd].file = NULL;
-	}
+	if (fd >= 0 && fd < FDS_MAX)
+		file = put_locked(fd, NULL, false);
 	spin_unlock(&table.lock, flags);
 	return file;
 }
@@ -186,7 +215,10 @@ int fs_close(int fd)
 {
 	struct file *file = fd_take(fd);
 
-	return file ? file_drop(file, true) : -EBADF;
+	if (!file)
+		return -EBADF;
+	locks_close(file->inode);
+	return file_drop(file, true);
 }
 
 static int dup_from(int fd, int from, bool cloexec)
@@ -219,11 +251,12 @@ int fs_dup3(int fd, int to, int flags)
 	if (!file)
 		return -EBADF;
 	irq = spin_lock(&table.lock);
-	before = table.slots[to].file;
-	table.slots[to] = (struct slot){.file = file, .cloexec = flags & O_CLOEXEC};
+	before = put_locked(to, file, flags & O_CLOEXEC);
 	spin_unlock(&table.lock, irq);
-	if (before)
+	if (before) {
+		locks_close(before->inode);
 		(void)file_put(before); // it has no way to tell of what an unnoticed close finds
+	}
 	return to;
 }
 
@@ -235,10 +268,10 @@ static int fd_flags(int fd, bool set, int value)
 	if (fd < 0 || fd >= FDS_MAX)
 		return r;
 	flags = spin_lock(&table.lock);
-	if (table.slots[fd].file) {
+	if (table.files[fd]) {
 		if (set)
-			table.slots[fd].cloexec = value & FD_CLOEXEC;
-		r = set ? 0 : table.slots[fd].cloexec ? FD_CLOEXEC : 0;
+			set_bit(table.cloexec, fd, value & FD_CLOEXEC);
+		r = !set && bitmap_test(table.cloexec, (uint32_t)fd) ? FD_CLOEXEC : 0;
 	}
 	spin_unlock(&table.lock, flags);
 	return r;
@@ -246,7 +279,6 @@ static int fd_flags(int fd, bool set, int value)
 
 int fs_fcntl(int fd, int cmd, long arg)
 {
-	const int settable = O_APPEND | O_NONBLOCK;
 	struct file *file;
 	int r = 0;
 
@@ -271,7 +303,7 @@ int fs_fcntl(int fd, int cmd, long arg)
 	if (cmd == F_GETFL)
 		r = atomic_load(&file->flags);
 	else
-		atomic_store(&file->flags, (atomic_load(&file->flags) & ~settable) | ((int)arg & settable));
+		file_set_flags(file, O_APPEND | O_NONBLOCK | O_DIRECT, (int)arg);
 	(void)file_put(file); // not the last reference, unless a close just came between
 	return r;
 }

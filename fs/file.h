@@ -26,6 +26,8 @@ struct file_ops {
 	int (*sync)(struct file *file);
 	/* Its device is a terminal. */
 	bool (*is_tty)(struct file *file);
+	/* A request of <sys/ioctl.h>; arg is kernel memory. -ENOTTY: not of its. */
+	int (*control)(struct file *file, unsigned long request, void *arg);
 };
 
 struct file {
@@ -55,3 +57,5 @@ int file_put(struct file *file);
 
 bool file_readable(const struct file *file);
 bool file_writable(const struct file *file);
+/* Those of `which` are set to `flags`, others stay. */
+void file_set_flags(struct file *file, int which, int flags);

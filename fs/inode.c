@@ -22,6 +22,7 @@
 
 #define HASH_SIZE 1024
 #define INODES_IDLE_MAX 128
+#define TRIM_BATCH 16u
 
 static struct {
 	struct spinlock lock;
@@ -42,25 +43,6 @@ void inodes_init(void)
 static struct list_node *hash_of(const struct super *super, uint32_t ino)
 {
 	return &cache.hash[(ino + super->id * 257) % HASH_SIZE];
-}
-
-struct inode *inode_make(struct super *super)
-{
-	struct inode *inode;
-
-	(void)inodes_trim(INODES_IDLE_MAX); // what cannot be written stays, and its own files hear of it
-	inode = super->ops->make(super);
-	if (!inode)
-		return NULL;
-	inode->super = super;
-	inode->refs = 1;
-	inode->busy = true;
-	list_init(&inode->hash_node);
-	list_init(&inode->lru_node);
-	list_init(&inode->dentries);
-	mutex_init(&inode->lock, "inode");
-	spin_init(&inode->time_lock, "inode times");
-	return inode;
 }
 
 static struct inode *peek_locked(const struct super *super, uint32_t ino)
@@ -109,7 +91,8 @@ void inode_put(struct inode *inode)
 		return;
 	flags = spin_lock(&cache.lock);
 	assert(inode->refs > 0);
-	if (--inode->refs == 0) {
+	/* Got once more while it was doomed, it still is in that list. */
+	if (--inode->refs == 0 && !inode->doomed) {
 		if (inode->links == 0) {
 			inode->doomed = true;
 			list_push_back(&inode->super->doomed, &inode->lru_node);
@@ -158,6 +141,87 @@ static void inode_free(struct inode *inode)
 	waitq_wake_all(&cache.waitq);
 	spin_unlock(&cache.lock, flags);
 	kfree(inode);
+}
+
+/* Nothing of it has to be written before it is forgotten. Nobody has it. */
+static bool is_clean(struct inode *inode)
+{
+	return atomic_load_explicit(&inode->links, memory_order_relaxed) &&
+	       !atomic_load_explicit(&inode->times_dirty, memory_order_relaxed) &&
+	       !atomic_load(&inode->object.stored) &&
+	       atomic_load_explicit(&inode->object.dirty_count, memory_order_relaxed) == 0 &&
+	       !inode->super->ops->keeps(inode);
+}
+
+/* The oldest idle ones, each with a reference: how many. None if there are not enough for it to be worth while. */
+static unsigned take_oldest(struct inode **batch)
+{
+	unsigned long flags = spin_lock(&cache.lock);
+	unsigned n = 0;
+
+	while (cache.idle_count && (n || cache.idle_count >= INODES_IDLE_MAX + TRIM_BATCH) && n < TRIM_BATCH) {
+		batch[n] = list_entry(list_first(&cache.idle), struct inode, lru_node);
+		ref_locked(batch[n++]);
+	}
+	spin_unlock(&cache.lock, flags);
+	return n;
+}
+
+/* Drops the reference, and forgets it if nothing has to be written and nobody else has it. */
+static void put_and_forget(struct inode *inode)
+{
+	unsigned long flags = spin_lock(&cache.lock);
+	const bool gone = inode->refs == 1 && is_clean(inode);
+
+	inode->busy = gone;
+	spin_unlock(&cache.lock, flags);
+	if (gone) {
+		pcache_object_destroy(&inode->object);
+		inode_free(inode);
+	} else {
+		inode_put(inode);
+	}
+}
+
+/*
+ * Throws the oldest idle inodes out if there are too many, several at once, since their writes go together then and
+ * share the FLUSH that each must see. What cannot be written stays, and its own files hear of it.
+ */
+static void trim(void)
+{
+	struct inode *batch[TRIM_BATCH];
+	const unsigned n = take_oldest(batch);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (inode_has_pages(batch[i]))
+			pcache_write_start(&batch[i]->object, 0, PGIDX_MAX);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (batch[i]->super->ops->write_out(batch[i]))
+			inode_put(batch[i]);
+		else
+			put_and_forget(batch[i]);
+	}
+}
+
+struct inode *inode_make(struct super *super)
+{
+	struct inode *inode;
+
+	trim();
+	inode = super->ops->make(super);
+	if (!inode)
+		return NULL;
+	inode->super = super;
+	inode->refs = 1;
+	inode->busy = true;
+	list_init(&inode->hash_node);
+	list_init(&inode->lru_node);
+	list_init(&inode->dentries);
+	list_init(&inode->locks);
+	mutex_init(&inode->lock, "inode");
+	spin_init(&inode->time_lock, "inode times");
+	return inode;
 }
 
 static int get(struct super *super, uint32_t ino, bool orphan, struct inode **out)
@@ -254,6 +318,15 @@ void inode_touch_new(struct inode *inode)
 {
 	inode_touch(inode, true);
 	inode->atime = inode->crtime = inode->mtime;
+}
+
+void inode_inherit(struct inode *inode, const struct inode *dir)
+{
+	if (!(dir->mode & S_ISGID))
+		return;
+	inode->gid = dir->gid;
+	if (S_ISDIR(inode->mode))
+		inode->mode |= S_ISGID;
 }
 
 void inode_take_stores(struct inode *inode)
@@ -389,8 +462,7 @@ int inodes_forget(struct super *super, bool dead)
 
 				if (inode->super != super)
 					continue;
-				if (inode->refs == inode->stuck && !inode->busy &&
-				    (dead || !super->ops->keeps(inode)))
+				if (inode->refs == inode->stuck && !inode->busy && (dead || !super->ops->keeps(inode)))
 					gone = inode;
 				else
 					left = true;
@@ -423,51 +495,6 @@ void inodes_visit_locked(struct super *super, uint32_t ino, void (*visit)(struct
 		}
 	}
 	spin_unlock(&cache.lock, flags);
-}
-
-/* Nothing of it has to be written before it is forgotten. Nobody has it. */
-static bool is_clean(struct inode *inode)
-{
-	return atomic_load_explicit(&inode->links, memory_order_relaxed) &&
-	       !atomic_load_explicit(&inode->times_dirty, memory_order_relaxed) &&
-	       !atomic_load(&inode->object.stored) &&
-	       atomic_load_explicit(&inode->object.dirty_count, memory_order_relaxed) == 0 &&
-	       !inode->super->ops->keeps(inode);
-}
-
-int inodes_trim(unsigned keep)
-{
-	int first = 0;
-
-	for (;;) {
-		unsigned long flags = spin_lock(&cache.lock);
-		struct list_node *node = cache.idle_count > keep ? list_first(&cache.idle) : NULL;
-		struct inode *inode = node ? list_entry(node, struct inode, lru_node) : NULL;
-		bool gone = false;
-		int err;
-
-		if (inode)
-			ref_locked(inode);
-		spin_unlock(&cache.lock, flags);
-		if (!inode)
-			return first;
-		err = inode->super->ops->write_out(inode);
-		flags = spin_lock(&cache.lock);
-		if (!err && inode->refs == 1 && is_clean(inode)) {
-			inode->busy = true;
-			gone = true;
-		}
-		spin_unlock(&cache.lock, flags);
-		if (gone) {
-			pcache_object_destroy(&inode->object);
-			inode_free(inode);
-			continue;
-		}
-		inode_put(inode);
-		if (err)
-			return err;
-		return first;
-	}
 }
 
 size_t inodes_shrink(size_t max)

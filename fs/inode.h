@@ -88,6 +88,8 @@ struct inode_ops {
 	int (*sync)(struct inode *inode);
 	/* The time stamps, if they are newer in memory. Nothing locked, inside the gate. */
 	int (*write_times)(struct inode *inode);
+	/* An open file of it that could be written is no longer open. Inside the gate; does not sleep. */
+	void (*closed)(struct inode *inode);
 
 	/* Of a block device: an open file of it more, and less. Nothing locked. close: what kept it from being written.
 	 */
@@ -107,8 +109,8 @@ struct inode {
 	struct super *super;
 	const struct inode_ops *ops;
 	const struct file_ops *file_ops; // of open files of it; NULL: a regular file, a directory or a link
-	void *device;			 // of /dev: whose it is; a struct blkdev of a block device
-	const void *private;		 // its file system's, constant
+	void *device;	     // whose it is; a struct blkdev of a block device; a pipe, guarded by lock, NULL: not open
+	const void *private; // its file system's, constant
 	uint32_t ino;
 
 	/* Guarded by the inode cache's lock. */
@@ -119,6 +121,7 @@ struct inode {
 	bool removed; // its contents are gone already
 	bool stuck;   // it could not be removed: nobody has it, and refs is 1
 
+	struct list_node locks;	   // advisory ones; guarded by fs/locks.c's lock
 	struct list_node dentries; // names in it that were looked up; guarded by the dentry cache's lock
 	atomic_uint mounts; // of a directory: how many are on names in it; relaxed: 0 for sure if one holds its lock
 
@@ -183,6 +186,9 @@ void inode_object_ref(struct pcache_object *object, int delta);
 void inode_touch(struct inode *inode, bool modified);
 /* atime too, for one that is new. */
 void inode_touch_new(struct inode *inode);
+/* A new one in a directory whose set-group-ID bit is set gets its group, and that bit if it is a directory. In memory.
+ */
+void inode_inherit(struct inode *inode, const struct inode *dir);
 /* Takes over what stores through mappings owe the time stamps. */
 void inode_take_stores(struct inode *inode);
 
@@ -201,8 +207,6 @@ int inodes_forget(struct super *super, bool dead);
 int inodes_visit(struct super *super, int (*visit)(struct inode *inode));
 /* Calls visit for each inode of the volume, or the one with this number (0: all), under a spinlock. */
 void inodes_visit_locked(struct super *super, uint32_t ino, void (*visit)(struct inode *inode, int arg), int arg);
-/* Throws out unreferenced ones beyond `keep`, oldest first, writing what they have. */
-int inodes_trim(unsigned keep);
 /* Throws out unreferenced ones that have no pages and nothing to write, at most max: how many. */
 size_t inodes_shrink(size_t max);
 void inodes_init(void);

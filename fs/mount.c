@@ -23,6 +23,7 @@
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/namei.h"
+#include "fs/pipe.h"
 #include "fs/synth.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
@@ -315,7 +316,7 @@ static struct super *writable_nth(unsigned n)
 	list_for_each (&mounts.list, it) {
 		struct mount *m = list_entry(it, struct mount, node);
 
-		if (m->super->dev && n-- == 0) {
+		if ((m->super->dev || !atomic_load(&m->super->read_only)) && n-- == 0) {
 			super = m->super;
 			break;
 		}
@@ -338,6 +339,23 @@ int fs_sync(void)
 	return first;
 }
 
+bool fs_settle(void)
+{
+	struct super *super;
+	bool any = false;
+
+	mutex_lock(&mounts.mutex); // none goes meanwhile
+	for (unsigned n = 0; (super = writable_nth(n)); n++) {
+		if (super_write_begin(super))
+			continue;
+		if (!atomic_load(&super->read_only))
+			any |= !super->ops->settle(super);
+		super_write_end(super);
+	}
+	mutex_unlock(&mounts.mutex);
+	return any;
+}
+
 int fs_init(void)
 {
 	int err;
@@ -345,6 +363,7 @@ int fs_init(void)
 	inodes_init();
 	dentry_init();
 	namei_init();
+	pipe_init();
 	blkfiles_init();
 	err = ext2_data_init() ? -ENOMEM : synth_init();
 	return err ? err : mount_tmp();

@@ -29,14 +29,15 @@ static int is_above(struct inode *inode, struct inode *dir, bool *above)
 	return err;
 }
 
-/* The types, and that no directory comes to lie in itself. victim may be NULL. */
-static int check_rename(const struct rename *r, bool to_directory)
+/* The types, and that no directory comes to lie in itself. victim may be NULL. Slashes follow the old, the new name. */
+static int check_rename(const struct rename *r, bool slash, bool to_slash)
 {
 	const bool directory = S_ISDIR(r->inode->mode);
 	bool above = false;
 	int err = 0;
 
-	if (to_directory && !directory)
+	/* What comes to lie under the new name is a directory, or there is one that an exchange takes away. */
+	if ((slash && !directory) || (to_slash && !S_ISDIR(r->exchange ? r->victim->mode : r->inode->mode)))
 		return -ENOTDIR;
 	if (directory)
 		err = is_above(r->inode, r->to, &above);
@@ -89,7 +90,7 @@ static int rename_locked(const struct rename *r)
 }
 
 /* names_lock held. The last two of r are found here, and referenced. */
-static int rename_once(struct rename *r, unsigned flags, bool to_directory)
+static int rename_once(struct rename *r, unsigned flags, bool slash, bool to_slash)
 {
 	int err = name_lookup(r->from, r->name, r->len, &r->inode);
 
@@ -100,8 +101,8 @@ static int rename_once(struct rename *r, unsigned flags, bool to_directory)
 		err = 0;
 	else if (!err && (flags & RENAME_NOREPLACE))
 		err = -EEXIST;
-	if (!err && (r->inode != r->victim || to_directory))
-		err = check_rename(r, to_directory);
+	if (!err && (r->inode != r->victim || slash || to_slash))
+		err = check_rename(r, slash, to_slash);
 	if (!err && r->inode != r->victim) {
 		lock_all(r);
 		err = rename_locked(r);
@@ -135,9 +136,9 @@ static int rename_names(struct last_name *old, struct last_name *new, unsigned f
 	err = names_change_begin(new->dir);
 	if (err)
 		return err;
-	err = old->dir->links ? rename_once(&r, flags, old->slash || new->slash) : -ENOENT;
+	err = old->dir->links ? rename_once(&r, flags, old->slash, new->slash) : -ENOENT;
 	if (names_settled(new->dir->super, err))
-		err = rename_once(&r, flags, old->slash || new->slash);
+		err = rename_once(&r, flags, old->slash, new->slash);
 	names_change_end(new->dir);
 	return err;
 }

@@ -21,13 +21,12 @@
 #include "arch/uaccess.h"
 #include "fs/file.h"
 #include "fs/fs.h"
+#include "fs/iov.h"
 #include "fs/mount.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 #include "mm/shm.h"
 #include "mm/usercopy.h"
-
-#define COUNT_MAX 0x7ffff000 // of one call, bytes
 
 /*
  * Out of a pinned page. Where the application's memory is that page again, all of it is read before any is stored. How
@@ -231,24 +230,44 @@ static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_
 	return w.at > offset ? (long)(w.at - offset) : err;
 }
 
-/* Inside the gate. */
-static long write_regular(struct file *file, const void *buf, size_t n, int64_t *offset)
+/* From where a write begins. The operation lock held. */
+static uint64_t write_from(const struct file *file, int64_t offset)
 {
-	const int flags = atomic_load(&file->flags);
+	return atomic_load(&file->flags) & O_APPEND ? file->inode->object.size : (uint64_t)offset;
+}
+
+/* All buffers under one hold of the operation lock: others' writes come before or after. */
+static long write_all_locked(struct inode *inode, const struct iovec *iov, unsigned count, uint64_t from)
+{
+	long done = 0, r = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		r = write_locked(inode, iov[i].iov_base, iov[i].iov_len, from + done);
+		if (r > 0)
+			done += r;
+		if (r < 0 || (size_t)r < iov[i].iov_len)
+			break;
+	}
+	return done ? done : r;
+}
+
+/* Inside the gate. */
+static long write_regular(struct file *file, const struct iovec *iov, unsigned count, int64_t *offset)
+{
 	struct inode *inode = file->inode;
 	uint64_t from;
 	long r;
 
 	mutex_lock(&inode->lock);
-	from = flags & O_APPEND ? inode->object.size : (uint64_t)*offset;
-	r = write_locked(inode, buf, n, from);
+	from = write_from(file, *offset);
+	r = write_all_locked(inode, iov, count, from);
 	if (r == -ENOSPC) {
 		/* Files that were deleted may not have given their blocks back yet. */
 		mutex_unlock(&inode->lock);
 		if (!inode->super->ops->settle(inode->super)) {
 			mutex_lock(&inode->lock);
-			from = flags & O_APPEND ? inode->object.size : (uint64_t)*offset;
-			r = write_locked(inode, buf, n, from);
+			from = write_from(file, *offset);
+			r = write_all_locked(inode, iov, count, from);
 			mutex_unlock(&inode->lock);
 		}
 	} else {
@@ -256,7 +275,7 @@ static long write_regular(struct file *file, const void *buf, size_t n, int64_t 
 	}
 	if (r > 0) {
 		*offset = from + r;
-		if (flags & (O_SYNC | O_DSYNC)) {
+		if (atomic_load(&file->flags) & (O_SYNC | O_DSYNC)) {
 			int err = pcache_sync_range(&inode->object, from / PAGE_SIZE, (from + r - 1) / PAGE_SIZE);
 
 			r = err ? err : r;
@@ -265,7 +284,7 @@ static long write_regular(struct file *file, const void *buf, size_t n, int64_t 
 	return r;
 }
 
-/* ---- calls ---- */
+/* ---- open files ---- */
 
 static bool is_stream(const struct file *file)
 {
@@ -288,71 +307,60 @@ static int check_write(const struct file *file)
 	return file->ops && !file->ops->write ? -EINVAL : 0;
 }
 
-static long file_read(struct file *file, void *buf, size_t n)
+static long read_buffers(struct inode *inode, struct readahead *ra, const struct iovec *iov, unsigned count,
+			 int64_t offset)
+{
+	long done = 0, r = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		r = read_regular(inode, ra, iov[i].iov_base, iov[i].iov_len, offset + done);
+		if (r > 0)
+			done += r;
+		if (r < 0 || (size_t)r < iov[i].iov_len)
+			break;
+	}
+	return done ? done : r;
+}
+
+static long file_read(struct file *file, const struct iovec *iov, unsigned count)
 {
 	long r = check_read(file);
 
-	n = min_of(n, (size_t)COUNT_MAX);
-	if (r || n == 0)
+	if (r || iov_len(iov, count) == 0)
 		return r;
 	if (is_stream(file))
-		return file->ops->read(file, buf, n, 0);
+		return ops_read(file, iov, count, 0);
 	mutex_lock(&file->lock);
 	if (file->ops)
-		r = file->ops->read(file, buf, n, (uint64_t)file->offset);
+		r = ops_read(file, iov, count, file->offset);
 	else
-		r = read_regular(file->inode, &file->readahead, buf, n, file->offset);
+		r = read_buffers(file->inode, &file->readahead, iov, count, file->offset);
 	if (r > 0)
 		file->offset += r;
 	mutex_unlock(&file->lock);
 	return r;
 }
 
-static long file_write(struct file *file, const void *buf, size_t n)
+static long file_write(struct file *file, const struct iovec *iov, unsigned count)
 {
 	long r = check_write(file);
 
-	n = min_of(n, (size_t)COUNT_MAX);
 	if (r)
 		return r;
 	if (file->ops)
-		return file->ops->write(file, buf, n, 0);
+		return ops_write(file, iov, count, 0);
 	r = super_write_begin(file->inode->super);
 	if (r)
 		return r;
 	mutex_lock(&file->lock);
-	r = write_regular(file, buf, n, &file->offset);
+	r = write_regular(file, iov, count, &file->offset);
 	mutex_unlock(&file->lock);
 	super_write_end(file->inode->super);
 	return r;
 }
 
-long fs_read(int fd, void *buf, size_t n)
-{
-	struct file *file;
-	long r = file_get(fd, &file);
-
-	if (!r) {
-		r = file_read(file, buf, n);
-		(void)file_put(file); // an error that this last close finds has no one to be told to
-	}
-	return r;
-}
-
-long fs_write(int fd, const void *buf, size_t n)
-{
-	struct file *file;
-	long r = file_get(fd, &file);
-
-	if (!r) {
-		r = file_write(file, buf, n);
-		(void)file_put(file); // as in fs_read
-	}
-	return r;
-}
-
 /* A stream of reads at offsets is seen as one too, without holding the others up. */
-static long pread_regular(struct file *file, void *buf, size_t n, int64_t offset)
+static long pread_regular(struct file *file, const struct iovec *iov, unsigned count, int64_t offset)
 {
 	struct readahead ra;
 	long r;
@@ -360,7 +368,7 @@ static long pread_regular(struct file *file, void *buf, size_t n, int64_t offset
 	mutex_lock(&file->lock);
 	ra = file->readahead;
 	mutex_unlock(&file->lock);
-	r = read_regular(file->inode, &ra, buf, n, offset);
+	r = read_buffers(file->inode, &ra, iov, count, offset);
 	mutex_lock(&file->lock);
 	ra.random = file->readahead.random; // may have been advised meanwhile
 	ra.sequential = file->readahead.sequential;
@@ -369,7 +377,7 @@ static long pread_regular(struct file *file, void *buf, size_t n, int64_t offset
 	return r;
 }
 
-static long file_pread(struct file *file, void *buf, size_t n, int64_t offset)
+static long file_pread(struct file *file, const struct iovec *iov, unsigned count, int64_t offset)
 {
 	long r;
 
@@ -378,25 +386,12 @@ static long file_pread(struct file *file, void *buf, size_t n, int64_t offset)
 	if (is_stream(file))
 		return -ESPIPE;
 	r = check_read(file);
-	n = min_of(n, (size_t)COUNT_MAX);
 	if (r)
 		return r;
-	return file->ops ? file->ops->read(file, buf, n, (uint64_t)offset) : pread_regular(file, buf, n, offset);
+	return file->ops ? ops_read(file, iov, count, offset) : pread_regular(file, iov, count, offset);
 }
 
-long fs_pread(int fd, void *buf, size_t n, int64_t offset)
-{
-	struct file *file;
-	long r = file_get(fd, &file);
-
-	if (!r) {
-		r = file_pread(file, buf, n, offset);
-		(void)file_put(file); // as in fs_read
-	}
-	return r;
-}
-
-static long file_pwrite(struct file *file, const void *buf, size_t n, int64_t offset)
+static long file_pwrite(struct file *file, const struct iovec *iov, unsigned count, int64_t offset)
 {
 	long r;
 
@@ -405,29 +400,101 @@ static long file_pwrite(struct file *file, const void *buf, size_t n, int64_t of
 	if (is_stream(file))
 		return -ESPIPE;
 	r = check_write(file);
-	n = min_of(n, (size_t)COUNT_MAX);
 	if (r)
 		return r;
 	if (file->ops)
-		return file->ops->write(file, buf, n, (uint64_t)offset);
+		return ops_write(file, iov, count, offset);
 	r = super_write_begin(file->inode->super);
 	if (r)
 		return r;
-	r = write_regular(file, buf, n, &offset);
+	r = write_regular(file, iov, count, &offset);
 	super_write_end(file->inode->super);
 	return r;
 }
 
-long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
+/* ---- calls ---- */
+
+enum direction { READ, WRITE };
+
+/* at NULL: where the open file is. */
+static long transfer(int fd, enum direction direction, const struct iovec *iov, unsigned count, const int64_t *at)
 {
 	struct file *file;
 	long r = file_get(fd, &file);
 
-	if (!r) {
-		r = file_pwrite(file, buf, n, offset);
-		(void)file_put(file); // as in fs_read
-	}
+	if (r)
+		return r;
+	if (direction == READ)
+		r = at ? file_pread(file, iov, count, *at) : file_read(file, iov, count);
+	else
+		r = at ? file_pwrite(file, iov, count, *at) : file_write(file, iov, count);
+	(void)file_put(file); // an error that this last close finds has no one to be told to
 	return r;
+}
+
+static struct iovec one(const void *buf, size_t n)
+{
+	return (struct iovec){.iov_base = (void *)(uintptr_t)buf, .iov_len = min_of(n, (size_t)IOV_BYTES_MAX)};
+}
+
+long fs_read(int fd, void *buf, size_t n)
+{
+	const struct iovec iov = one(buf, n);
+
+	return transfer(fd, READ, &iov, 1, NULL);
+}
+
+long fs_write(int fd, const void *buf, size_t n)
+{
+	const struct iovec iov = one(buf, n);
+
+	return transfer(fd, WRITE, &iov, 1, NULL);
+}
+
+long fs_pread(int fd, void *buf, size_t n, int64_t offset)
+{
+	const struct iovec iov = one(buf, n);
+
+	return transfer(fd, READ, &iov, 1, &offset);
+}
+
+long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
+{
+	const struct iovec iov = one(buf, n);
+
+	return transfer(fd, WRITE, &iov, 1, &offset);
+}
+
+static long transfer_vector(int fd, enum direction direction, const struct iovec *iov, int count, const int64_t *at)
+{
+	struct iovec *own;
+	long r = iov_get(iov, count, &own);
+
+	if (r)
+		return r;
+	r = transfer(fd, direction, own, (unsigned)count, at);
+	kfree(own);
+	return r;
+}
+
+long fs_readv(int fd, const struct iovec *iov, int count)
+{
+	return transfer_vector(fd, READ, iov, count, NULL);
+}
+
+long fs_writev(int fd, const struct iovec *iov, int count)
+{
+	return transfer_vector(fd, WRITE, iov, count, NULL);
+}
+
+long fs_preadv(int fd, const struct iovec *iov, int count, int64_t offset)
+{
+	return transfer_vector(fd, READ, iov, count, &offset);
+}
+
+long fs_pwritev(int fd, const struct iovec *iov, int count, int64_t offset)
+{
+	return transfer_vector(fd, WRITE, iov, count, &offset);
 }
 
 /* ---- seeking ---- */

@@ -17,6 +17,8 @@ static const struct {
     {"write gate", NULL},
     {"sync", NULL},
     {"file", NULL}, // its offset
+    {"pipe reader", NULL},
+    {"pipe writer", NULL},
     {"settle", NULL},
     {"names", NULL}, // the tree of names
     {"inode", "names"},
@@ -36,6 +38,8 @@ static const struct {
     {"futex", NULL},
     {"descriptors", NULL},
     {"text", NULL},
+    {"pipe", NULL},
+    {"file locks", NULL},
     {"devices", NULL},
     {"block file rows", NULL},
     {"mounts", NULL},
@@ -45,6 +49,7 @@ static const struct {
     {"settler", NULL},
     {"tmpfs heap", NULL},
     {"inode times", NULL},
+    {"ext2 errors", NULL},
     {"zeroing", NULL},
     {"data requests", NULL},
     {"block file requests", NULL},
@@ -72,6 +77,7 @@ static const struct {
     {"console", NULL},
     {"virtio-console", NULL},
     {"ns16550", NULL},
+    {"poll", NULL},
     {"pi mutexes", NULL},
     {"pi mutex", NULL},
     {"priorities", NULL},

@@ -17,6 +17,7 @@
 #include "arch/page.h"
 #include "arch/signal.h"
 #include "arch/trap.h"
+#include "fs/fs.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
@@ -189,14 +190,33 @@ static bool handle_fault(struct trap_frame *tf, int sig, siginfo_t *info)
 	return handled;
 }
 
+/*
+ * A store that found no room on the card is tried once more when what was deleted has given its room back: where the
+ * fault is served, locks are held that this needs.
+ */
+static bool store_settled(vaddr_t va, enum fault_result *result, int *error)
+{
+	struct thread *thread = thread_self();
+
+	thread->calls++;
+	if (fs_settle())
+		*result = trap_page_fault(va, FAULT_WRITE, error);
+	thread->calls--;
+	return *result == FAULT_OK;
+}
+
 void trap_fault(struct trap_frame *tf, unsigned cause, vaddr_t va, enum fault_result result, int error)
 {
 	siginfo_t info;
-	int sig = signal_of(tf, va, result, error, &info);
+	int sig;
 
 	/* A file that went away under a thread that is to end is no signal. */
-	if (result == FAULT_ADRERR && in_application(tf))
+	if (result == FAULT_ADRERR && in_application(tf)) {
 		process_stop_if_ending();
+		if (error == ENOSPC && store_settled(va, &result, &error))
+			return;
+	}
+	sig = signal_of(tf, va, result, error, &info);
 	if (in_application(tf) && (try_leave(tf, sig, &info) || handle_fault(tf, sig, &info)))
 		return;
 	if (result == FAULT_KERNEL)

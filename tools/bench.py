@@ -18,6 +18,7 @@ from tools.ui import Failure, say
 
 APP = "bench"
 CARD = os.path.join(build.BUILD, "bench.img")
+CARD_SIZE = 128 * image.MIB
 BOOT_SECONDS = 600.0
 FIGURE = re.compile(r"^([A-Za-z]\w*) (\d+(?:\.\d+)?) (\S+/\S+)$", re.ASCII)
 COUNTED_UNITS = {"ns/op": "insn/op"}  # what the guest's nanoseconds are under -icount shift=0
@@ -39,7 +40,7 @@ def figures(text):
 
 def boot(kernel, icount):
     """One boot: the application's exit status and output."""
-    image.make(CARD, image.MIN_SIZE, kernel=kernel)
+    image.make(CARD, CARD_SIZE, kernel=kernel)
     arguments = qemu.boot_arguments("virtio", "stream", quiet=True, name=APP)
     machine = qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments, extra=["-icount", "shift=0"] if icount else [])
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output, open(os.devnull, encoding="ascii") as nothing:

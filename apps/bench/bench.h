@@ -19,7 +19,8 @@ struct bench_case {
 	unsigned rounds;
 };
 
-extern const struct bench_case thread_cases[], memory_cases[], map_cases[]; // the last of each has no name
+extern const struct bench_case thread_cases[], memory_cases[], map_cases[],
+    file_cases[]; // the last of each has no name
 
 /* CLOCK_MONOTONIC in nanoseconds. It may tick coarsely: time many rounds. */
 uint64_t bench_now(void);

@@ -51,7 +51,7 @@ static void case_run(const struct bench_case *c)
 
 int main(void)
 {
-	static const struct bench_case *const groups[] = {thread_cases, memory_cases, map_cases};
+	static const struct bench_case *const groups[] = {thread_cases, memory_cases, file_cases, map_cases};
 
 	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		for (const struct bench_case *c = groups[i]; c->name; c++)

@@ -63,8 +63,8 @@ static int check_pointer(struct inode *inode, fsblk_t block)
 {
 	if (ext2_block_valid(ext2_volume(inode), block))
 		return 0;
-	return ext2_damaged(ext2_volume(inode), "inode %u points to block %u, which cannot be its own", inode->ino,
-			    block);
+	return ext2_damaged_at(ext2_volume(inode), inode->ino, block,
+			       "inode %u points to block %u, which cannot be its own", inode->ino, block);
 }
 
 static int bmap_locked(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run)
@@ -124,7 +124,29 @@ struct place {
 	bool leaf;	  // it points to the file's own block
 	struct buffer *b; // holding the slot, or NULL: in the inode
 	fsblk_t goal;
+	bool follows; // the file has the block before
 };
+
+/*
+ * Where a block would be best: where the file goes on, else behind the one before it, else behind what was allocated
+ * last, else in the group of the inode. What cannot be read gives no goal, and is told to who needs it.
+ */
+static void choose_goal(struct inode *inode, uint32_t lblk, struct place *place)
+{
+	fsblk_t before = 0;
+	uint32_t run;
+
+	place->goal = ext2_window_goal(ext2_volume(inode), inode->ino, lblk);
+	place->follows = true;
+	if (place->goal)
+		return;
+	place->follows = lblk && !bmap_locked(inode, lblk - 1, 1, &before, &run) && before;
+	if (place->follows)
+		place->goal = before + 1;
+	else
+		place->goal =
+		    ext2_node(inode)->goal ? ext2_node(inode)->goal : ext2_blocks_goal(ext2_volume(inode), inode->ino);
+}
 
 /* Finds the first empty pointer on the way. -EEXIST: none, *run says how far not. */
 static int find_place(struct inode *inode, uint32_t lblk, uint32_t max, struct place *place, uint32_t *run)
@@ -137,8 +159,6 @@ static int find_place(struct inode *inode, uint32_t lblk, uint32_t max, struct p
 
 	if (err)
 		return err;
-	place->goal =
-	    ext2_node(inode)->goal ? ext2_node(inode)->goal : ext2_blocks_goal(ext2_volume(inode), inode->ino);
 	for (unsigned level = 0;; level++) {
 		fsblk_t next;
 
@@ -167,8 +187,6 @@ static int find_place(struct inode *inode, uint32_t lblk, uint32_t max, struct p
 	}
 	while (place->leaf && n < max && at + n < limit && !table[at + n])
 		n++;
-	if (place->leaf && at > 0 && table[at - 1])
-		place->goal = table[at - 1] + 1;
 	place->slot = &table[at];
 	place->left = place->leaf ? n : 1;
 	place->b = b;
@@ -191,23 +209,40 @@ static int fill_new(struct txn *t, struct inode *inode, const struct place *plac
 	return 0;
 }
 
+/* Indirect blocks lie apart, or they would cut a growing file's blocks into pieces as long as each covers. */
+static int alloc_blocks(struct txn *t, struct inode *inode, uint32_t lblk, const struct place *place, fsblk_t *first,
+			uint32_t *count)
+{
+	const uint32_t want = S_ISDIR(inode->mode) ? 1 : place->left;
+	int err;
+
+	if (place->leaf) {
+		err = ext2_window_alloc(t, inode->ino, lblk, place->goal, place->follows, want, first, count);
+	} else {
+		*count = 1;
+		err = ext2_block_alloc_apart(t, place->goal, first);
+	}
+	if (err)
+		return err;
+	err = fill_new(t, inode, place, *first, *count);
+	if (err) {
+		(void)ext2_blocks_release(t, *first, *count); // its bitmap is at hand: cannot fail
+		ext2_windows_drop(t->vol, inode->ino);
+	}
+	return err;
+}
+
 static int alloc_at(struct txn *t, struct inode *inode, uint32_t lblk, uint64_t size, struct place *place,
 		    uint32_t *count)
 {
 	struct volume *vol = t->vol;
-	const uint32_t want = S_ISDIR(inode->mode) ? 1 : place->left;
 	struct buffer *itable;
 	fsblk_t first;
 	int err = ext2_inode_begin(t, inode, &itable);
 
 	if (err)
 		return err;
-	err = ext2_blocks_alloc(t, place->goal, want, &first, count);
-	if (!err) {
-		err = fill_new(t, inode, place, first, *count);
-		if (err)
-			(void)ext2_blocks_release(t, first, *count); // its bitmap is at hand: cannot fail
-	}
+	err = alloc_blocks(t, inode, lblk, place, &first, count);
 	if (err) {
 		buffer_put(itable);
 		return err;
@@ -218,11 +253,11 @@ static int alloc_at(struct txn *t, struct inode *inode, uint32_t lblk, uint64_t 
 		place->slot[i] = first + i;
 	if (place->b)
 		txn_dirty(t, place->b, BUFFER_POINTER);
-	ext2_node(inode)->goal = first + *count;
 	inode->sectors += (uint64_t)*count * vol->sectors_per_block;
 	if (place->leaf) {
 		uint64_t end = min_of(size, ((uint64_t)lblk + *count) << vol->block_shift);
 
+		ext2_node(inode)->goal = first + *count;
 		inode->size = max_of(inode->size, end);
 	}
 	ext2_inode_store(t, inode, itable);
@@ -242,6 +277,7 @@ int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t s
 		if (err)
 			return err;
 		mutex_lock(&ext2_node(inode)->bmap_lock);
+		choose_goal(inode, lblk, &place);
 		err = find_place(inode, lblk, max, &place, run);
 		if (!err) {
 			err = alloc_at(&t, inode, lblk, size, &place, &count);

@@ -26,6 +26,17 @@ struct names_removed {
 	} names[NAMES_REMOVED_MAX];
 };
 
+/* Damage met, and metadata that could not be read or written. */
+struct ext2_errors {
+	uint32_t count;
+	struct ext2_error {
+		uint32_t time, ino, line;
+		fsblk_t block;
+		const char *func;
+		uint8_t code; // EXT2_CODE_*
+	} first, last;
+};
+
 struct volume {
 	struct super super;
 
@@ -36,18 +47,25 @@ struct volume {
 	uint32_t blocks, first_block, blocks_per_group, groups, gdt_blocks;
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
 	bool filetype;
+	bool dynamic;	  // revision 1: has features
 	bool ours;	  // nobody else wrote since it was last clean
+	bool recount;	  // counts or the orphan list are not to be believed
+	bool rescued;	  // the superblock or descriptors on the card are not yet as they are here
 	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
 	atomic_bool unmounting; // only the owner of the gate may begin a transaction
-	atomic_bool damaged;	// seen so, now or at an earlier mount: stays in the superblock for e2fsck
 	atomic_uint damage_said;
+
+	/* What the superblock's error fields do not say yet. */
+	struct spinlock errors_lock;
+	struct ext2_errors errors; // guarded by it
 
 	/* Guarded by the transaction. */
 	struct ext2_super es;		  // the card's
 	void *super_block;		  // the block it lies in
 	struct ext2_group **group_blocks; // gdt_blocks blocks of descriptors
 	bool *group_dirty;
+	struct ext2_alloc *alloc; // what the allocators remember
 	bool super_dirty;	  // a count changed
 	bool super_urgent;	  // the orphan list or a feature changed
 	bool marked;		  // on the card as in use
@@ -118,15 +136,58 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out);
 int ext2_unmount(struct super *super);
 /* The memory of an unmounted one. */
 void ext2_release(struct super *super);
-/* Says what is damaged, remembers it in the superblock, and stops writing if the volume asks for that. -EUCLEAN. */
-int ext2_damaged(struct volume *vol, const char *format, ...) __attribute__((format(printf, 2, 3)));
-struct ext2_group *ext2_group(struct volume *vol, uint32_t group);
 void ext2_group_changed(struct volume *vol, uint32_t group);
-bool ext2_group_has_super(const struct volume *vol, uint32_t group);
 /* Descriptors and superblock to the card; counts: also where only those changed. Holder of txn.lock. */
 int ext2_super_write(struct volume *vol, bool counts, bool *any);
 /* What that wrote is durable. */
 void ext2_super_clean(struct volume *vol, bool counts);
+/* What is not in the error fields yet comes onto the card, of a volume too that went read-only. 0, -EIO. */
+int ext2_errors_write(struct volume *vol);
+
+/* ---- damage.c: any context that may sleep ---- */
+/*
+ * Says what is damaged, remembers it for the superblock's error fields, and stops writing if the volume asks for that
+ * (errors=). The inode and the block that it is about, 0: none. -EUCLEAN.
+ */
+#define ext2_damaged_at(vol, ino, block, ...) ext2_damage_note(vol, true, __func__, __LINE__, ino, block, __VA_ARGS__)
+#define ext2_damaged(vol, ...) ext2_damaged_at(vol, 0, 0, __VA_ARGS__)
+/* Of damage that the mount puts right: nothing is stopped. */
+#define ext2_mended(vol, block, ...) ext2_damage_note(vol, false, __func__, __LINE__, 0, block, __VA_ARGS__)
+int ext2_damage_note(struct volume *vol, bool stop, const char *func, unsigned line, uint32_t ino, fsblk_t block,
+		     const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* The same for a metadata block that could not be read or written. */
+void ext2_io_failed(void *vol, fsblk_t block, bool write, int err);
+/* Brings what was noted into volume.super. True: there is something that the card does not say. Holder of txn.lock. */
+bool ext2_errors_take(struct volume *vol);
+
+/* ---- layout.c: superblock and descriptors as they are read ---- */
+/*
+ * Reads and checks them, from their backups where the primary ones are damaged; sets what is constant in the volume.
+ * -EINVAL: there is no ext2; -ENOTSUP, -EROFS: one that cannot be mounted, or written; -EUCLEAN; -EIO; -ENOMEM.
+ */
+int ext2_layout_read(struct volume *vol, bool read_only);
+void ext2_layout_free(struct volume *vol);
+/* Sets the volume's geometry by its superblock. 0, -EUCLEAN: *what is impossible, and its value; -ENOTSUP. */
+int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *value);
+/* The groups of one block of descriptors can be where it says. */
+bool ext2_descriptors_sound(struct volume *vol, uint32_t block);
+struct ext2_group *ext2_group(struct volume *vol, uint32_t group);
+bool ext2_group_has_super(const struct volume *vol, uint32_t group);
+/* Where a superblock lies: the device's sectors that are read and written, and how far in. */
+struct ext2_super_place {
+	sector_t sector;
+	uint32_t sectors, offset;
+};
+struct ext2_super_place ext2_super_at(const struct volume *vol, uint64_t byte);
+
+/* ---- backup.c ---- */
+/*
+ * Looks where mke2fs puts them for a backup of a superblock that is wrong, as err and the words say; then the volume
+ * has that, and its geometry. Else err: -EINVAL (no magic number), -EUCLEAN, or of reading it; or -ENOMEM.
+ */
+int ext2_backup_super(struct volume *vol, int err, const char *why, unsigned long value);
+/* Reads this block of descriptors from a backup: 0, -EUCLEAN. */
+int ext2_backup_descriptors(struct volume *vol, uint32_t block);
 
 /* ---- settle.c ---- */
 /*
@@ -163,18 +224,38 @@ static inline fsblk_t ext2_group_start(const struct volume *vol, uint32_t group)
 {
 	return vol->first_block + group * vol->blocks_per_group;
 }
-/* 1 .. want adjacent blocks as near to goal as can be. -ENOSPC, -EIO. One credit. */
+/* 1 .. want adjacent blocks, at goal or else as near as can be. -ENOSPC, -EIO. One credit. */
 int ext2_blocks_alloc(struct txn *t, fsblk_t goal, uint32_t want, fsblk_t *first, uint32_t *count);
+/* One out of the way of what grows: from the end of the goal's group. -ENOSPC, -EIO. One credit. */
+int ext2_block_alloc_apart(struct txn *t, fsblk_t goal, fsblk_t *block);
 /* Blocks that nothing points to: free at once. One credit a group. */
 int ext2_blocks_release(struct txn *t, fsblk_t first, uint32_t count);
 fsblk_t ext2_blocks_goal(struct volume *vol, uint32_t ino);
 /* Zeros onto the card, synchronously. Under the transaction. */
 int ext2_blocks_zero(struct volume *vol, fsblk_t first, uint32_t count);
+/* Free ones but those that the volume reserves, which nobody gets. */
 uint32_t ext2_blocks_available(struct volume *vol);
 
+/* ---- window.c ---- */
+/* Once the group descriptors are known. 0, -ENOMEM; kfree takes vol->alloc back. */
+int ext2_alloc_init(struct volume *vol);
+/*
+ * 1 .. want adjacent blocks for the file's block lblk and those behind it: where the file goes on if lblk is such a
+ * place, else at goal or as near as can be. follows: the file has the block before, so it seems to grow there, and gets
+ * a reservation window. -ENOSPC, -EIO. One credit.
+ */
+int ext2_window_alloc(struct txn *t, uint32_t ino, uint32_t lblk, fsblk_t goal, bool follows, uint32_t want,
+		      fsblk_t *first, uint32_t *count);
+/* Where the file goes on at lblk, or 0: not known. Under the transaction. */
+fsblk_t ext2_window_goal(struct volume *vol, uint32_t ino, uint32_t lblk);
+/* Gives back the file's windows: it is cut. Under the transaction. */
+void ext2_windows_drop(struct volume *vol, uint32_t ino);
+/* inode_ops.closed: the same, soon. Any context. */
+void ext2_windows_close(struct inode *inode);
+
 /* ---- ialloc.c ---- */
-int ext2_inode_alloc(struct txn *t, uint32_t parent, bool directory, uint32_t *ino); // one credit
-int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);		     // one credit
+int ext2_inode_alloc(struct txn *t, const struct inode *parent, bool directory, uint32_t *ino); // one credit
+int ext2_inode_release(struct txn *t, uint32_t ino, bool directory);				// one credit
 
 /* ---- inode.c ---- */
 /* Where an inode lies. ino is in range. */
@@ -195,8 +276,10 @@ int ext2_inode_write(struct inode *inode);
 int ext2_inode_write_size(struct inode *inode);
 /* Only if the time stamps in memory are newer. */
 int ext2_inode_write_times(struct inode *inode);
-/* Wipes what the number's last user left. For a fresh inode, before the first store. -EUCLEAN: it is still there. */
-int ext2_inode_wipe(struct inode *inode, struct buffer *itable);
+/* -EUCLEAN: the number's last user is still there, though its bitmap says that there is none. */
+int ext2_inode_check_free(struct inode *inode, struct buffer *itable);
+/* Wipes what the number's last user left. For a fresh inode, before the first store. */
+void ext2_inode_wipe(struct inode *inode, struct buffer *itable);
 
 /* ---- bmap.c ---- */
 /*

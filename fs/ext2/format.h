@@ -23,6 +23,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structures are rea
 
 enum { EXT2_STATE_VALID = 1, EXT2_STATE_ERROR = 2 };
 enum { EXT2_ERRORS_CONTINUE = 1, EXT2_ERRORS_RO = 2, EXT2_ERRORS_PANIC = 3 };
+enum { EXT2_CODE_EIO = 2, EXT2_CODE_EUCLEAN = 5 }; // of an error
 
 enum {
 	EXT2_COMPAT_DIR_PREALLOC = 0x1,
@@ -30,6 +31,7 @@ enum {
 	EXT2_COMPAT_EXT_ATTR = 0x8,
 	EXT2_COMPAT_RESIZE_INODE = 0x10,
 	EXT2_COMPAT_DIR_INDEX = 0x20,
+	EXT2_COMPAT_SPARSE_SUPER2 = 0x200,
 
 	EXT2_INCOMPAT_FILETYPE = 0x2,
 	EXT2_INCOMPAT_RECOVER = 0x4,
@@ -92,12 +94,33 @@ struct ext2_super {
 	uint32_t blocks_count_hi, reserved_blocks_hi, free_blocks_hi;
 	uint16_t min_extra_isize, want_extra_isize;
 	uint32_t flags;
-	uint8_t rest[EXT2_SUPER_SIZE - 0x164];
+	uint8_t not_ours[0x194 - 0x164]; // RAID, multiple mount protection, snapshots
+	/* Damage that was met since e2fsck last cleared this. */
+	uint32_t error_count;
+	struct ext2_error_first {
+		uint32_t time, ino;
+		uint64_t block;
+		char func[32];
+		uint32_t line;
+	} __attribute__((packed)) first_error;
+	struct ext2_error_last {
+		uint32_t time, ino, line;
+		uint64_t block;
+		char func[32];
+	} __attribute__((packed)) last_error;
+	uint8_t options[0x24c - 0x200]; // of mounting, quota, overhead
+	uint32_t backup_groups[2];	// with sparse_super2: which have a superblock; 0: none
+	uint8_t encryption[0x278 - 0x254];
+	uint8_t first_error_time_high, last_error_time_high, first_error_code, last_error_code;
+	uint8_t rest[EXT2_SUPER_SIZE - 0x27c];
 } __attribute__((packed));
 static_assert(sizeof(struct ext2_super) == EXT2_SUPER_SIZE, "superblock");
 static_assert(offsetof(struct ext2_super, magic) == 0x38, "superblock");
 static_assert(offsetof(struct ext2_super, last_orphan) == 0xe8, "superblock");
 static_assert(offsetof(struct ext2_super, want_extra_isize) == 0x15e, "superblock");
+static_assert(offsetof(struct ext2_super, last_error) == 0x1cc, "superblock");
+static_assert(offsetof(struct ext2_super, backup_groups) == 0x24c, "superblock");
+static_assert(offsetof(struct ext2_super, last_error_code) == 0x27b, "superblock");
 
 struct ext2_group {
 	uint32_t block_bitmap;
@@ -117,7 +140,8 @@ static_assert(sizeof(struct ext2_group) == 32, "group descriptor");
 
 #define EXT2_FLAG_IMMUTABLE 0x10
 #define EXT2_FLAG_APPEND 0x20
-#define EXT2_FLAG_INDEX 0x1000 // hashed directory
+#define EXT2_FLAG_INDEX 0x1000	 // hashed directory
+#define EXT2_FLAG_TOPDIR 0x20000 // its directories have little to do with each other
 
 struct ext2_inode {
 	uint16_t mode;

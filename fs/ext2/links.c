@@ -76,20 +76,24 @@ static int visit(void *arg, const struct ext2_slot *slot, const char *name, unsi
 	struct found *found;
 
 	if (nth < 2 ? !dots || len != nth + 1 : dots)
-		return ext2_damaged(vol, "directory inode %u does not begin with . and .., or has them twice", dir);
+		return ext2_damaged_at(vol, dir, slot->block,
+				       "directory inode %u does not begin with . and .., or has them twice", dir);
 	if (nth == 1)
 		return count_name(w, slot, w->queue[w->queue[w->at].up].ino);
 	if (nth == 0 && slot->ino != dir)
-		return ext2_damaged(vol, "directory inode %u has inode %u as .", dir, slot->ino);
+		return ext2_damaged_at(vol, dir, slot->block, "directory inode %u has inode %u as .", dir, slot->ino);
 	found = recovery_found(w->rec, slot->ino);
 	if (!(found->state & FOUND_LINKED))
-		return ext2_damaged(vol, "directory inode %u: a name leads to inode %u, which is free", dir, slot->ino);
+		return ext2_damaged_at(vol, dir, slot->block,
+				       "directory inode %u: a name in block %u leads to inode %u, which is free", dir,
+				       slot->block, slot->ino);
 	if (nth == 0)
 		return count_name(w, slot, dir);
 	if ((found->state & FOUND_TYPE) == EXT2_FT_DIR) {
 		if (is_below(w, slot->ino))
-			return ext2_damaged(vol, "directory inode %u leads back to inode %u, in which it lies", dir,
-					    slot->ino);
+			return ext2_damaged_at(vol, dir, slot->block,
+					       "directory inode %u leads back to inode %u, in which it lies", dir,
+					       slot->ino);
 		if (found->state & FOUND_NAMED)
 			return note_fix(w, slot, 0);
 		w->queue[w->count++] = (struct reached){.ino = slot->ino, .up = w->at};
@@ -112,7 +116,7 @@ static int read_directory(struct walk *w)
 	err = ext2_dir_visit(dir, visit, w);
 	mutex_unlock(&dir->lock);
 	if (!err && w->entries < 2)
-		err = ext2_damaged(vol, "directory inode %u does not begin with . and ..", ino);
+		err = ext2_damaged_at(vol, ino, 0, "directory inode %u does not begin with . and ..", ino);
 	inode_put(dir);
 	return err;
 }
@@ -124,7 +128,7 @@ int ext2_names_count(struct recovery *rec)
 	int err = 0;
 
 	if (root->state != (FOUND_LINKED | EXT2_FT_DIR) && root->state != (FOUND_LINKED | FOUND_TAIL | EXT2_FT_DIR))
-		return ext2_damaged(rec->vol, "the root is no directory");
+		return ext2_damaged_at(rec->vol, EXT2_ROOT_INO, 0, "the root is no directory");
 	w.queue = kmalloc(rec->directories * sizeof(*w.queue)); // each is reached once, the root among them
 	if (!w.queue)
 		return -ENOMEM;
@@ -251,6 +255,10 @@ static int apply(struct recovery *rec, uint32_t ino, bool remove, struct tally *
 	}
 	if (!(found->state & FOUND_NAMED)) {
 		err = remove_unnamed(vol, ino);
+		if (err == -EUCLEAN && !atomic_load(&vol->super.read_only)) {
+			vol->unnamed++; // too damaged to be deleted
+			return 0;
+		}
 		if (!err && ++tally->removed % REMOVED_AT_ONCE == 0)
 			err = volume_settle(vol);
 	} else if (found->surplus || found->state & FOUND_TAIL) {

@@ -34,8 +34,8 @@ static int check_pointer(const struct step *s, fsblk_t block)
 		own = own && s->path[i] != block;
 	if (own)
 		return 0;
-	return ext2_damaged(ext2_volume(s->inode), "inode %u points to block %u, which cannot be its own",
-			    s->inode->ino, block);
+	return ext2_damaged_at(ext2_volume(s->inode), s->inode->ino, block,
+			       "inode %u points to block %u, which cannot be its own", s->inode->ino, block);
 }
 
 static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint32_t to)
@@ -213,6 +213,7 @@ int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size
 		sectors = (uint64_t)s.freed * ext2_volume(inode)->sectors_per_block;
 		inode->sectors -= min_of(sectors, inode->sectors);
 		ext2_node(inode)->goal = 0;
+		ext2_windows_drop(ext2_volume(inode), inode->ino);
 		inode->size = min_of(size, inode->size);
 		mutex_unlock(&ext2_node(inode)->bmap_lock);
 		ext2_inode_store(&s.t, inode, itable);

@@ -138,6 +138,49 @@ uint8_t *image_read(const char *image, const char *path, size_t *len)
 	return data;
 }
 
+/* One run of the list, "(12-267):528-783" or "(IND):527". */
+static void extent_add(struct image_extents *e, const char *text, unsigned *next_file, unsigned *next_image)
+{
+	unsigned first, last, at, n;
+
+	if (sscanf(text, "(%u-%u):%u", &first, &last, &at) != 3) {
+		if (sscanf(text, "(%u):%u", &first, &at) != 2)
+			return;
+		last = first;
+	}
+	n = last - first + 1;
+	if (!e->blocks)
+		e->first = at;
+	if (!e->blocks || first != *next_file || at != *next_image)
+		e->count++;
+	e->blocks += n;
+	*next_file = last + 1;
+	*next_image = at + n;
+}
+
+struct image_extents image_extents(const char *image, const char *path)
+{
+	struct image_extents e = {0};
+	unsigned next_file = 0, next_image = 0;
+	bool list = false;
+	char word[64];
+	FILE *f;
+
+	if (run("PATH=$PATH:/sbin:/usr/sbin debugfs -R 'stat \"%s\"' %s", path, image) != 0)
+		fail_msg("debugfs failed on %s", image);
+	f = fopen(image_path("output"), "r");
+	if (!f)
+		host_die("output");
+	while (fscanf(f, "%63s", word) == 1 && strcmp(word, "TOTAL:") != 0) {
+		if (list)
+			extent_add(&e, word, &next_file, &next_image);
+		list |= strcmp(word, "BLOCKS:") == 0;
+	}
+	if (fclose(f) != 0)
+		host_die("output");
+	return e;
+}
+
 void image_poke(const char *image, uint64_t offset, const void *data, size_t len)
 {
 	int fd = open(image, O_WRONLY | O_CLOEXEC);

@@ -22,5 +22,15 @@ void image_debugfs(const char *image, const char *commands);
 /* Contents of a file in the image, malloced; NULL if it is not there. */
 uint8_t *image_read(const char *image, const char *path, size_t *len);
 
+/*
+ * How a file of the image lies, as debugfs lists it: runs of the file's own blocks that are adjacent in the file and in
+ * the image, and how many blocks that are. Blocks of which nothing is told here, the indirect ones, cut no run.
+ */
+struct image_extents {
+	unsigned count, blocks;
+	unsigned first; // block of the image that the file begins with
+};
+struct image_extents image_extents(const char *image, const char *path);
+
 /* Overwrites bytes of the image. */
 void image_poke(const char *image, uint64_t offset, const void *data, size_t len);

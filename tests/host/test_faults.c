@@ -367,7 +367,13 @@ static void full_body(void *arg)
 	assert_int_equal(act_named("write behind the end"), 0);
 	fault_case_named("write behind the end")->effect();
 	assert_int_equal(act_named("msync"), 0);
+	/* What a deleted file had is there for the next store, though nobody has synced. */
+	fill_card(filler);
+	assert_int_equal(fault_store(fault_map + (HOLE + 5) * PAGE + 9, 0x22), ENOSPC);
 	assert_int_equal(close(filler), 0);
+	assert_int_equal(unlink("/filler"), 0);
+	assert_int_equal(fault_store(fault_map + (HOLE + 5) * PAGE + 9, 0x22), 0);
+	fault_file->want[(HOLE + 5) * PAGE + 9] = 0x22;
 	end_round();
 	assert_int_equal(harness_stop(), 0);
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/fs.h"
 #include "mm/map.h"
 #include "posix/process.h"
 #include "posix/thread.h"
@@ -23,6 +24,7 @@
 static void begin(void)
 {
 	harness_start_mm();
+	assert_int_equal(fs_init(), 0);
 	process_begin();
 }
 
