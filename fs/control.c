@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 
 #include "fs/file.h"
 #include "fs/fs.h"
@@ -22,6 +23,23 @@ static int bytes_left(struct file *file, int *left)
 	return 0;
 }
 
+/* Of a block device. */
+static int device_size(const struct inode *inode, unsigned long request, void *arg)
+{
+	const struct blkdev *dev = inode->device;
+
+	switch (request) {
+	case BLKGETSIZE64:
+		*(uint64_t *)arg = inode_size(inode);
+		return 0;
+	case BLKSSZGET:
+		*(int *)arg = (int)dev->block_size;
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
 int fs_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct file *file;
@@ -33,6 +51,8 @@ int fs_ioctl(int fd, unsigned long request, void *arg)
 		file_set_flags(file, O_NONBLOCK, *(const int *)arg ? O_NONBLOCK : 0);
 	else if (request == FIONREAD && S_ISREG(file->inode->mode))
 		err = bytes_left(file, arg);
+	else if (S_ISBLK(file->inode->mode))
+		err = device_size(file->inode, request, arg);
 	else if (file->ops && file->ops->control)
 		err = file->ops->control(file, request, arg);
 	else

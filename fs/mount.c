@@ -316,7 +316,7 @@ static struct super *writable_nth(unsigned n)
 	list_for_each (&mounts.list, it) {
 		struct mount *m = list_entry(it, struct mount, node);
 
-		if (m->super->dev && n-- == 0) {
+		if ((m->super->dev || !atomic_load(&m->super->read_only)) && n-- == 0) {
 			super = m->super;
 			break;
 		}

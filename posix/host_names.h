@@ -63,9 +63,9 @@
 #define get_current_dir_name cairn_get_current_dir_name
 #define getcwd cairn_getcwd
 #define getegid cairn_getegid
+#define getentropy cairn_getentropy
 #define geteuid cairn_geteuid
 #define getgid cairn_getgid
-#define getentropy cairn_getentropy
 #define getpagesize cairn_getpagesize
 #define getpid cairn_getpid
 #define getrandom cairn_getrandom

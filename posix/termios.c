@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "fs/fs.h"
@@ -163,7 +164,10 @@ static int request_do(int fd, unsigned long request, uintptr_t arg)
 	case TIOCGWINSZ:
 		return exchange(fd, request, (void *)arg, 0, sizeof(struct winsize));
 	case FIONREAD:
+	case BLKSSZGET:
 		return exchange(fd, request, (void *)arg, 0, sizeof(int));
+	case BLKGETSIZE64:
+		return exchange(fd, request, (void *)arg, 0, sizeof(uint64_t));
 	case FIONBIO:
 		return exchange(fd, request, (void *)arg, sizeof(int), 0);
 	case TCFLSH:

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -68,12 +70,15 @@ static void test_card(void)
 	static unsigned char sector[512];
 	struct stat st;
 	unsigned char *p;
-	int fd = open("/dev/vda", O_RDONLY);
+	int fd = open("/dev/vda", O_RDONLY), block;
+	uint64_t bytes;
 	off_t size;
 
 	CHECK(fd >= 0 && fstat(fd, &st) == 0 && S_ISBLK(st.st_mode));
 	size = lseek(fd, 0, SEEK_END);
 	CHECK(size > 0 && size % 512 == 0);
+	CHECK(ioctl(fd, BLKGETSIZE64, &bytes) == 0 && bytes == (uint64_t)size);
+	CHECK(ioctl(fd, BLKSSZGET, &block) == 0 && block == 512 && FAILS(ioctl(fd, FIONREAD, &block), ENOTTY));
 	CHECK(pread(fd, sector, 512, 0) == 512 && pread(fd, sector, 512, size) == 0);
 	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
 	CHECK(pread(fd, sector, 512, 512) == 512 && p != MAP_FAILED && memcmp(p + 512, sector, 512) == 0);
@@ -82,4 +87,42 @@ static void test_card(void)
 	CHECK(stat("/dev/tty", &st) == 0 && S_ISCHR(st.st_mode));
 }
 
-TAP_MAIN({"random", test_random}, {"tmp", test_tmp}, {"card", test_card})
+/* Another one, of a size of its own. */
+static void test_mount(void)
+{
+	struct statvfs space;
+	char page[4096] = {0};
+	int fd;
+
+	CHECK(mkdir("/mine", 0755) == 0 && mount("none", "/mine", "tmpfs", 0, "size=64k,mode=700") == 0);
+	CHECK(FAILS(mount("none", "/mine", "tmpfs", 0, NULL), EBUSY));
+	CHECK(statvfs("/mine", &space) == 0 && space.f_blocks == 16);
+	fd = open("/mine/f", O_RDWR | O_CREAT, 0600);
+	for (int i = 0; i < 16; i++)
+		CHECK(write(fd, page, sizeof(page)) == sizeof(page));
+	CHECK(FAILS(write(fd, page, sizeof(page)), ENOSPC) && FAILS(umount("/mine"), EBUSY));
+	CHECK(close(fd) == 0 && umount("/mine") == 0 && FAILS(open("/mine/f", O_RDONLY), ENOENT));
+	CHECK(FAILS(mount("none", "/mine", "tmpfs", 0, "sise=64k"), EINVAL) && rmdir("/mine") == 0);
+}
+
+/* A store that lacks space has that of a file that was deleted just now. */
+static void test_settled(void)
+{
+	unsigned char *p;
+	int fd;
+
+	CHECK(mkdir("/mine", 0755) == 0 && mount("none", "/mine", "tmpfs", 0, "size=1m") == 0);
+	for (int round = 0; round < 20; round++) {
+		fd = open("/mine/f", O_RDWR | O_CREAT | O_EXCL, 0600);
+		CHECK(fd >= 0 && ftruncate(fd, 256 * PAGE) == 0);
+		p = mmap(NULL, 256 * PAGE, RW, MAP_SHARED, fd, 0);
+		CHECK(p != MAP_FAILED);
+		for (int i = 0; i < 256; i++)
+			p[i * PAGE] = 1;
+		CHECK(munmap(p, 256 * PAGE) == 0 && close(fd) == 0 && unlink("/mine/f") == 0);
+	}
+	CHECK(umount("/mine") == 0 && rmdir("/mine") == 0);
+}
+
+TAP_MAIN({"random", test_random}, {"tmp", test_tmp}, {"card", test_card}, {"mount", test_mount},
+	 {"settled", test_settled})

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import rig
-from tools import image
+from tools import image, qemu
 
 MIB = 1 << 20
 FS_UUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -28,12 +28,8 @@ def set_part_uuid(path, uuid):
 
 def second_disk(path):
     """Options of ./cairn run for one more card."""
-    words = ["-drive", f"if=none,id=second,{image_drive(path)}", "-device", "virtio-blk-device,drive=second"]
-    return [word for argument in words for word in (f"--qemu-arg={argument}",)]
-
-
-def image_drive(path):
-    return f"file={path},format=raw"
+    words = ["-drive", f"if=none,id=second,{qemu.file_drive(str(path))}", "-device", "virtio-blk-device,drive=second"]
+    return [f"--qemu-arg={word}" for word in words]
 
 
 @pytest.fixture(name="cards")
@@ -88,3 +84,22 @@ def test_read_only(cards):
     assert first.read_bytes() == before, "nothing is written"
     result = rig.probe(first, "keep", "x", options=["--append", "ro rw"])
     assert result.status == 0, rig.text_of(result)
+
+
+@pytest.mark.parametrize("end", ["exit", "umount"])
+def test_two_cards_at_once(end, cards, tmp_path):
+    first, second = cards
+    result = rig.probe(first, "cards", end, options=["--append", "root=LABEL=first", *second_disk(second)])
+    assert result.status == 0, rig.text_of(result)
+    mounts = result.out.decode().splitlines()
+    devices = [line.split()[0] for line in mounts if re.fullmatch(r"/dev/vd[ab]2 (/|/second) ext2 rw 0 0", line)]
+    assert sorted(devices) == ["/dev/vda2", "/dev/vdb2"], mounts
+    wanted = b"".join(b"line %10d\n" % i for i in range(200))
+    for card in cards:
+        rig.check_fs(card)
+        assert rig.take(card, "/log", tmp_path) == wanted
+
+
+def test_virtio_rng_gives_a_seed(cards):
+    result = rig.probe(cards[0], "keep", "x", options=["--qemu-arg=-device", "--qemu-arg=virtio-rng-device"])
+    assert result.status == 0 and "virtio-rng: a seed of 64 bytes" in result.err, rig.text_of(result)

@@ -20,7 +20,14 @@ extern "C" {
 #define MNT_DETACH 0x2
 #define UMOUNT_NOFOLLOW 0x8
 
-/* source: a block device, /dev/<name>, where the type needs one. type: ext2, tmpfs. data: NULL. */
+/* Requests of ioctl, of a block device: bytes of a sector, an int; bytes of all, an uint64_t. */
+#define BLKSSZGET 0x1268
+#define BLKGETSIZE64 0x80081272
+
+/*
+ * source: a block device, /dev/<name>, where the type needs one. type: ext2, tmpfs. data: of a tmpfs a text,
+ * "size=...,nr_inodes=...,mode=...", or NULL.
+ */
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
 int umount(const char *target);
 int umount2(const char *target, int flags);

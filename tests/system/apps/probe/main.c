@@ -508,6 +508,8 @@ int main(int argc, char **argv)
 		return cancel_reader();
 	if (!strcmp(verb, "clock"))
 		return show_clock(argument, argc > 3);
+	if (!strcmp(verb, "cards"))
+		return two_cards(argument);
 	if (!strcmp(verb, "keep"))
 		return keep(argument);
 	if (!strcmp(verb, "touch-locked"))

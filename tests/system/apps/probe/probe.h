@@ -16,5 +16,8 @@ int end_by_signal(const char *how);
 /* Says "ready", and waits to be interrupted in one way or another. */
 int be_interrupted(const char *how);
 
+/* Mounts a second card, logs to both, and ends: "exit", or after an "umount". */
+int two_cards(const char *end);
+
 /* Takes four keys in raw mode, then a line. */
 int terminal(void);
