@@ -11,6 +11,7 @@
 #include "arch/clock.h"
 #include "arch/hart.h"
 #include "arch/riscv/riscv.h"
+#include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -27,6 +28,15 @@ static bool hart_usable(const struct fdt *fdt, fdt_node_t cpu, uint64_t *id)
 		return false;
 	*id = fdt_prop_u32(fdt, cpu, "reg", 1, &low) ? (uint64_t)high << 32 | low : high;
 	return true;
+}
+
+static void describe(unsigned index, const struct fdt *fdt, fdt_node_t cpu, uint64_t id)
+{
+	const char *mmu = fdt_prop_string(fdt, cpu, "mmu-type");
+
+	if (mmu && !strncmp(mmu, "riscv,", strlen("riscv,")))
+		mmu += strlen("riscv,");
+	cpu_set(index, &(struct cpu){.id = id, .isa = fdt_prop_string(fdt, cpu, "riscv,isa"), .mmu = mmu});
 }
 
 static int start(unsigned index, uint64_t id)
@@ -51,13 +61,17 @@ void harts_start(const struct fdt *fdt)
 		uint64_t id;
 		int err;
 
-		if (!hart_usable(fdt, cpu, &id) || id == hart_at(0)->id)
+		if (!hart_usable(fdt, cpu, &id))
 			continue;
+		if (id == hart_at(0)->id) {
+			describe(0, fdt, cpu, id);
+			continue;
+		}
 		err = count < HARTS_MAX ? start(count, id) : -E2BIG;
 		if (err)
 			log_warning("hart %llu is not used (error %d)", (unsigned long long)id, -err);
 		else
-			count++;
+			describe(count++, fdt, cpu, id);
 	}
 	/* Their number is the same for the application from its start. */
 	while (harts_online() < count && clock_now() < deadline)

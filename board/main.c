@@ -21,6 +21,7 @@
 #include "kernel/bootargs.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/random.h"
 #include "kernel/thread.h"
 #include "mm/map.h"
 #include "posix/process.h"
@@ -41,6 +42,20 @@ static _Noreturn void start_failed(void)
 {
 	console_exit(EXIT_NO_START, 'b');
 	power_off(EXIT_NO_START);
+}
+
+/* What the boot loader gave to begin with; it stays nowhere, neither in the tree nor in what that was copied from. */
+static void take_seed(char *copy, char *blob)
+{
+	fdt_node_t chosen = fdt_by_path(&tree, "/chosen");
+	uint32_t len;
+	const char *seed = chosen >= 0 ? fdt_prop(&tree, chosen, "rng-seed", &len) : NULL;
+
+	if (!seed)
+		return;
+	random_seed(seed, len);
+	random_wipe(copy + (seed - copy), len);
+	random_wipe(blob + (seed - copy), len);
 }
 
 /* Keeps the tree: copied behind the image, since it may lie in memory that is not ours. */
@@ -64,6 +79,7 @@ static int tree_keep(paddr_t fdt_pa)
 		log_error("the device tree at %#lx is damaged", fdt_pa);
 		return -EINVAL;
 	}
+	take_seed(copy, pa_to_va(fdt_pa));
 	return 0;
 }
 

@@ -7,10 +7,10 @@
  * The last KEEP bytes of the ring are for kernel lines; when these run out, and at the end, it is emptied by polling.
  *
  * console.lock guards all. It nests inside the log's lock (console_sink) and around the transport's; nothing under
- * these two logs. Read, write and drain sleep. The sink and console_exit give up waiting for the lock, which
- * code that panicked may hold, and go on without it.
+ * these two logs. Nothing here sleeps but the console's own thread. The sink and console_exit give up waiting for the
+ * lock, which code that panicked may hold, and go on without it.
  */
-#include "drivers/console.h"
+#include "drivers/console_state.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -18,61 +18,16 @@
 #include <string.h>
 
 #include "arch/clock.h"
-#include "drivers/tty.h"
 #include "kernel/bootargs.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/poll.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
-#include "lib/ring.h"
 
-#define DLE 0x10
-#define PORTS_MAX 8
-#define OUT_SIZE 16384u
-#define KEEP 4096u	// of the ring, for kernel lines; with a chunk at its worst, less than half
-#define KEEP_ECHO 2048u // ... that echo leaves too
-#define CHUNK 1024u	// written, or read, at one go with interrupts masked
-#define FRAME_MAX 8u	// longest command, of ours
 #define LOCK_PATIENCE NSEC_PER_SEC
 
-enum mode { MODE_RAW, MODE_TERM, MODE_STREAM };
-enum parser { PARSER_DATA, PARSER_DLE, PARSER_ATTACH };
-
-static long console_read(struct chardev *dev, void *buf, size_t len);
-static long console_write(struct chardev *dev, const void *buf, size_t len, int channel);
-static int console_drain(struct chardev *dev);
-
-static struct chardev chardev = {
-    .name = "console", .read = console_read, .write = console_write, .drain = console_drain};
-
-static struct {
-	/* Constant after console_init. */
-	struct console_port *ports[PORTS_MAX];
-	unsigned port_count;
-	struct console_port *port; // NULL: none yet
-
-	struct spinlock lock; // guards all below
-	enum mode mode;
-	bool ready, ended;
-
-	struct ring out;
-	char channel;	 // of the last data that went out: O, E, K
-	bool line_begun; // raw mode: the terminal's cursor is not in the first column
-	struct waitq writers;
-
-	enum parser parser;
-	uint32_t credit; // granted, and not yet used
-	struct tty tty;
-	struct waitq readers;
-
-	bool interrupted;  // Ctrl-C, not yet handed on
-	bool report_asked; // Ctrl-T
-	void (*interrupt)(void);
-	uint64_t errors, reported; // input bytes lost or damaged; of these, how many the log tells of
-	struct waitq events;	   // the console's own thread
-
-	uint8_t out_data[OUT_SIZE];
-} console = {
+struct console console = {
     .lock = SPINLOCK_INIT("console"),
     .channel = 'O',
     .writers = WAITQ_INIT(console.writers),
@@ -82,13 +37,13 @@ static struct {
 
 /* ---- output; the lock is held ---- */
 
-static bool framed(void)
+bool console_framed(void)
 {
 	return console.mode != MODE_RAW;
 }
 
 /* Gives the transport what it takes. */
-static void out_pump(void)
+void console_out_pump(void)
 {
 	const uint8_t *data;
 	uint32_t len;
@@ -100,11 +55,13 @@ static void out_pump(void)
 		if (sent < len)
 			break;
 	}
-	if (ring_used(&console.out) <= OUT_SIZE / 2)
+	if (ring_used(&console.out) <= OUT_SIZE / 2) {
 		waitq_wake_all(&console.writers);
+		poll_wake();
+	}
 }
 
-static void out_poll(void)
+void console_out_poll(void)
 {
 	const uint8_t *data;
 	uint32_t len;
@@ -114,29 +71,46 @@ static void out_poll(void)
 		ring_drop(&console.out, len);
 	}
 	waitq_wake_all(&console.writers);
+	poll_wake();
 }
 
 /* A command, which must find room. */
-static void out_command(const char *text)
+void console_out_command(const char *text)
 {
 	ring_put(&console.out, DLE);
 	while (*text)
 		ring_put(&console.out, (uint8_t)*text++);
 }
 
-/* Data on a channel, if all of it leaves `keep` bytes of the ring free; else nothing, and false. */
-static bool out_data(char channel, const void *data, size_t len, uint32_t keep)
+bool console_out_room(size_t len, uint32_t keep)
 {
+	return ring_room(&console.out) >= keep + 2 * len + FRAME_MAX;
+}
+
+/* A dumb terminal wants both; of one that is attached, the PC sees to it. */
+static bool newline_is_two(char channel)
+{
+	const tcflag_t both = OPOST | ONLCR;
+
+	return !console_framed() && channel != 'K' && (console.tty.settings.c_oflag & both) == both;
+}
+
+/* Data on a channel, if all of it leaves `keep` bytes of the ring free; else nothing, and false. */
+bool console_out_data(char channel, const void *data, size_t len, uint32_t keep)
+{
+	const bool two = newline_is_two(channel);
 	const uint8_t *p = data;
 
-	if (ring_room(&console.out) < keep + 2 * len + FRAME_MAX)
+	if (!console_out_room(len, keep))
 		return false;
-	if (framed() && channel != console.channel)
-		out_command((const char[]){channel, '\0'});
+	if (console_framed() && channel != console.channel)
+		console_out_command((const char[]){channel, '\0'});
 	console.channel = channel;
 	for (size_t n = 0; n < len; n++) {
-		if (framed() && p[n] == DLE)
+		if (console_framed() && p[n] == DLE)
 			ring_put(&console.out, DLE);
+		if (two && p[n] == '\n')
+			ring_put(&console.out, '\r');
 		ring_put(&console.out, p[n]);
 	}
 	if (len)
@@ -147,47 +121,55 @@ static bool out_data(char channel, const void *data, size_t len, uint32_t keep)
 /* Echo that finds no room is not seen; nothing else is lost by that. */
 static void out_echo(const char *text, size_t len)
 {
-	if (console.mode == MODE_RAW && len == 1 && *text == '\n')
-		out_data('O', "\r\n", 2, KEEP_ECHO);
+	if (!console_framed() && len == 1 && *text == '\n' && !newline_is_two('O'))
+		console_out_data('O', "\r\n", 2, KEEP_ECHO);
 	else
-		out_data('O', text, len, KEEP_ECHO);
+		console_out_data('O', text, len, KEEP_ECHO);
 }
 
 /* ---- credit ---- */
 
-static void credit_grant(bool first)
+void console_credit_grant(bool first)
 {
 	uint32_t more = tty_room(&console.tty);
 	char text[FRAME_MAX];
 
 	more -= min_of(more, console.credit);
-	if (!framed() || !console.ready || ring_room(&console.out) < 2 * FRAME_MAX)
+	if (!console_framed() || !console.ready || ring_room(&console.out) < 2 * FRAME_MAX)
 		return;
 	if (!first && more < TTY_BYTES / 4 && (console.credit || !more))
 		return;
 	snprintf(text, sizeof(text), "%s%04x", first ? "R1" : "C", (unsigned)more);
-	out_command(text);
+	console_out_command(text);
 	console.credit += more;
 }
 
 /* ---- input; the lock is held ---- */
 
+/* Output flags to begin with: a PC's terminal has ONLCR, and what a dumb one gets is bytes as they are. */
+static tcflag_t oflag_default(enum mode mode)
+{
+	return mode == MODE_TERM ? OPOST | ONLCR : OPOST;
+}
+
 static void console_attach(enum mode mode)
 {
 	console.mode = mode;
-	chardev.is_tty = mode != MODE_STREAM;
-	tty_set_canonical(&console.tty, chardev.is_tty);
+	console_chardev()->is_tty = mode != MODE_STREAM;
+	tty_set_terminal(&console.tty, console_chardev()->is_tty, oflag_default(mode));
 	if (ring_room(&console.out) < 4 * FRAME_MAX)
-		out_poll();
+		console_out_poll();
 	console.credit = 0;
-	credit_grant(true);
-	out_command("O");
+	console_credit_grant(true);
+	console_out_command("O");
 	console.channel = 'O';
 }
 
-static void input_interrupt(void)
+static void input_key(enum tty_key key)
 {
-	console.interrupted = true;
+	if (key == TTY_NO_KEY)
+		return;
+	console.keys[key] = true;
 	waitq_wake_all(&console.events);
 }
 
@@ -195,17 +177,7 @@ static void input_data(uint8_t byte)
 {
 	if (console.credit)
 		console.credit--;
-	switch (tty_input(&console.tty, byte)) {
-	case TTY_NO_KEY:
-		break;
-	case TTY_INTERRUPT:
-		input_interrupt();
-		break;
-	case TTY_REPORT:
-		console.report_asked = true;
-		waitq_wake_all(&console.events);
-		break;
-	}
+	input_key(tty_input(&console.tty, byte));
 }
 
 static void input_damage(unsigned count)
@@ -219,14 +191,14 @@ static void input_command(uint8_t byte)
 {
 	if (byte == 'A')
 		console.parser = PARSER_ATTACH;
-	else if (byte == DLE && framed())
+	else if (byte == DLE && console_framed())
 		input_data(byte);
-	else if (byte == 'Z' && framed())
+	else if (byte == 'Z' && console_framed())
 		tty_end(&console.tty);
-	else if (byte == 'I' && framed()) {
+	else if (byte == 'I' && console_framed()) {
 		tty_interrupt(&console.tty);
-		input_interrupt();
-	} else if (framed()) {
+		input_key(TTY_INTERRUPT);
+	} else if (console_framed()) {
 		input_damage(1);
 	} else { // a terminal on the wire knows no frames
 		input_data(DLE);
@@ -246,7 +218,7 @@ static void input_byte(uint8_t byte)
 		input_command(byte);
 	} else if (parser == PARSER_ATTACH && (byte == 's' || byte == 't')) {
 		console_attach(byte == 's' ? MODE_STREAM : MODE_TERM);
-	} else if (parser == PARSER_ATTACH && framed()) {
+	} else if (parser == PARSER_ATTACH && console_framed()) {
 		input_damage(1);
 	} else {
 		if (parser == PARSER_ATTACH) {
@@ -271,9 +243,10 @@ void console_receive(struct console_port *port, const uint8_t *buf, size_t len, 
 		}
 		for (size_t i = 0; i < len; i++)
 			input_byte(buf[i]);
-		credit_grant(false); // what was erased has made room
-		out_pump();
+		console_credit_grant(false); // what was erased has made room
+		console_out_pump();
 		waitq_wake_all(&console.readers);
+		poll_wake();
 	}
 	spin_unlock(&console.lock, flags);
 }
@@ -283,70 +256,10 @@ void console_port_room(struct console_port *port)
 	unsigned long flags = spin_lock(&console.lock);
 
 	if (port == console.port) {
-		credit_grant(false);
-		out_pump();
+		console_credit_grant(false);
+		console_out_pump();
 	}
 	spin_unlock(&console.lock, flags);
-}
-
-/* ---- the device ---- */
-
-static long console_read(struct chardev *dev, void *buf, size_t len)
-{
-	unsigned long flags = spin_lock(&console.lock);
-	long n;
-
-	(void)dev;
-	while ((n = tty_read(&console.tty, buf, min_of(len, (size_t)CHUNK))) == -EAGAIN) {
-		int err = waitq_wait_interruptible(&console.readers, &console.lock, &flags, UINT64_MAX);
-
-		if (err) {
-			n = err;
-			break;
-		}
-	}
-	credit_grant(false);
-	if (console.port)
-		out_pump();
-	spin_unlock(&console.lock, flags);
-	return n;
-}
-
-/* At most a chunk stays in one piece. */
-static long console_write(struct chardev *dev, const void *buf, size_t len, int channel)
-{
-	const char *p = buf;
-	bool gone = false;
-
-	(void)dev;
-	for (size_t done = 0, n; done < len && !gone; done += n) {
-		unsigned long flags = spin_lock(&console.lock);
-
-		n = min_of(len - done, (size_t)CHUNK);
-		while (!(gone = console.ended || !console.port) &&
-		       !out_data(channel == 2 ? 'E' : 'O', p + done, n, KEEP))
-			waitq_wait(&console.writers, &console.lock, &flags);
-		if (!gone)
-			out_pump();
-		spin_unlock(&console.lock, flags);
-	}
-	return gone ? -EIO : (long)len;
-}
-
-static int console_drain(struct chardev *dev)
-{
-	unsigned long flags = spin_lock(&console.lock);
-
-	(void)dev;
-	while (!console.ended && ring_used(&console.out))
-		waitq_wait(&console.writers, &console.lock, &flags);
-	spin_unlock(&console.lock, flags);
-	return 0;
-}
-
-struct chardev *console_chardev(void)
-{
-	return &chardev;
 }
 
 /* ---- kernel messages and the end ---- */
@@ -373,11 +286,11 @@ static void console_sink(const char *text, size_t len)
 	len = min_of(len, (size_t)KEEP_ECHO / 2);
 	if (!console.ended) {
 		if (ring_room(&console.out) < 2 * len + 2 * FRAME_MAX)
-			out_poll();
-		if (!framed() && console.line_begun)
-			out_data('K', "\n", 1, 0);
-		out_data('K', text, len, 0);
-		out_pump();
+			console_out_poll();
+		if (!console_framed() && console.line_begun)
+			console_out_data('K', "\n", 1, 0);
+		console_out_data('K', text, len, 0);
+		console_out_pump();
 	}
 	if (locked)
 		spin_unlock(&console.lock, flags);
@@ -390,8 +303,8 @@ void console_exit(int status, char kind)
 	char text[32];
 
 	if (console.port && !console.ended) {
-		out_poll();
-		if (framed())
+		console_out_poll();
+		if (console_framed())
 			snprintf(text, sizeof(text), "%cX%02x%c", DLE, status & 0xff, kind);
 		else
 			snprintf(text, sizeof(text), "%s[cairn] exit %d\n", console.line_begun ? "\n" : "",
@@ -400,6 +313,7 @@ void console_exit(int status, char kind)
 	}
 	console.ended = true;
 	waitq_wake_all(&console.writers);
+	poll_wake();
 	if (locked)
 		spin_unlock(&console.lock, flags);
 }
@@ -414,7 +328,7 @@ int console_register(struct console_port *port)
 	return 0;
 }
 
-void console_set_interrupt(void (*interrupt)(void))
+void console_set_interrupt(void (*interrupt)(bool quit))
 {
 	unsigned long flags = spin_lock(&console.lock);
 
@@ -430,8 +344,13 @@ static void report(void)
 	threads_print();
 	flags = spin_lock(&console.lock);
 	tty_redraw(&console.tty);
-	out_pump();
+	console_out_pump();
 	spin_unlock(&console.lock, flags);
+}
+
+static bool key_is_due(void)
+{
+	return console.keys[TTY_INTERRUPT] || console.keys[TTY_QUIT] || console.keys[TTY_REPORT];
 }
 
 /* What input makes due but an interrupt cannot do. */
@@ -441,22 +360,25 @@ static void *console_main(void *arg)
 	for (;;) {
 		unsigned long flags = spin_lock(&console.lock);
 
-		while (!console.interrupted && !console.report_asked && console.errors == console.reported)
+		while (!key_is_due() && console.errors == console.reported)
 			waitq_wait(&console.events, &console.lock, &flags);
-		void (*interrupt)(void) = console.interrupted ? console.interrupt : NULL;
+		void (*interrupt)(bool quit) = console.interrupt;
 		uint64_t errors = console.errors - console.reported;
-		bool report_asked = console.report_asked;
+		bool keys[array_size(console.keys)];
 
-		console.interrupted = console.report_asked = false;
+		memcpy(keys, console.keys, sizeof(keys));
+		memset(console.keys, 0, sizeof(console.keys));
 		console.reported = console.errors;
 		spin_unlock(&console.lock, flags);
 		if (errors)
 			log_warning("console: %llu input bytes were lost or damaged; the reader gets an error there",
 				    (unsigned long long)errors);
-		if (report_asked)
+		if (keys[TTY_REPORT])
 			report();
-		if (interrupt)
-			interrupt();
+		if (interrupt && keys[TTY_INTERRUPT])
+			interrupt(false);
+		if (interrupt && keys[TTY_QUIT])
+			interrupt(true);
 	}
 	return NULL;
 }
@@ -501,8 +423,8 @@ int console_init(void)
 
 	ring_init(&console.out, console.out_data, OUT_SIZE);
 	console.mode = mode_choose();
-	chardev.is_tty = console.mode != MODE_STREAM;
-	tty_init(&console.tty, chardev.is_tty, out_echo);
+	console_chardev()->is_tty = console.mode != MODE_STREAM;
+	tty_init(&console.tty, console_chardev()->is_tty, oflag_default(console.mode), out_echo);
 	console.port = port_choose();
 	if (!console.port)
 		return -ENODEV;
@@ -519,8 +441,8 @@ void console_ready(void)
 	unsigned long flags = spin_lock(&console.lock);
 
 	console.ready = true;
-	credit_grant(true);
-	out_pump();
+	console_credit_grant(true);
+	console_out_pump();
 	spin_unlock(&console.lock, flags);
 	console.port->start(console.port);
 }

@@ -34,8 +34,8 @@ int console_init(void);
 /* Sends the ready mark; the launcher sends nothing before it. */
 void console_ready(void);
 struct chardev *console_chardev(void);
-/* Called from thread context when the user asked for an interrupt (Ctrl-C). NULL: none. */
-void console_set_interrupt(void (*interrupt)(void));
+/* Called from thread context when the user asked for an interrupt (Ctrl-C), or quit (Ctrl-\). NULL: none. */
+void console_set_interrupt(void (*interrupt)(bool quit));
 
 /* The last word: flushes, then the exit status frame. kind: 'e' exit, 'p' panic, 'f' a signal with a report,
  * 'b' the application could not be started. Polled. */

@@ -9,6 +9,12 @@
 #include "drivers/tty.h"
 
 #include <errno.h>
+#include <string.h>
+
+/* Flags that can be set. The others stay as settings_default has them. */
+#define IFLAGS (ISTRIP | INLCR | IGNCR | ICRNL)
+#define OFLAGS (OPOST | ONLCR)
+#define LFLAGS (ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHONL | ECHOCTL | ECHOKE | NOFLSH | IEXTEN)
 
 enum mark {
 	MARK_DAMAGE = 0x100, // one read fails here
@@ -17,26 +23,101 @@ enum mark {
 	MARK_END_FINAL,	     // every read from here on returns 0
 };
 
-enum { CTRL_C = 0x03, CTRL_D = 0x04, BACKSPACE = 0x08, CTRL_T = 0x14, CTRL_U = 0x15, CTRL_V = 0x16, DELETE = 0x7f };
+enum {
+	NO_KEY = 0x00, // of a control character that is switched off
+	CTRL_C = 0x03,
+	CTRL_D = 0x04,
+	BACKSPACE = 0x08,
+	CTRL_T = 0x14,
+	CTRL_U = 0x15,
+	CTRL_V = 0x16,
+	CTRL_BACKSLASH = 0x1c,
+	DELETE = 0x7f,
+};
+
+/* Control characters that can be set; the others are switched off. */
+static const uint8_t keys[] = {VINTR, VQUIT, VERASE, VKILL, VEOF, VEOL, VEOL2, VLNEXT, VMIN, VTIME};
 
 static uint16_t *item_at(struct tty *tty, uint32_t i)
 {
 	return &tty->items[i % TTY_SIZE];
 }
 
-void tty_init(struct tty *tty, bool canonical, void (*echo)(const char *text, size_t len))
+static struct termios settings_default(tcflag_t oflag)
 {
-	tty->canonical = canonical;
+	struct termios t;
+
+	memset(&t, 0, sizeof(t));
+	t.c_iflag = ICRNL | IUTF8;
+	t.c_oflag = oflag;
+	t.c_cflag = CS8 | CREAD | CLOCAL | B115200; // a speed that there is
+	t.c_ispeed = t.c_ospeed = B115200;
+	t.c_lflag = ISIG | ICANON | IEXTEN | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE;
+	t.c_cc[VINTR] = CTRL_C;
+	t.c_cc[VQUIT] = CTRL_BACKSLASH;
+	t.c_cc[VERASE] = DELETE;
+	t.c_cc[VKILL] = CTRL_U;
+	t.c_cc[VEOF] = CTRL_D;
+	t.c_cc[VLNEXT] = CTRL_V;
+	t.c_cc[VMIN] = 1;
+	return t;
+}
+
+static struct termios settings_of(bool terminal, tcflag_t oflag)
+{
+	struct termios t;
+
+	if (terminal)
+		return settings_default(oflag);
+	memset(&t, 0, sizeof(t));
+	t.c_cc[VMIN] = 1;
+	return t;
+}
+
+static bool flag(const struct tty *tty, tcflag_t lflag)
+{
+	return tty->settings.c_lflag & lflag;
+}
+
+static bool key_is(const struct tty *tty, unsigned which, uint8_t byte)
+{
+	return byte != NO_KEY && tty->settings.c_cc[which] == byte;
+}
+
+void tty_init(struct tty *tty, bool terminal, tcflag_t oflag, void (*echo)(const char *text, size_t len))
+{
+	tty->settings = settings_of(terminal, oflag);
 	tty->echo = echo;
 	tty->in = tty->ready = tty->out = 0;
 	tty->literal = tty->damage_due = tty->ended = false;
 }
 
-void tty_set_canonical(struct tty *tty, bool canonical)
+void tty_set_terminal(struct tty *tty, bool terminal, tcflag_t oflag)
 {
-	tty->canonical = canonical;
+	tty->settings = settings_of(terminal, oflag);
 	tty->literal = false;
 	tty->ready = tty->in;
+}
+
+static tcflag_t mixed(tcflag_t old, tcflag_t new, tcflag_t settable)
+{
+	return (old & ~settable) | (new &settable);
+}
+
+void tty_set(struct tty *tty, const struct termios *settings)
+{
+	struct termios *own = &tty->settings;
+	const tcflag_t before = own->c_lflag;
+
+	own->c_iflag = mixed(own->c_iflag, settings->c_iflag, IFLAGS);
+	own->c_oflag = mixed(own->c_oflag, settings->c_oflag, OFLAGS);
+	own->c_lflag = mixed(own->c_lflag, settings->c_lflag, LFLAGS);
+	for (unsigned i = 0; i < array_size(keys); i++)
+		own->c_cc[keys[i]] = settings->c_cc[keys[i]];
+	if ((before ^ own->c_lflag) & ICANON) {
+		tty->literal = false;
+		tty->ready = tty->in;
+	}
 }
 
 uint32_t tty_room(const struct tty *tty)
@@ -89,8 +170,18 @@ static void byte_put(struct tty *tty, uint8_t byte)
 	}
 	*item_at(tty, tty->in++) = byte;
 	/* A line that fills the ring is handed over in pieces: it could never end otherwise. */
-	if (!tty->canonical || !tty_room(tty))
+	if (!flag(tty, ICANON) || !tty_room(tty))
 		tty->ready = tty->in;
+}
+
+void tty_flush(struct tty *tty)
+{
+	tty->in = tty->ready = tty->out;
+	tty->literal = tty->damage_due = false;
+	if (tty->ended) {
+		*item_at(tty, tty->in++) = MARK_END_FINAL;
+		tty->ready = tty->in;
+	}
 }
 
 /* ---- line discipline ---- */
@@ -107,9 +198,11 @@ static void echo_byte(struct tty *tty, uint8_t byte)
 {
 	char text[2] = {'^', (char)(byte ^ 0x40)};
 
-	if (byte == '\n')
+	if (byte == '\n' && (flag(tty, ECHO) || (flag(tty, ECHONL) && flag(tty, ICANON))))
 		tty->echo("\n", 1);
-	else if (echo_width(byte) == 2)
+	else if (!flag(tty, ECHO))
+		return;
+	else if (echo_width(byte) == 2 && flag(tty, ECHOCTL))
 		tty->echo(text, 2);
 	else
 		tty->echo((const char *)&byte, 1);
@@ -125,9 +218,39 @@ static bool erase_character(struct tty *tty)
 	do
 		width = echo_width((uint8_t)*item_at(tty, --tty->in));
 	while (!width && tty->in != tty->ready);
-	while (width--)
+	if (width == 2 && !flag(tty, ECHOCTL))
+		width = 0;
+	while (width-- && flag(tty, ECHO))
 		tty->echo("\b \b", 3);
 	return true;
+}
+
+/* The erase key: the character goes from the screen, or the key is shown. */
+static void erase(struct tty *tty, uint8_t key)
+{
+	if (flag(tty, ECHOE) || tty->in == tty->ready) {
+		(void)erase_character(tty); // of an empty line there is none
+		return;
+	}
+	while ((*item_at(tty, --tty->in) & 0xc0) == 0x80 && tty->in != tty->ready)
+		; // all bytes of a character in UTF-8
+	echo_byte(tty, key);
+}
+
+/* The kill key: the line goes from the screen, or the key is shown, and a new line begins. */
+static void kill_line(struct tty *tty, uint8_t key)
+{
+	const tcflag_t visual = ECHOE | ECHOK | ECHOKE;
+
+	if ((tty->settings.c_lflag & visual) == visual) {
+		while (erase_character(tty))
+			;
+		return;
+	}
+	tty->in = tty->ready;
+	echo_byte(tty, key);
+	if (flag(tty, ECHO) && flag(tty, ECHOK))
+		tty->echo("\n", 1);
 }
 
 static void line_put(struct tty *tty, uint8_t byte)
@@ -136,65 +259,108 @@ static void line_put(struct tty *tty, uint8_t byte)
 	byte_put(tty, byte);
 }
 
+static void interrupt(struct tty *tty, uint8_t key)
+{
+	if (flag(tty, ICANON) && !flag(tty, NOFLSH))
+		tty->in = tty->ready;
+	tty->literal = false;
+	if (!flag(tty, ECHO))
+		return;
+	echo_byte(tty, key);
+	tty->echo("\n", 1);
+}
+
 void tty_interrupt(struct tty *tty)
 {
-	if (!tty->canonical)
-		return;
-	tty->in = tty->ready;
-	tty->literal = false;
-	tty->echo("^C", 2);
-	tty->echo("\n", 1);
+	interrupt(tty, CTRL_C);
 }
 
 void tty_redraw(struct tty *tty)
 {
-	for (uint32_t i = tty->ready; tty->canonical && i != tty->in; i++)
+	for (uint32_t i = tty->ready; flag(tty, ICANON) && i != tty->in; i++)
 		echo_byte(tty, (uint8_t)*item_at(tty, i));
+}
+
+/* What a byte stands for when it comes: true if for nothing. */
+static bool translate(const struct tty *tty, uint8_t *byte)
+{
+	const tcflag_t iflag = tty->settings.c_iflag;
+
+	if (iflag & ISTRIP)
+		*byte &= 0x7f;
+	if (*byte == '\r' && (iflag & IGNCR))
+		return true;
+	if (*byte == '\r' && (iflag & ICRNL))
+		*byte = '\n';
+	else if (*byte == '\n' && (iflag & INLCR))
+		*byte = '\r';
+	return false;
+}
+
+/* A byte of a line being typed: into it, or what it does with it. */
+static void line_input(struct tty *tty, uint8_t byte)
+{
+	if (key_is(tty, VERASE, byte) || (flag(tty, IEXTEN) && byte == BACKSPACE)) {
+		erase(tty, byte);
+	} else if (key_is(tty, VKILL, byte)) {
+		kill_line(tty, byte);
+	} else if (key_is(tty, VEOF, byte)) {
+		mark_put(tty, tty->in == tty->ready ? MARK_END : MARK_PUSH);
+	} else if (flag(tty, IEXTEN) && key_is(tty, VLNEXT, byte)) {
+		tty->literal = true;
+	} else if (key_is(tty, VEOL, byte) || (flag(tty, IEXTEN) && key_is(tty, VEOL2, byte))) {
+		line_put(tty, byte);
+		mark_put(tty, MARK_PUSH);
+	} else {
+		line_put(tty, byte);
+		if (byte == '\n')
+			tty->ready = tty->in;
+	}
 }
 
 enum tty_key tty_input(struct tty *tty, uint8_t byte)
 {
-	if (!tty->canonical) {
-		byte_put(tty, byte);
-		return TTY_NO_KEY;
-	}
 	if (tty->literal) {
 		tty->literal = false;
 		line_put(tty, byte);
 		return TTY_NO_KEY;
 	}
-	switch (byte) {
-	case CTRL_C:
-		tty_interrupt(tty);
-		return TTY_INTERRUPT;
-	case CTRL_D:
-		mark_put(tty, tty->in == tty->ready ? MARK_END : MARK_PUSH);
+	if (translate(tty, &byte))
 		return TTY_NO_KEY;
-	case CTRL_T:
-		return TTY_REPORT;
-	case CTRL_U:
-		while (erase_character(tty))
-			;
-		return TTY_NO_KEY;
-	case CTRL_V:
-		tty->literal = true;
-		return TTY_NO_KEY;
-	case BACKSPACE:
-	case DELETE:
-		erase_character(tty);
-		return TTY_NO_KEY;
-	case '\r':
-	case '\n':
-		line_put(tty, '\n');
-		tty->ready = tty->in;
-		return TTY_NO_KEY;
-	default:
+	if (flag(tty, ISIG) && (key_is(tty, VINTR, byte) || key_is(tty, VQUIT, byte))) {
+		interrupt(tty, byte);
+		return key_is(tty, VINTR, byte) ? TTY_INTERRUPT : TTY_QUIT;
+	}
+	if (!flag(tty, ICANON)) {
 		line_put(tty, byte);
 		return TTY_NO_KEY;
 	}
+	if (flag(tty, IEXTEN) && byte == CTRL_T)
+		return TTY_REPORT;
+	line_input(tty, byte);
+	return TTY_NO_KEY;
 }
 
 /* ---- what comes out ---- */
+
+uint32_t tty_readable(const struct tty *tty, uint32_t max, bool *marked)
+{
+	uint32_t n = 0;
+
+	*marked = false;
+	for (uint32_t i = tty->out; i != tty->ready && n < max; i++) {
+		const uint16_t item = tty->items[i % TTY_SIZE];
+
+		if (item == MARK_PUSH && !n)
+			continue; // as tty_read does
+		if (item >= MARK_DAMAGE) {
+			*marked = true;
+			break;
+		}
+		n++;
+	}
+	return n;
+}
 
 long tty_read(struct tty *tty, uint8_t *buf, size_t len)
 {
@@ -218,7 +384,7 @@ long tty_read(struct tty *tty, uint8_t *buf, size_t len)
 			continue; // the text before it filled the reader's buffer
 		}
 		buf[n++] = (uint8_t)item;
-		if (tty->canonical && item == '\n')
+		if (flag(tty, ICANON) && item == '\n')
 			break;
 	}
 	return n || !len ? (long)n : -EAGAIN;

@@ -74,6 +74,8 @@ static int file_advise(struct file *file, int64_t offset, int64_t len, int advic
 
 	if (len < 0)
 		return -EINVAL;
+	if (object && object->memory)
+		object = NULL; // there is nothing to read, and none to drop
 	switch (advice) {
 	case POSIX_FADV_NORMAL:
 	case POSIX_FADV_RANDOM:
@@ -100,7 +102,7 @@ int fs_fadvise(int fd, int64_t offset, int64_t len, int advice)
 
 	if (err)
 		return err;
-	err = file_advise(file, offset, len, advice);
+	err = S_ISFIFO(file->inode->mode) ? -ESPIPE : file_advise(file, offset, len, advice);
 	(void)file_put(file); // an error that this last close finds has no one to be told to
 	return err;
 }
@@ -155,10 +157,10 @@ static int file_sync_range(struct file *file, int64_t offset, int64_t len, unsig
 
 	if ((flags & ~ALL_STEPS) || offset < 0 || len < 0 || offset > INT64_MAX - len)
 		return -EINVAL;
-	if (file->ops && file->ops->stream)
+	if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode) && !S_ISBLK(inode->mode))
 		return -ESPIPE;
 	if (!inode_has_pages(inode))
-		return 0; // a directory
+		return 0; // a directory, a text
 	err = super_write_begin(inode->super);
 	if (!err) {
 		err = write_steps(file, span_of(offset, len), flags);

@@ -66,6 +66,14 @@ static struct timespec timespec_of(struct inode_time time)
 	return (struct timespec){.tv_sec = time.sec, .tv_nsec = time.nsec};
 }
 
+/* In units of 512 bytes. */
+static blkcnt_t blocks_of(struct inode *inode)
+{
+	if (inode_has_pages(inode) && inode->object.memory)
+		return (blkcnt_t)(pcache_count(&inode->object) * (PAGE_SIZE / SECTOR_SIZE));
+	return (blkcnt_t)atomic_load_explicit(&inode->sectors, memory_order_relaxed);
+}
+
 /* Without the inode's locks, which are held across I/O: each figure is one that was true, or will be. */
 static void stat_inode(struct inode *inode, struct stat *st)
 {
@@ -82,7 +90,7 @@ static void stat_inode(struct inode *inode, struct stat *st)
 	st->st_rdev = (dev_t)inode->rdev;
 	st->st_size = S_ISBLK(inode->mode) ? 0 : (off_t)inode_size(inode);
 	st->st_blksize = PAGE_SIZE;
-	st->st_blocks = (blkcnt_t)atomic_load_explicit(&inode->sectors, memory_order_relaxed);
+	st->st_blocks = blocks_of(inode);
 	flags = spin_lock(&inode->time_lock);
 	st->st_atim = timespec_of(inode->atime);
 	st->st_mtim = timespec_of(inode->mtime);
@@ -119,7 +127,7 @@ static int check_access(const struct inode *inode, int mode)
 {
 	if ((mode & X_OK) && !S_ISDIR(inode->mode) && !(inode->mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return -EACCES;
-	if (!(mode & W_OK) || (inode->file_ops && !S_ISREG(inode->mode)))
+	if (!(mode & W_OK) || S_ISFIFO(inode->mode) || (inode->file_ops && !S_ISREG(inode->mode)))
 		return 0;
 	if (atomic_load(&inode->super->read_only))
 		return -EROFS;

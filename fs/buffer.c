@@ -33,6 +33,8 @@ struct buffer_pool {
 
 	/* Constant. */
 	struct blkdev *dev;
+	void (*failed)(void *arg, fsblk_t block, bool write, int err);
+	void *arg;
 	uint32_t block_size;
 	unsigned count, frame_count;
 	struct page *frames[BUFFERS_MAX];
@@ -63,7 +65,8 @@ static void buffer_init(struct buffer_pool *pool, struct buffer *b, void *data)
 	list_push_back(&pool->lru, &b->lru_node);
 }
 
-int buffer_pool_make(struct blkdev *dev, uint32_t block_size, struct buffer_pool **out)
+int buffer_pool_make(struct blkdev *dev, uint32_t block_size,
+		     void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg, struct buffer_pool **out)
 {
 	const unsigned per_frame = PAGE_SIZE / block_size, count = pool_size(block_size);
 	struct buffer_pool *pool = kmalloc_wait(sizeof(*pool) + count * sizeof(pool->buffers[0]));
@@ -77,6 +80,8 @@ int buffer_pool_make(struct blkdev *dev, uint32_t block_size, struct buffer_pool
 	for (unsigned i = 0; i < HASH_SIZE; i++)
 		list_init(&pool->hash[i]);
 	pool->dev = dev;
+	pool->failed = failed;
+	pool->arg = arg;
 	pool->block_size = block_size;
 	for (pool->count = 0; pool->count < count; pool->count++) {
 		const unsigned part = pool->count % per_frame;
@@ -252,6 +257,8 @@ int buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 		b = NULL;
 	}
 	spin_unlock(&pool->lock, flags);
+	if (err)
+		pool->failed(pool->arg, block, false, err);
 	*out = b;
 	return err;
 }
@@ -336,6 +343,7 @@ bool buffer_any(struct buffer_pool *pool, enum buffer_class class)
 int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 {
 	unsigned long flags = spin_lock(&pool->lock);
+	fsblk_t failed = 0;
 	int err = 0;
 
 	for (unsigned i = 0; i < pool->count; i++) {
@@ -354,10 +362,14 @@ int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 
 		while (b->class == class && b->busy)
 			waitq_wait(&pool->waitq, &pool->lock, &flags);
-		if (b->class == class && !err)
+		if (b->class == class && !err && b->error) {
 			err = b->error;
+			failed = b->block;
+		}
 	}
 	spin_unlock(&pool->lock, flags);
+	if (err)
+		pool->failed(pool->arg, failed, true, err);
 	return err;
 }
 

@@ -47,8 +47,13 @@ struct buffer {
 /* Test hook: size of the pools made from now on, BUFFERS_MIN .. BUFFERS_MAX; 0: by the RAM there is. */
 void buffer_cache_init(unsigned count);
 
-/* Takes the memory for one volume. 0, -ENOMEM. */
-int buffer_pool_make(struct blkdev *dev, uint32_t block_size, struct buffer_pool **out);
+/*
+ * Takes the memory for one volume. failed is told of each block that could not be read, and of the first of several
+ * that could not be written, with nothing of the pool's locked. 0, -ENOMEM.
+ */
+int buffer_pool_make(struct blkdev *dev, uint32_t block_size,
+		     void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg,
+		     struct buffer_pool **out);
 /* All references are gone; dirty contents are dropped. NULL is fine. */
 void buffer_pool_free(struct buffer_pool *pool);
 

@@ -2,8 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * Open files and the table of descriptors, one for the one process there is. Lock: table.lock, a spinlock, guards the
- * slots; a file lives as long as slots and calls refer to it. Closing may sleep.
+ * Open files and the table of descriptors, one for the one process there is. Lock: table.lock, a spinlock, guards it;
+ * a file lives as long as descriptors and calls refer to it. Closing may sleep.
  */
 #include "fs/file.h"
 
@@ -14,18 +14,17 @@
 
 #include "fs/dev.h"
 #include "fs/fs.h"
+#include "fs/locks.h"
 #include "fs/mount.h"
+#include "fs/pipe.h"
+#include "lib/bitmap.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
-struct slot {
-	struct file *file; // NULL: free
-	bool cloexec;
-};
-
 static struct {
-	struct spinlock lock;
-	struct slot slots[FDS_MAX];
+	struct spinlock lock;				    // guards the rest
+	struct file *files[FDS_MAX];			    // NULL: free
+	uint64_t used[FDS_MAX / 64], cloexec[FDS_MAX / 64]; // a bit each
 } table = {.lock = SPINLOCK_INIT("descriptors")};
 
 bool file_readable(const struct file *file)
@@ -38,21 +37,50 @@ bool file_writable(const struct file *file)
 	return (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY;
 }
 
+void file_set_flags(struct file *file, int which, int flags)
+{
+	int old = atomic_load(&file->flags);
+
+	while (!atomic_compare_exchange_weak(&file->flags, &old, (old & ~which) | (flags & which)))
+		;
+}
+
+/* ---- the table; its lock is held ---- */
+
+static void set_bit(uint64_t *map, int fd, bool value)
+{
+	if (value)
+		bitmap_set(map, (uint32_t)fd, 1);
+	else
+		(void)bitmap_clear(map, (uint32_t)fd, 1);
+}
+
+/* What was there before. */
+static struct file *put_locked(int fd, struct file *file, bool cloexec)
+{
+	struct file *before = table.files[fd];
+
+	table.files[fd] = file;
+	set_bit(table.used, fd, file);
+	set_bit(table.cloexec, fd, cloexec);
+	return before;
+}
+
 int file_install(struct file *file, int from, bool cloexec)
 {
 	unsigned long flags = spin_lock(&table.lock);
-	int fd = from;
+	int fd = (int)bitmap_next_clear(table.used, (uint32_t)from, FDS_MAX);
 
-	while (fd < FDS_MAX && table.slots[fd].file)
-		fd++;
 	if (fd < FDS_MAX)
-		table.slots[fd] = (struct slot){.file = file, .cloexec = cloexec};
+		(void)put_locked(fd, file, cloexec); // nothing was
 	spin_unlock(&table.lock, flags);
 	if (fd < FDS_MAX)
 		return fd;
 	(void)file_put(file); // nothing was done with it, or others have it
 	return -EMFILE;
 }
+
+/* ---- open files ---- */
 
 static int file_set_up(struct file *file)
 {
@@ -61,19 +89,21 @@ static int file_set_up(struct file *file)
 		if (!file->errors)
 			return -ENOMEM;
 	}
+	if (file->inode->ops->open)
+		return file->inode->ops->open(file->inode, file_writable(file));
 	return file->ops && file->ops->open ? file->ops->open(file) : 0;
 }
 
 int file_make(struct inode *inode, int flags, struct file **out)
 {
 	struct file *file = kmalloc_wait(sizeof(*file));
-	int err = -ENOMEM;
+	int err = -ENFILE;
 
 	if (file) {
 		memset(file, 0, sizeof(*file));
 		mutex_init(&file->lock, "file");
 		file->inode = inode;
-		file->ops = inode->file_ops;
+		file->ops = inode->file_ops ? inode->file_ops : S_ISFIFO(inode->mode) ? &fifo_ops : NULL;
 		file->channel = 1;
 		atomic_store(&file->flags, flags);
 		atomic_store(&file->refs, 1);
@@ -97,7 +127,7 @@ static struct file *file_of(int fd)
 	unsigned long flags = spin_lock(&table.lock);
 
 	if (fd >= 0 && fd < FDS_MAX)
-		file = table.slots[fd].file;
+		file = table.files[fd];
 	if (file)
 		atomic_fetch_add(&file->refs, 1);
 	spin_unlock(&table.lock, flags);
@@ -145,8 +175,14 @@ static int file_close(struct file *file, bool tell)
 
 	if (inode_has_pages(inode) && file_writable(file))
 		err = close_written(file, tell);
+	locks_release(file);
 	if (file->ops && file->ops->release)
 		file->ops->release(file);
+	if (inode->ops->close) {
+		int closed = inode->ops->close(inode, file_writable(file));
+
+		err = err ? err : closed;
+	}
 	atomic_fetch_sub(&inode->super->users, 1);
 	inode_put(inode);
 	pcache_errors_put(file->errors);
@@ -164,15 +200,37 @@ int file_put(struct file *file)
 	return file_drop(file, false);
 }
 
+int fd_reserve(void)
+{
+	unsigned long flags = spin_lock(&table.lock);
+	int fd = (int)bitmap_next_clear(table.used, 0, FDS_MAX);
+
+	if (fd < FDS_MAX)
+		set_bit(table.used, fd, true);
+	spin_unlock(&table.lock, flags);
+	return fd < FDS_MAX ? fd : -EMFILE;
+}
+
+void fd_fill(int fd, struct file *file, bool cloexec)
+{
+	unsigned long flags = spin_lock(&table.lock);
+
+	(void)put_locked(fd, file, cloexec); // nothing was
+	spin_unlock(&table.lock, flags);
+}
+
+void fd_give_back(int fd)
+{
+	fd_fill(fd, NULL, false);
+}
+
 static struct file *fd_take(int fd)
 {
 	struct file *file = NULL;
 	unsigned long flags = spin_lock(&table.lock);
 
-	if (fd >= 0 && fd < FDS_MAX) {
-		file = table.slots[fd].file;
-		table.slots[fd].file = NULL;
-	}
+	if (fd >= 0 && fd < FDS_MAX && table.files[fd]) // it may be reserved
+		file = put_locked(fd, NULL, false);
 	spin_unlock(&table.lock, flags);
 	return file;
 }
@@ -181,7 +239,10 @@ int fs_close(int fd)
 {
 	struct file *file = fd_take(fd);
 
-	return file ? file_drop(file, true) : -EBADF;
+	if (!file)
+		return -EBADF;
+	locks_close(file->inode);
+	return file_drop(file, true);
 }
 
 static int dup_from(int fd, int from, bool cloexec)
@@ -205,6 +266,7 @@ int fs_dup3(int fd, int to, int flags)
 {
 	struct file *file, *before;
 	unsigned long irq;
+	bool reserved;
 
 	if (fd == to || (flags & ~O_CLOEXEC))
 		return -EINVAL;
@@ -214,11 +276,17 @@ int fs_dup3(int fd, int to, int flags)
 	if (!file)
 		return -EBADF;
 	irq = spin_lock(&table.lock);
-	before = table.slots[to].file;
-	table.slots[to] = (struct slot){.file = file, .cloexec = flags & O_CLOEXEC};
+	reserved = bitmap_test(table.used, (uint32_t)to) && !table.files[to];
+	before = reserved ? NULL : put_locked(to, file, flags & O_CLOEXEC);
 	spin_unlock(&table.lock, irq);
-	if (before)
+	if (reserved) {
+		(void)file_put(file); // not the last reference, unless a close just came between
+		return -EBUSY;	      // an open is under way, as on Linux
+	}
+	if (before) {
+		locks_close(before->inode);
 		(void)file_put(before); // it has no way to tell of what an unnoticed close finds
+	}
 	return to;
 }
 
@@ -230,10 +298,10 @@ static int fd_flags(int fd, bool set, int value)
 	if (fd < 0 || fd >= FDS_MAX)
 		return r;
 	flags = spin_lock(&table.lock);
-	if (table.slots[fd].file) {
+	if (table.files[fd]) {
 		if (set)
-			table.slots[fd].cloexec = value & FD_CLOEXEC;
-		r = set ? 0 : table.slots[fd].cloexec ? FD_CLOEXEC : 0;
+			set_bit(table.cloexec, fd, value & FD_CLOEXEC);
+		r = !set && bitmap_test(table.cloexec, (uint32_t)fd) ? FD_CLOEXEC : 0;
 	}
 	spin_unlock(&table.lock, flags);
 	return r;
@@ -241,7 +309,6 @@ static int fd_flags(int fd, bool set, int value)
 
 int fs_fcntl(int fd, int cmd, long arg)
 {
-	const int settable = O_APPEND | O_NONBLOCK;
 	struct file *file;
 	int r = 0;
 
@@ -258,7 +325,8 @@ int fs_fcntl(int fd, int cmd, long arg)
 	case F_SETFL:
 		break;
 	default:
-		return -EINVAL;
+		r = fd_flags(fd, false, 0);
+		return r < 0 ? r : -EINVAL;
 	}
 	file = file_of(fd);
 	if (!file)
@@ -266,7 +334,7 @@ int fs_fcntl(int fd, int cmd, long arg)
 	if (cmd == F_GETFL)
 		r = atomic_load(&file->flags);
 	else
-		atomic_store(&file->flags, (atomic_load(&file->flags) & ~settable) | ((int)arg & settable));
+		file_set_flags(file, O_APPEND | O_NONBLOCK | O_DIRECT, (int)arg);
 	(void)file_put(file); // not the last reference, unless a close just came between
 	return r;
 }

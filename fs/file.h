@@ -26,6 +26,8 @@ struct file_ops {
 	int (*sync)(struct file *file);
 	/* Its device is a terminal. */
 	bool (*is_tty)(struct file *file);
+	/* A request of <sys/ioctl.h>; arg is kernel memory. -ENOTTY: not of its. */
+	int (*control)(struct file *file, unsigned long request, void *arg);
 };
 
 struct file {
@@ -47,6 +49,13 @@ struct file {
 int file_make(struct inode *inode, int flags, struct file **out);
 /* The lowest free descriptor from `from` on; takes over a reference. -EMFILE: that is dropped. */
 int file_install(struct file *file, int from, bool cloexec);
+/*
+ * The same in two steps, for who must know first that there is one: until it is filled, or given back, nobody finds
+ * anything there. -EMFILE.
+ */
+int fd_reserve(void);
+void fd_fill(int fd, struct file *file, bool cloexec); // takes over a reference
+void fd_give_back(int fd);
 /* The open file behind a descriptor, referenced. -EBADF; -EIO: its volume is unmounted. */
 int file_get(int fd, struct file **out);
 /* The last one closes it, and is told if its time stamps cannot be written. Outside the write gate, which that enters.
@@ -55,3 +64,5 @@ int file_put(struct file *file);
 
 bool file_readable(const struct file *file);
 bool file_writable(const struct file *file);
+/* Those of `which` are set to `flags`, others stay. */
+void file_set_flags(struct file *file, int which, int flags);

@@ -16,6 +16,7 @@
 #include "lib/types.h"
 
 struct blkdev;
+struct flock;
 struct iovec;
 struct pcache_object;
 struct pcache_errors;
@@ -34,9 +35,11 @@ int fs_add_chardev(struct chardev *dev);
 int fs_mount_root(struct blkdev *dev, bool read_only);
 /*
  * Mounts a file system of a type ("ext2", "tmpfs") on an existing directory. source: /dev/<name> of a block device,
- * where the type needs one; flags: MS_* of <sys/mount.h>. -ENODEV: no such type, -ENOTBLK, -EBUSY, as above.
+ * where the type needs one; flags: MS_* of <sys/mount.h>; options: the type's own (fs/tmpfs/tmpfs.h), or NULL. -ENODEV:
+ * no such type, -ENOTBLK, -EBUSY, -EINVAL (an option), as above.
  */
-int fs_mount(const char *source, const char *target, const char *type, unsigned long flags); // all (app)
+int fs_mount(const char *source, const char *target, const char *type, unsigned long flags,
+	     const char *options); // all (app)
 /* flags: MNT_FORCE, MNT_DETACH: open files do not keep it from unmounting. -EBUSY, -EINVAL (no mount there). */
 int fs_umount(const char *target, int flags); // target (app)
 /*
@@ -62,13 +65,33 @@ int fs_dup(int fd);
 int fs_dup3(int fd, int to, int flags);	 // -EINVAL: the same, or flags but O_CLOEXEC
 int fs_fcntl(int fd, int cmd, long arg); // F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC
 int fs_isatty(int fd);
+/* A request of <sys/ioctl.h>; arg: what it takes or fills, kernel memory. -ENOTTY: not of this file. */
+int fs_ioctl(int fd, unsigned long request, void *arg);
+/* Two new descriptors: to read, to write; flags: O_CLOEXEC, O_NONBLOCK. -EMFILE, -ENFILE. */
+int fs_pipe(int fds[2], int flags);
+/* poll: fds are kernel memory. How many are ready, 0 once clock_now() is past the deadline, -EINTR. */
+int fs_poll(struct pollfd *fds, unsigned count, nsec_t deadline);
 mode_t fs_umask(mode_t mask); // the one before
 
 long fs_read(int fd, void *buf, size_t n); // buf (app)
 long fs_write(int fd, const void *buf, size_t n);
 long fs_pread(int fd, void *buf, size_t n, int64_t offset);
 long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset);
+/* count structures at iov (app), at most IOV_MAX, with buffers (app). -EINVAL also: more bytes than an off_t holds. */
+long fs_readv(int fd, const struct iovec *iov, int count);
+long fs_writev(int fd, const struct iovec *iov, int count);
+long fs_preadv(int fd, const struct iovec *iov, int count, int64_t offset);
+long fs_pwritev(int fd, const struct iovec *iov, int count, int64_t offset);
 int64_t fs_lseek(int fd, int64_t offset, int whence);
+
+/* ---- advisory locks ---- */
+/*
+ * F_GETLK, F_SETLK, F_SETLKW of <fcntl.h>, whose owner is the process, and F_OFD_GETLK and so on, whose owner is the
+ * open file. fl is kernel memory; l_pid of a lock that is told of: -1 an open file's, 0 the process's. -EAGAIN, -EINTR,
+ * -EBADF, -EINVAL, -EOVERFLOW, -ENOLCK.
+ */
+int fs_record_lock(int fd, int cmd, struct flock *fl);
+int fs_flock(int fd, int operation); // LOCK_* of <sys/file.h>; -EWOULDBLOCK, -EINTR, -ENOLCK
 
 /* ---- contents ---- */
 int fs_ftruncate(int fd, int64_t size);
@@ -114,6 +137,7 @@ int fs_fsetattr(int fd, const struct fs_attr *attr);
 
 /* ---- names; all paths (app) ---- */
 int fs_mkdir(int at, const char *path, mode_t mode);
+int fs_mkfifo(int at, const char *path, mode_t mode);
 int fs_unlink(int at, const char *path, int flags); // AT_REMOVEDIR
 /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE of <stdio.h>. */
 int fs_rename(int from_at, const char *from, int to_at, const char *to, unsigned flags);
@@ -124,6 +148,8 @@ int fs_chdir(const char *path);
 int fs_fchdir(int fd);
 /* The path of the current directory, in kernel memory of PATH_SIZE bytes. -ENOENT: it was removed. */
 int fs_getcwd(char *buf);
+/* The same of what a path leads to, without links and dots. */
+int fs_realpath(const char *path, char *buf); // path (app)
 
 /* ---- directories ---- */
 struct fs_dirent {

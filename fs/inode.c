@@ -98,7 +98,8 @@ void inode_put(struct inode *inode)
 		return;
 	flags = spin_lock(&cache.lock);
 	assert(inode->refs > 0);
-	if (--inode->refs == 0) {
+	/* Got once more while it was doomed, it still is in that list. */
+	if (--inode->refs == 0 && !inode->doomed) {
 		if (inode->links == 0) {
 			inode->doomed = true;
 			list_push_back(&inode->super->doomed, &inode->lru_node);
@@ -225,6 +226,7 @@ struct inode *inode_make(struct super *super)
 	list_init(&inode->hash_node);
 	list_init(&inode->lru_node);
 	list_init(&inode->dentries);
+	list_init(&inode->locks);
 	mutex_init(&inode->lock, "inode");
 	spin_init(&inode->time_lock, "inode times");
 	return inode;
@@ -324,6 +326,15 @@ void inode_touch_new(struct inode *inode)
 {
 	inode_touch(inode, true);
 	inode->atime = inode->crtime = inode->mtime;
+}
+
+void inode_inherit(struct inode *inode, const struct inode *dir)
+{
+	if (!(dir->mode & S_ISGID))
+		return;
+	inode->gid = dir->gid;
+	if (S_ISDIR(inode->mode))
+		inode->mode |= S_ISGID;
 }
 
 void inode_take_stores(struct inode *inode)

@@ -90,6 +90,11 @@ struct inode_ops {
 	int (*write_times)(struct inode *inode);
 	/* An open file of it that could be written is no longer open. Inside the gate; does not sleep. */
 	void (*closed)(struct inode *inode);
+
+	/* Of a block device: an open file of it more, and less. Nothing locked. close: what kept it from being written.
+	 */
+	int (*open)(struct inode *inode, bool writable);
+	int (*close)(struct inode *inode, bool writable);
 };
 
 struct rename {
@@ -104,8 +109,8 @@ struct inode {
 	struct super *super;
 	const struct inode_ops *ops;
 	const struct file_ops *file_ops; // of open files of it; NULL: a regular file, a directory or a link
-	void *device;			 // of /dev: whose it is; a struct blkdev of a block device
-	const void *private;		 // its file system's, constant
+	void *device;	     // whose it is; a struct blkdev of a block device; a pipe, guarded by lock, NULL: not open
+	const void *private; // its file system's, constant
 	uint32_t ino;
 
 	/* Guarded by the inode cache's lock. */
@@ -116,6 +121,7 @@ struct inode {
 	bool removed; // its contents are gone already
 	bool stuck;   // it could not be removed: nobody has it, and refs is 1
 
+	struct list_node locks;	   // advisory ones; guarded by fs/locks.c's lock
 	struct list_node dentries; // names in it that were looked up; guarded by the dentry cache's lock
 	atomic_uint mounts; // of a directory: how many are on names in it; relaxed: 0 for sure if one holds its lock
 
@@ -180,6 +186,9 @@ void inode_object_ref(struct pcache_object *object, int delta);
 void inode_touch(struct inode *inode, bool modified);
 /* atime too, for one that is new. */
 void inode_touch_new(struct inode *inode);
+/* A new one in a directory whose set-group-ID bit is set gets its group, and that bit if it is a directory. In memory.
+ */
+void inode_inherit(struct inode *inode, const struct inode *dir);
 /* Takes over what stores through mappings owe the time stamps. */
 void inode_take_stores(struct inode *inode);
 

@@ -2,7 +2,7 @@
 // Copyright the cairn authors
 
 /*
- * What is mounted where, and the write gates. A mount is on a name in a directory: path walks look here when they step
+ * What is mounted where. A mount is on a name in a directory: path walks look here when they step
  * to a name in the root, where the kernel's own file systems are whatever the card has there, or in a directory that
  * says that it has mounts. Under everything lies a root without files, for a board without a card.
  *
@@ -17,11 +17,13 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "fs/blkfile.h"
 #include "fs/dentry.h"
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/namei.h"
+#include "fs/pipe.h"
 #include "fs/synth.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
@@ -40,43 +42,10 @@ static struct {
 	struct spinlock lock;
 	struct list_node list;	    // in order of mounting
 	struct list_node unmounted; // their inodes are still in use
-	unsigned next_id;
-} mounts = {.lock = SPINLOCK_INIT("mounts")};
-
-/* Kinds that mount(2) knows. */
-static const struct fs_type {
-	const char *name;
-	int (*mount)(struct blkdev *dev, bool read_only, struct super **out);
-	bool needs_device;
-} types[] = {
-    {"ext2", ext2_mount, true},
-};
-
-void super_init(struct super *super, bool read_only)
-{
-	unsigned long flags = spin_lock(&mounts.lock);
-
-	super->id = ++mounts.next_id;
-	spin_unlock(&mounts.lock, flags);
-	rwlock_init(&super->gate, "write gate");
-	mutex_init(&super->names_lock, "names");
-	list_init(&super->doomed);
-	atomic_store(&super->read_only, read_only);
-}
-
-int super_write_begin(struct super *super)
-{
-	rwlock_lock_read(&super->gate);
-	if (!atomic_load(&super->dead))
-		return 0;
-	rwlock_unlock_read(&super->gate);
-	return -EIO;
-}
-
-void super_write_end(struct super *super)
-{
-	rwlock_unlock_read(&super->gate);
-}
+} mounts = {.mutex = MUTEX_INIT(mounts.mutex, "mounting"),
+	    .lock = SPINLOCK_INIT("mounts"),
+	    .list = LIST_INIT(mounts.list),
+	    .unmounted = LIST_INIT(mounts.unmounted)};
 
 /* ---- finding ---- */
 
@@ -186,8 +155,17 @@ bool mount_nth(unsigned n, struct mount_info *out)
 
 /* ---- mounting ---- */
 
-/* Forgets what was unmounted with files open that are closed now. mounts.mutex held. */
-static void release_unmounted(void)
+void mounts_lock(void)
+{
+	mutex_lock(&mounts.mutex);
+}
+
+void mounts_unlock(void)
+{
+	mutex_unlock(&mounts.mutex);
+}
+
+void mounts_release(void)
 {
 	list_for_each_safe (&mounts.unmounted, it, next) {
 		struct mount *m = list_entry(it, struct mount, node);
@@ -230,130 +208,6 @@ int mount_add(struct super *super, struct inode *dir, const char *name, const ch
 	return -EBUSY;
 }
 
-static bool device_is_mounted(const struct blkdev *dev)
-{
-	unsigned long flags = spin_lock(&mounts.lock);
-	bool mounted = false;
-
-	list_for_each (&mounts.list, it)
-		mounted |= list_entry(it, struct mount, node)->super->dev == dev;
-	spin_unlock(&mounts.lock, flags);
-	return mounted;
-}
-
-/* mounts.mutex held. */
-static int mount_device(const struct fs_type *type, struct blkdev *dev, bool read_only, struct inode *dir,
-			const char *name, const char *path)
-{
-	struct super *super;
-	int err;
-
-	release_unmounted();
-	if (dev && device_is_mounted(dev))
-		return -EBUSY;
-	err = type->mount(dev, read_only, &super);
-	if (err)
-		return err;
-	err = mount_add(super, dir, name, path);
-	if (err) {
-		(void)super->ops->unmount(super); // nobody has changed anything
-		super->ops->release(super);
-	}
-	return err;
-}
-
-int fs_mount_root(struct blkdev *dev, bool read_only)
-{
-	int err;
-
-	mutex_lock(&mounts.mutex);
-	err = mount_device(&types[0], dev, read_only, NULL, NULL, "/");
-	mutex_unlock(&mounts.mutex);
-	return err;
-}
-
-static const struct fs_type *type_find(const char *name)
-{
-	for (size_t i = 0; i < array_size(types); i++) {
-		if (!strcmp(types[i].name, name))
-			return &types[i];
-	}
-	return NULL;
-}
-
-static int source_find(const struct fs_type *type, char *source, struct blkdev **dev)
-{
-	struct inode *inode;
-	int err;
-
-	*dev = NULL;
-	if (!type->needs_device)
-		return 0;
-	err = path_lookup(AT_FDCWD, source, true, &inode);
-	if (err)
-		return err;
-	if (S_ISBLK(inode->mode))
-		*dev = inode->device;
-	else
-		err = -ENOTBLK;
-	inode_put(inode);
-	return err;
-}
-
-/* target is changed. */
-static int mount_at(const struct fs_type *type, struct blkdev *dev, unsigned long flags, char *target, const char *path)
-{
-	struct last_name last;
-	struct inode *dir;
-	int err = path_parent(AT_FDCWD, target, true, &last);
-
-	if (err)
-		return err == -EEXIST ? -EBUSY : err;
-	err = name_lookup(last.dir, last.name, last.len, &dir);
-	if (!err) {
-		err = S_ISDIR(dir->mode) ? mount_device(type, dev, flags & MS_RDONLY, last.dir, last.name, path)
-					 : -ENOTDIR;
-		inode_put(dir);
-	}
-	inode_put(last.dir);
-	return err;
-}
-
-int fs_mount(const char *source, const char *target, const char *type_name, unsigned long flags)
-{
-	const unsigned long known =
-	    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_SILENT;
-	char *name = NULL, *from = NULL, *path = NULL, *walked;
-	const struct fs_type *type;
-	struct blkdev *dev;
-	int err;
-
-	if (flags & ~known)
-		return -EINVAL;
-	walked = kmalloc_wait(PATH_SIZE);
-	err = walked ? path_copy(type_name, &name) : -ENOMEM;
-	if (!err)
-		err = path_copy(target, &path);
-	type = err ? NULL : type_find(name);
-	if (!err && !type)
-		err = -ENODEV;
-	if (!err && type->needs_device)
-		err = path_copy(source, &from);
-	if (!err) {
-		strcpy(walked, path);
-		mutex_lock(&mounts.mutex);
-		err = source_find(type, from, &dev);
-		if (!err)
-			err = mount_at(type, dev, flags, walked, path);
-		mutex_unlock(&mounts.mutex);
-	}
-	kfree(name);
-	kfree(from);
-	kfree(path);
-	kfree(walked);
-	return err;
-}
-
 /* ---- unmounting ---- */
 
 /* mounts.mutex held; the mount is given up whatever comes. */
@@ -365,6 +219,8 @@ static int unmount(struct mount *m)
 
 	dentry_forget(super);
 	err = super->ops->unmount(super);
+	if (super->dev)
+		blkfile_unclaim(super->dev);
 	flags = spin_lock(&mounts.lock);
 	list_remove(&m->node);
 	spin_unlock(&mounts.lock, flags);
@@ -378,7 +234,7 @@ static int unmount(struct mount *m)
 	inode_put(super->root);
 	super->root = NULL;
 	list_push_back(&mounts.unmounted, &m->node);
-	release_unmounted();
+	mounts_release();
 	return err;
 }
 
@@ -469,17 +325,6 @@ static struct super *writable_nth(unsigned n)
 	return super;
 }
 
-int super_sync(struct super *super)
-{
-	int err = super_write_begin(super);
-
-	if (err)
-		return err;
-	err = super->ops->sync(super);
-	super_write_end(super);
-	return err;
-}
-
 int fs_sync(void)
 {
 	struct super *super;
@@ -513,11 +358,13 @@ bool fs_settle(void)
 
 int fs_init(void)
 {
-	list_init(&mounts.list);
-	list_init(&mounts.unmounted);
-	mutex_init(&mounts.mutex, "mounting");
+	int err;
+
 	inodes_init();
 	dentry_init();
 	namei_init();
-	return ext2_data_init() ? -ENOMEM : synth_init();
+	pipe_init();
+	blkfiles_init();
+	err = ext2_data_init() ? -ENOMEM : synth_init();
+	return err ? err : mount_tmp();
 }

@@ -4,7 +4,7 @@
 /* What is mounted where. */
 #pragma once
 
-#include "fs/inode.h"
+#include "fs/namei.h"
 
 /*
  * The write gate, before every other lock (I2): each call that changes the volume enters it first and leaves it last,
@@ -28,10 +28,12 @@ int super_sync(struct super *super);
 
 /* A mounted file system as it is shown: nth in order of mounting, false behind the last. */
 struct mount_info {
-	char device[32], path[256], type[16];
+	char device[32], type[16], path[PATH_SIZE];
 	bool read_only;
 };
 bool mount_nth(unsigned n, struct mount_info *out);
+/* The nth kind that mount(2) knows, and whether it needs a device; NULL behind the last. */
+const char *mount_type_nth(unsigned n, bool *needs_device);
 
 /*
  * Puts a file system in its place. dir NULL: a name in the root, which hides what the card has of that name; name NULL
@@ -39,3 +41,11 @@ bool mount_nth(unsigned n, struct mount_info *out);
  * mounted there).
  */
 int mount_add(struct super *super, struct inode *dir, const char *name, const char *path);
+
+/* Who mounts or unmounts something locks all mounts, before all other locks of fs/. May sleep. */
+void mounts_lock(void);
+void mounts_unlock(void);
+/* Locked: forgets what was unmounted with files open that are closed now. */
+void mounts_release(void);
+/* Mounts a tmpfs on /tmp, whatever the card has of that name. At start. 0, -ENOMEM. */
+int mount_tmp(void);

@@ -106,6 +106,7 @@ int name_lookup(struct inode *dir, const char *name, unsigned len, struct inode 
 
 int dir_above(struct inode *dir, struct inode **out)
 {
+	struct inode *above;
 	int err;
 
 	if (dir == dir->super->root) {
@@ -114,11 +115,13 @@ int dir_above(struct inode *dir, struct inode **out)
 		return 0;
 	}
 	mutex_lock(&dir->lock);
-	err = dir->links ? dir->ops->lookup(dir, "..", 2, out) : -ENOENT;
+	err = dir->links ? dir->ops->lookup(dir, "..", 2, &above) : -ENOENT;
 	mutex_unlock(&dir->lock);
-	if (!err)
-		inode_put(dir);
-	return err;
+	if (err)
+		return err; // *out, which may be dir, stays
+	inode_put(dir);
+	*out = above;
+	return 0;
 }
 
 static int start_dir(int at, bool absolute, struct inode **out)
@@ -197,7 +200,8 @@ static int step_dots(struct walk *w, bool *done)
 /* The link's target takes its name's place before what is left of the path. */
 static int follow_link(struct walk *w, struct inode *link)
 {
-	size_t rest = strlen(w->rest);
+	const size_t rest = strlen(w->rest);
+	const bool more = rest || (w->rest > w->path && w->rest[-1] == '/');
 	char *target;
 	int len;
 
@@ -207,11 +211,9 @@ static int follow_link(struct walk *w, struct inode *link)
 	if (!target)
 		return -ENOMEM;
 	len = link->ops->readlink(link, target, PATH_SIZE);
-	if (len >= 0 && (size_t)len + 1 + rest + 1 > PATH_SIZE)
+	if (len >= 0 && (size_t)len + more + rest + 1 > PATH_SIZE)
 		len = -ENAMETOOLONG;
 	if (len >= 0) {
-		const bool more = rest || (w->rest > w->path && w->rest[-1] == '/');
-
 		memmove(w->path + len + more, w->rest, rest + 1);
 		memcpy(w->path, target, len);
 		if (more)
@@ -226,8 +228,7 @@ static int follow_link(struct walk *w, struct inode *link)
 	return 0;
 }
 
-/* file: it is to be one, so that no slash may follow its name, whatever is there. */
-static int lookup(int at, char *path, bool follow, bool file, struct inode **out)
+int path_lookup(int at, char *path, bool follow, struct inode **out)
 {
 	bool done;
 	struct walk w;
@@ -239,10 +240,6 @@ static int lookup(int at, char *path, bool follow, bool file, struct inode **out
 		err = r < 0 ? r : step_dots(&w, &done);
 		if (err || done)
 			continue;
-		if (file && w.last && w.slash) {
-			err = -EISDIR;
-			break;
-		}
 		err = find(&w, &found);
 		if (err)
 			break;
@@ -260,16 +257,6 @@ static int lookup(int at, char *path, bool follow, bool file, struct inode **out
 	else
 		*out = w.at;
 	return err;
-}
-
-int path_lookup(int at, char *path, bool follow, struct inode **out)
-{
-	return lookup(at, path, follow, false, out);
-}
-
-int path_lookup_file(int at, char *path, bool follow, struct inode **out)
-{
-	return lookup(at, path, follow, true, out);
 }
 
 /* With the last name found, or not: 0 and *done, or on with the link that it is. */

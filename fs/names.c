@@ -201,6 +201,14 @@ int fs_mkdir(int at, const char *path, mode_t mode)
 	return err ? err : make_new(&last, S_IFDIR | (mode & 01777 & ~atomic_load(&mask)), NULL);
 }
 
+int fs_mkfifo(int at, const char *path, mode_t mode)
+{
+	struct last_name last;
+	int err = name_parent(at, path, &last);
+
+	return err ? err : make_new(&last, S_IFIFO | (mode & 07777 & ~atomic_load(&mask)), NULL);
+}
+
 int fs_symlink(const char *target, int at, const char *path)
 {
 	struct last_name last;

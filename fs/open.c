@@ -34,6 +34,8 @@ static int check_open(const struct inode *inode, int flags)
 			return -EACCES;
 		return 0;
 	}
+	if (S_ISFIFO(inode->mode))
+		return 0;
 	if (!inode_has_pages(inode))
 		return -ENXIO; // a device of another system
 	if (!writes && !(flags & O_TRUNC))
@@ -73,6 +75,22 @@ static int truncate_opened(struct inode *inode)
 	return err;
 }
 
+/* -EISDIR: a name that a slash follows, whatever it is; no file can be made of that. path is used up. */
+static int ends_as_folder(int at, char *path)
+{
+	struct last_name last;
+	int err;
+
+	if (path[strlen(path) - 1] != '/')
+		return 0;
+	err = path_parent(at, path, false, &last);
+	if (err)
+		return err == -EEXIST ? 0 : err; // the root
+	err = strcmp(last.name, ".") && strcmp(last.name, "..") ? -EISDIR : 0;
+	inode_put(last.dir);
+	return err;
+}
+
 /* Finds or makes what the path names. What is there is found even where nothing can be made. */
 static int find_or_create(int at, char *path, int flags, mode_t mode, struct inode **out)
 {
@@ -85,7 +103,10 @@ static int find_or_create(int at, char *path, int flags, mode_t mode, struct ino
 	if (!copy)
 		return -ENOMEM;
 	strcpy(copy, path);
-	err = path_lookup_file(at, copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
+	err = ends_as_folder(at, copy);
+	strcpy(copy, path);
+	if (!err)
+		err = path_lookup(at, copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
 	kfree(copy);
 	if (!err && (flags & O_EXCL)) {
 		inode_put(*out);
@@ -96,20 +117,12 @@ static int find_or_create(int at, char *path, int flags, mode_t mode, struct ino
 	return err;
 }
 
-int fs_open(int at, const char *path, int flags, mode_t mode)
+/* path is used as scratch. */
+static int open_file(int at, char *path, int flags, mode_t mode, struct file **out)
 {
 	struct inode *inode;
-	struct file *file;
-	char *copy;
-	int err;
+	int err = find_or_create(at, path, flags, mode, &inode);
 
-	if ((flags & O_ACCMODE) == O_ACCMODE || ((flags & O_CREAT) && (flags & O_DIRECTORY)))
-		return -EINVAL;
-	err = path_copy(path, &copy);
-	if (err)
-		return err;
-	err = find_or_create(at, copy, flags, mode, &inode);
-	kfree(copy);
 	if (err)
 		return err;
 	err = check_open(inode, flags);
@@ -119,8 +132,31 @@ int fs_open(int at, const char *path, int flags, mode_t mode)
 		inode_put(inode);
 		return err;
 	}
-	err = file_make(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY), &file);
-	return err ? err : file_install(file, 0, flags & O_CLOEXEC);
+	return file_make(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY),
+			 out);
+}
+
+int fs_open(int at, const char *path, int flags, mode_t mode)
+{
+	struct file *file;
+	char *copy;
+	int err, fd;
+
+	if ((flags & O_ACCMODE) == O_ACCMODE || ((flags & O_CREAT) && (flags & O_DIRECTORY)))
+		return -EINVAL;
+	err = path_copy(path, &copy);
+	if (err)
+		return err;
+	fd = fd_reserve(); // without one nothing is made, or cut
+	if (fd >= 0) {
+		err = open_file(at, copy, flags, mode, &file);
+		if (err)
+			fd_give_back(fd);
+		else
+			fd_fill(fd, file, flags & O_CLOEXEC);
+	}
+	kfree(copy);
+	return err ? err : fd;
 }
 
 int fs_isatty(int fd)
@@ -206,6 +242,61 @@ int fs_getcwd(char *buf)
 	int err = dir_path(dir, buf);
 
 	inode_put(dir);
+	return err;
+}
+
+/* The path of a name in a directory. */
+static int path_below(struct last_name *last, char *buf)
+{
+	size_t len;
+	int err = dir_path(last->dir, buf);
+
+	if (err)
+		return err;
+	len = strlen(buf);
+	if (len == 1)
+		len = 0; // the root's slash
+	if (len + 1 + last->len >= PATH_SIZE)
+		return -ENAMETOOLONG;
+	buf[len] = '/';
+	memcpy(buf + len + 1, last->name, last->len + 1);
+	return 0;
+}
+
+/* path is used as scratch. */
+static int real_path(char *path, char *buf)
+{
+	struct last_name last;
+	struct inode *inode;
+	int err;
+
+	strcpy(buf, path);
+	err = path_lookup(AT_FDCWD, path, true, &inode);
+	if (err)
+		return err;
+	if (S_ISDIR(inode->mode)) {
+		err = dir_path(inode, buf);
+	} else {
+		strcpy(path, buf);
+		err = path_parent(AT_FDCWD, path, true, &last);
+		if (!err) {
+			err = path_below(&last, buf);
+			inode_put(last.dir);
+		}
+	}
+	inode_put(inode);
+	return err;
+}
+
+int fs_realpath(const char *path, char *buf)
+{
+	char *copy;
+	int err = path_copy(path, &copy);
+
+	if (err)
+		return err;
+	err = real_path(copy, buf);
+	kfree(copy);
 	return err;
 }
 

@@ -8,8 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fs/synth.h"
-#include "mm/map.h"
+#include "fs/proc.h"
 #include "mm/pcache.h"
 #include "mm/reclaim.h"
 #include "mm/tunable.h"
@@ -23,47 +22,29 @@ static const struct synth sys_directory = {.name = "sys", .parent = &proc_direct
 static const struct synth vm_directory = {.name = "vm", .parent = &sys_directory, .ino = 3, .nth = vm_nth};
 
 /* ---- /proc ---- */
-static void show_meminfo(const struct synth *file, struct text *out)
-{
-	const size_t kib = PAGE_SIZE / 1024;
-	struct pcache_stats cache;
-	struct map_stats map;
-
-	(void)file;
-	pcache_stats(&cache);
-	map_stats(&map);
-	text_printf(out, "MemTotal:       %8zu kB\n", frame_total() * kib);
-	text_printf(out, "MemFree:        %8zu kB\n", frame_free_count() * kib);
-	text_printf(out, "MemAvailable:   %8zu kB\n",
-		    (frame_free_count() - min_of(frame_free_count(), frame_reserve()) + cache.pages) * kib);
-	text_printf(out, "Cached:         %8zu kB\n", cache.pages * kib);
-	text_printf(out, "Dirty:          %8zu kB\n", cache.dirty * kib);
-	text_printf(out, "Writeback:      %8zu kB\n", cache.writing * kib);
-	text_printf(out, "AnonPages:      %8zu kB\n", map.anon * kib);
-	text_printf(out, "Mlocked:        %8zu kB\n", map.locked * kib);
-	text_printf(out, "CommitLimit:    %8zu kB\n", map.commit_limit * kib);
-	text_printf(out, "Committed_AS:   %8zu kB\n", map.committed * kib);
-}
-
-static void show_vmstat(const struct synth *file, struct text *out)
-{
-	struct pcache_stats cache;
-
-	(void)file;
-	pcache_stats(&cache);
-	text_printf(out, "nr_free_pages %zu\n", frame_free_count());
-	text_printf(out, "nr_file_pages %zu\n", cache.pages);
-	text_printf(out, "nr_dirty %zu\n", cache.dirty);
-	text_printf(out, "nr_writeback %zu\n", cache.writing);
-	text_printf(out, "nr_written %llu\n", (unsigned long long)cache.writes);
-	text_printf(out, "pgfill %llu\n", (unsigned long long)cache.fills);
-	text_printf(out, "pghit %llu\n", (unsigned long long)cache.hits);
-	text_printf(out, "pgsteal %llu\n", (unsigned long long)cache.evicted);
-}
+#define TEXT(number, called, shown)                                                                                    \
+	{                                                                                                              \
+		.name = (called), .parent = &proc_directory, .ino = (number), .show = (shown)                          \
+	}
+#define LIST(number, called, next_one)                                                                                 \
+	{                                                                                                              \
+		.name = (called), .parent = &proc_directory, .ino = (number), .next = (next_one)                       \
+	}
 
 static const struct synth proc_files[] = {
-    {.name = "meminfo", .parent = &proc_directory, .ino = 4, .show = show_meminfo},
-    {.name = "vmstat", .parent = &proc_directory, .ino = 5, .show = show_vmstat},
+    TEXT(4, "meminfo", proc_show_meminfo),
+    TEXT(5, "vmstat", proc_show_vmstat),
+    TEXT(6, "partitions", proc_show_partitions),
+    TEXT(7, "diskstats", proc_show_diskstats),
+    TEXT(8, "interrupts", proc_show_interrupts),
+    TEXT(9, "cmdline", proc_show_cmdline),
+    TEXT(10, "uptime", proc_show_uptime),
+    TEXT(11, "filesystems", proc_show_filesystems),
+    TEXT(12, "version", proc_show_version),
+    TEXT(13, "cpuinfo", proc_show_cpuinfo),
+    LIST(14, "maps", proc_next_map),
+    LIST(15, "mounts", proc_next_mount),
+    LIST(16, "threads", proc_next_thread),
 };
 
 static const struct synth *proc_nth(const struct synth *dir, unsigned n)

@@ -29,23 +29,16 @@ static int is_above(struct inode *inode, struct inode *dir, bool *above)
 	return err;
 }
 
-/* Behind which names a slash may stand. */
-static int check_slashes(const struct rename *r, const struct last_name *old, const struct last_name *new)
-{
-	if (r->exchange && new->slash && !S_ISDIR(r->victim->mode))
-		return -ENOTDIR;
-	if (!S_ISDIR(r->inode->mode) && (old->slash || (new->slash && !r->exchange)))
-		return -ENOTDIR;
-	return 0;
-}
-
-/* The types, and that no directory comes to lie in itself. victim may be NULL. */
-static int check_rename(const struct rename *r)
+/* The types, and that no directory comes to lie in itself. victim may be NULL. Slashes follow the old, the new name. */
+static int check_rename(const struct rename *r, bool slash, bool to_slash)
 {
 	const bool directory = S_ISDIR(r->inode->mode);
 	bool above = false;
 	int err = 0;
 
+	/* What comes to lie under the new name is a directory, or there is one that an exchange takes away. */
+	if ((slash && !directory) || (to_slash && !S_ISDIR(r->exchange ? r->victim->mode : r->inode->mode)))
+		return -ENOTDIR;
 	if (directory)
 		err = is_above(r->inode, r->to, &above);
 	if (err || above)
@@ -97,7 +90,7 @@ static int rename_locked(const struct rename *r)
 }
 
 /* names_lock held. The last two of r are found here, and referenced. */
-static int rename_once(struct rename *r, unsigned flags, const struct last_name *old, const struct last_name *new)
+static int rename_once(struct rename *r, unsigned flags, bool slash, bool to_slash)
 {
 	int err = name_lookup(r->from, r->name, r->len, &r->inode);
 
@@ -108,10 +101,8 @@ static int rename_once(struct rename *r, unsigned flags, const struct last_name 
 		err = 0;
 	else if (!err && (flags & RENAME_NOREPLACE))
 		err = -EEXIST;
-	if (!err)
-		err = check_slashes(r, old, new);
-	if (!err && r->inode != r->victim)
-		err = check_rename(r);
+	if (!err && (r->inode != r->victim || slash || to_slash))
+		err = check_rename(r, slash, to_slash);
 	if (!err && r->inode != r->victim) {
 		lock_all(r);
 		err = rename_locked(r);
@@ -149,9 +140,9 @@ static int rename_names(struct last_name *old, struct last_name *new, unsigned f
 	err = names_change_begin(new->dir);
 	if (err)
 		return err;
-	err = old->dir->links ? rename_once(&r, flags, old, new) : -ENOENT;
+	err = old->dir->links ? rename_once(&r, flags, old->slash, new->slash) : -ENOENT;
 	if (names_settled(new->dir->super, err))
-		err = rename_once(&r, flags, old, new);
+		err = rename_once(&r, flags, old->slash, new->slash);
 	names_change_end(new->dir);
 	return err;
 }
@@ -173,7 +164,7 @@ int fs_rename(int from_at, const char *from, int to_at, const char *to, unsigned
 	else if (err)
 		err = -EBUSY;
 	else if (to_err)
-		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+		err = flags & RENAME_NOREPLACE && !name_is_dots(&old) ? -EEXIST : -EBUSY;
 	else
 		err = rename_names(&old, &new, flags);
 	inode_put(new.dir);

@@ -21,12 +21,12 @@
 #include "arch/uaccess.h"
 #include "fs/file.h"
 #include "fs/fs.h"
+#include "fs/iov.h"
 #include "fs/mount.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
+#include "mm/shm.h"
 #include "mm/usercopy.h"
-
-#define COUNT_MAX 0x7ffff000 // of one call, bytes
 
 /*
  * Out of a pinned page. Where the application's memory is that page again, all of it is read before any is stored. How
@@ -55,6 +55,15 @@ static size_t copy_out(void *to, const struct page *page, size_t offset, size_t 
 	return missing;
 }
 
+/* map_lock held, inside the file. Pinned. */
+static int page_to_read(struct pcache_object *object, pgidx_t index, struct readahead *ra, struct page **out)
+{
+	if (!object->memory)
+		return pcache_get(object, index, ra, out);
+	*out = shm_peek(object, index);
+	return 0;
+}
+
 static long read_regular(struct inode *inode, struct readahead *ra, void *buf, size_t n, int64_t offset)
 {
 	struct pcache_object *object = &inode->object;
@@ -71,7 +80,7 @@ static long read_regular(struct inode *inode, struct readahead *ra, void *buf, s
 		if (at < object->size) {
 			len = min_of(n - done, PAGE_SIZE - at % PAGE_SIZE);
 			len = min_of((uint64_t)len, object->size - at);
-			err = pcache_get(object, at / PAGE_SIZE, ra, &page);
+			err = page_to_read(object, at / PAGE_SIZE, ra, &page);
 		}
 		rwlock_unlock_read(&object->map_lock);
 		if (err || !len)
@@ -222,24 +231,44 @@ static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_
 	return w.at > offset ? (long)(w.at - offset) : err;
 }
 
-/* Inside the gate. */
-static long write_regular(struct file *file, const void *buf, size_t n, int64_t *offset)
+/* From where a write begins. The operation lock held. */
+static uint64_t write_from(const struct file *file, int64_t offset)
 {
-	const int flags = atomic_load(&file->flags);
+	return atomic_load(&file->flags) & O_APPEND ? file->inode->object.size : (uint64_t)offset;
+}
+
+/* All buffers under one hold of the operation lock: others' writes come before or after. */
+static long write_all_locked(struct inode *inode, const struct iovec *iov, unsigned count, uint64_t from)
+{
+	long done = 0, r = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		r = write_locked(inode, iov[i].iov_base, iov[i].iov_len, from + done);
+		if (r > 0)
+			done += r;
+		if (r < 0 || (size_t)r < iov[i].iov_len)
+			break;
+	}
+	return done ? done : r;
+}
+
+/* Inside the gate. */
+static long write_regular(struct file *file, const struct iovec *iov, unsigned count, int64_t *offset)
+{
 	struct inode *inode = file->inode;
 	uint64_t from;
 	long r;
 
 	mutex_lock(&inode->lock);
-	from = flags & O_APPEND ? inode->object.size : (uint64_t)*offset;
-	r = write_locked(inode, buf, n, from);
+	from = write_from(file, *offset);
+	r = write_all_locked(inode, iov, count, from);
 	if (r == -ENOSPC) {
 		/* Files that were deleted may not have given their blocks back yet. */
 		mutex_unlock(&inode->lock);
 		if (!inode->super->ops->settle(inode->super)) {
 			mutex_lock(&inode->lock);
-			from = flags & O_APPEND ? inode->object.size : (uint64_t)*offset;
-			r = write_locked(inode, buf, n, from);
+			from = write_from(file, *offset);
+			r = write_all_locked(inode, iov, count, from);
 			mutex_unlock(&inode->lock);
 		}
 	} else {
@@ -247,7 +276,7 @@ static long write_regular(struct file *file, const void *buf, size_t n, int64_t 
 	}
 	if (r > 0) {
 		*offset = from + r;
-		if (flags & (O_SYNC | O_DSYNC)) {
+		if (atomic_load(&file->flags) & (O_SYNC | O_DSYNC)) {
 			int err = pcache_sync_range(&inode->object, from / PAGE_SIZE, (from + r - 1) / PAGE_SIZE);
 
 			r = err ? err : r;
@@ -256,7 +285,7 @@ static long write_regular(struct file *file, const void *buf, size_t n, int64_t 
 	return r;
 }
 
-/* ---- calls ---- */
+/* ---- open files ---- */
 
 static bool is_stream(const struct file *file)
 {
@@ -279,71 +308,60 @@ static int check_write(const struct file *file)
 	return file->ops && !file->ops->write ? -EINVAL : 0;
 }
 
-static long file_read(struct file *file, void *buf, size_t n)
+static long read_buffers(struct inode *inode, struct readahead *ra, const struct iovec *iov, unsigned count,
+			 int64_t offset)
+{
+	long done = 0, r = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		r = read_regular(inode, ra, iov[i].iov_base, iov[i].iov_len, offset + done);
+		if (r > 0)
+			done += r;
+		if (r < 0 || (size_t)r < iov[i].iov_len)
+			break;
+	}
+	return done ? done : r;
+}
+
+static long file_read(struct file *file, const struct iovec *iov, unsigned count)
 {
 	long r = check_read(file);
 
-	n = min_of(n, (size_t)COUNT_MAX);
-	if (r || n == 0)
+	if (r || iov_len(iov, count) == 0)
 		return r;
 	if (is_stream(file))
-		return file->ops->read(file, buf, n, 0);
+		return ops_read(file, iov, count, 0);
 	mutex_lock(&file->lock);
 	if (file->ops)
-		r = file->ops->read(file, buf, n, (uint64_t)file->offset);
+		r = ops_read(file, iov, count, file->offset);
 	else
-		r = read_regular(file->inode, &file->readahead, buf, n, file->offset);
+		r = read_buffers(file->inode, &file->readahead, iov, count, file->offset);
 	if (r > 0)
 		file->offset += r;
 	mutex_unlock(&file->lock);
 	return r;
 }
 
-static long file_write(struct file *file, const void *buf, size_t n)
+static long file_write(struct file *file, const struct iovec *iov, unsigned count)
 {
 	long r = check_write(file);
 
-	n = min_of(n, (size_t)COUNT_MAX);
 	if (r)
 		return r;
 	if (file->ops)
-		return file->ops->write(file, buf, n, 0);
+		return ops_write(file, iov, count, 0);
 	r = super_write_begin(file->inode->super);
 	if (r)
 		return r;
 	mutex_lock(&file->lock);
-	r = write_regular(file, buf, n, &file->offset);
+	r = write_regular(file, iov, count, &file->offset);
 	mutex_unlock(&file->lock);
 	super_write_end(file->inode->super);
 	return r;
 }
 
-long fs_read(int fd, void *buf, size_t n)
-{
-	struct file *file;
-	long r = file_get(fd, &file);
-
-	if (!r) {
-		r = file_read(file, buf, n);
-		(void)file_put(file); // an error that this last close finds has no one to be told to
-	}
-	return r;
-}
-
-long fs_write(int fd, const void *buf, size_t n)
-{
-	struct file *file;
-	long r = file_get(fd, &file);
-
-	if (!r) {
-		r = file_write(file, buf, n);
-		(void)file_put(file); // as in fs_read
-	}
-	return r;
-}
-
 /* A stream of reads at offsets is seen as one too, without holding the others up. */
-static long pread_regular(struct file *file, void *buf, size_t n, int64_t offset)
+static long pread_regular(struct file *file, const struct iovec *iov, unsigned count, int64_t offset)
 {
 	struct readahead ra;
 	long r;
@@ -351,7 +369,7 @@ static long pread_regular(struct file *file, void *buf, size_t n, int64_t offset
 	mutex_lock(&file->lock);
 	ra = file->readahead;
 	mutex_unlock(&file->lock);
-	r = read_regular(file->inode, &ra, buf, n, offset);
+	r = read_buffers(file->inode, &ra, iov, count, offset);
 	mutex_lock(&file->lock);
 	ra.random = file->readahead.random; // may have been advised meanwhile
 	ra.sequential = file->readahead.sequential;
@@ -360,7 +378,7 @@ static long pread_regular(struct file *file, void *buf, size_t n, int64_t offset
 	return r;
 }
 
-static long file_pread(struct file *file, void *buf, size_t n, int64_t offset)
+static long file_pread(struct file *file, const struct iovec *iov, unsigned count, int64_t offset)
 {
 	long r;
 
@@ -369,25 +387,12 @@ static long file_pread(struct file *file, void *buf, size_t n, int64_t offset)
 	if (is_stream(file))
 		return -ESPIPE;
 	r = check_read(file);
-	n = min_of(n, (size_t)COUNT_MAX);
 	if (r)
 		return r;
-	return file->ops ? file->ops->read(file, buf, n, (uint64_t)offset) : pread_regular(file, buf, n, offset);
+	return file->ops ? ops_read(file, iov, count, offset) : pread_regular(file, iov, count, offset);
 }
 
-long fs_pread(int fd, void *buf, size_t n, int64_t offset)
-{
-	struct file *file;
-	long r = file_get(fd, &file);
-
-	if (!r) {
-		r = file_pread(file, buf, n, offset);
-		(void)file_put(file); // as in fs_read
-	}
-	return r;
-}
-
-static long file_pwrite(struct file *file, const void *buf, size_t n, int64_t offset)
+static long file_pwrite(struct file *file, const struct iovec *iov, unsigned count, int64_t offset)
 {
 	long r;
 
@@ -396,29 +401,99 @@ static long file_pwrite(struct file *file, const void *buf, size_t n, int64_t of
 	if (is_stream(file))
 		return -ESPIPE;
 	r = check_write(file);
-	n = min_of(n, (size_t)COUNT_MAX);
 	if (r)
 		return r;
 	if (file->ops)
-		return file->ops->write(file, buf, n, (uint64_t)offset);
+		return ops_write(file, iov, count, offset);
 	r = super_write_begin(file->inode->super);
 	if (r)
 		return r;
-	r = write_regular(file, buf, n, &offset);
+	r = write_regular(file, iov, count, &offset);
 	super_write_end(file->inode->super);
 	return r;
 }
 
-long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
+/* ---- calls ---- */
+
+enum direction { READ, WRITE };
+
+/* at NULL: where the open file is. */
+static long transfer(struct file *file, enum direction direction, const struct iovec *iov, unsigned count,
+		     const int64_t *at)
 {
+	if (direction == READ)
+		return at ? file_pread(file, iov, count, *at) : file_read(file, iov, count);
+	return at ? file_pwrite(file, iov, count, *at) : file_write(file, iov, count);
+}
+
+static long transfer_one(int fd, enum direction direction, const void *buf, size_t n, const int64_t *at)
+{
+	const struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = min_of(n, (size_t)IOV_BYTES_MAX)};
 	struct file *file;
 	long r = file_get(fd, &file);
 
 	if (!r) {
-		r = file_pwrite(file, buf, n, offset);
-		(void)file_put(file); // as in fs_read
+		r = transfer(file, direction, &iov, 1, at);
+		(void)file_put(file); // an error that this last close finds has no one to be told to
 	}
 	return r;
+}
+
+long fs_read(int fd, void *buf, size_t n)
+{
+	return transfer_one(fd, READ, buf, n, NULL);
+}
+
+long fs_write(int fd, const void *buf, size_t n)
+{
+	return transfer_one(fd, WRITE, buf, n, NULL);
+}
+
+long fs_pread(int fd, void *buf, size_t n, int64_t offset)
+{
+	return transfer_one(fd, READ, buf, n, &offset);
+}
+
+long fs_pwrite(int fd, const void *buf, size_t n, int64_t offset)
+{
+	return transfer_one(fd, WRITE, buf, n, &offset);
+}
+
+static long transfer_vector(int fd, enum direction direction, const struct iovec *iov, int count, const int64_t *at)
+{
+	struct iovec *own;
+	struct file *file;
+	long r = file_get(fd, &file);
+
+	if (r)
+		return r;
+	r = iov_get(iov, count, &own);
+	if (!r) {
+		r = transfer(file, direction, own, (unsigned)count, at);
+		kfree(own);
+	}
+	(void)file_put(file); // as above
+	return r;
+}
+
+long fs_readv(int fd, const struct iovec *iov, int count)
+{
+	return transfer_vector(fd, READ, iov, count, NULL);
+}
+
+long fs_writev(int fd, const struct iovec *iov, int count)
+{
+	return transfer_vector(fd, WRITE, iov, count, NULL);
+}
+
+long fs_preadv(int fd, const struct iovec *iov, int count, int64_t offset)
+{
+	return transfer_vector(fd, READ, iov, count, &offset);
+}
+
+long fs_pwritev(int fd, const struct iovec *iov, int count, int64_t offset)
+{
+	return transfer_vector(fd, WRITE, iov, count, &offset);
 }
 
 /* ---- seeking ---- */
@@ -476,7 +551,9 @@ int64_t fs_lseek(int fd, int64_t offset, int whence)
 	if (r)
 		return r;
 	if (is_stream(file)) {
-		r = -ESPIPE;
+		r = whence < SEEK_SET || whence > SEEK_HOLE ? -EINVAL : -ESPIPE;
+	} else if (S_ISCHR(file->inode->mode)) {
+		r = 0; // as on Linux, whatever was asked for
 	} else {
 		mutex_lock(&file->lock);
 		r = seek_locked(file, offset, whence);

@@ -19,7 +19,6 @@
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
-#define LINE_MAX 256 // of one text_printf, with the NUL
 #define VALUE_MAX 63 // bytes of one that is written
 
 struct synth_super {
@@ -34,21 +33,92 @@ static const struct synth *row_of(const struct inode *inode)
 
 /* ---- text files ---- */
 
+void text_put(struct text *text, const char *bytes, size_t len)
+{
+	const size_t from = (size_t)min_of((uint64_t)len, text->skip);
+
+	text->total += len;
+	text->skip -= from;
+	len = min_of(len - from, text->size - text->len);
+	memcpy(text->buf + text->len, bytes + from, len);
+	text->len += len;
+}
+
 void text_printf(struct text *text, const char *format, ...)
 {
-	char line[LINE_MAX];
-	size_t len, from;
+	char line[TEXT_LINE_MAX];
+	size_t len;
 	va_list ap;
 
 	va_start(ap, format);
 	len = (size_t)vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
-	len = min_of(len, sizeof(line) - 1);
-	from = (size_t)min_of((uint64_t)len, text->skip);
-	text->skip -= from;
-	len = min_of(len - from, text->size - text->len);
-	memcpy(text->buf + text->len, line + from, len);
-	text->len += len;
+	text_put(text, line, min_of(len, sizeof(line) - 1));
+}
+
+/* Where a long text goes on: what comes at `cursor` begins at the byte `offset`. */
+struct place {
+	struct spinlock lock; // of an open file's
+	uint64_t offset, cursor;
+};
+
+static int text_open(struct file *file)
+{
+	struct place *place;
+
+	if (!row_of(file->inode)->next)
+		return 0;
+	place = kmalloc_wait(sizeof(*place));
+	if (!place)
+		return -ENOMEM;
+	memset(place, 0, sizeof(*place));
+	spin_init(&place->lock, "text");
+	file->private = place;
+	return 0;
+}
+
+static void text_release(struct file *file)
+{
+	kfree(file->private);
+}
+
+/* From where the last read came to, unless this one lies before it. */
+static void place_find(struct place *at, struct place *saved, uint64_t offset)
+{
+	unsigned long flags = spin_lock(&saved->lock);
+
+	at->offset = saved->offset <= offset ? saved->offset : 0;
+	at->cursor = saved->offset <= offset ? saved->cursor : 0;
+	spin_unlock(&saved->lock, flags);
+}
+
+static void place_save(struct place *saved, const struct place *at)
+{
+	unsigned long flags = spin_lock(&saved->lock);
+
+	saved->offset = at->offset;
+	saved->cursor = at->cursor;
+	spin_unlock(&saved->lock, flags);
+}
+
+static void show_on(const struct synth *row, struct place *saved, struct text *text, uint64_t offset)
+{
+	struct place at;
+
+	place_find(&at, saved, offset);
+	text->skip = offset - at.offset;
+	while (!text_is_full(text)) {
+		const uint64_t before = text->total;
+		uint64_t cursor = at.cursor;
+
+		if (!row->next(row, &cursor, text))
+			break;
+		if (text_is_full(text))
+			break; // the next read may begin in it
+		at.offset += text->total - before;
+		at.cursor = cursor;
+	}
+	place_save(saved, &at);
 }
 
 static long text_read(struct file *file, void *buf, size_t n, uint64_t offset)
@@ -60,7 +130,10 @@ static long text_read(struct file *file, void *buf, size_t n, uint64_t offset)
 	text.size = min_of(n, PAGE_SIZE);
 	if (!text.buf)
 		return -ENOMEM;
-	row->show(row, &text);
+	if (row->next)
+		show_on(row, file->private, &text, offset);
+	else
+		row->show(row, &text);
 	missing = uaccess_copy(buf, text.buf, text.len);
 	kfree(text.buf);
 	return missing && missing == text.len ? -EFAULT : (long)(text.len - missing);
@@ -87,7 +160,8 @@ static long text_write(struct file *file, const void *buf, size_t n, uint64_t of
 	return err ? err : (long)n;
 }
 
-static const struct file_ops text_ops = {.read = text_read, .write = text_write};
+static const struct file_ops text_ops = {
+    .open = text_open, .release = text_release, .read = text_read, .write = text_write};
 
 /* ---- inodes ---- */
 
@@ -114,7 +188,7 @@ static mode_t mode_of(const struct synth *row)
 		return S_IFDIR | 0555;
 	if (row->type)
 		return row->type | 0666;
-	return S_IFREG | (row->show ? 0444 : 0) | (row->store ? 0200 : 0);
+	return S_IFREG | (row->show || row->next ? 0444 : 0) | (row->store ? 0200 : 0);
 }
 
 static const struct inode_ops synth_inode_ops;
@@ -127,7 +201,7 @@ static int synth_load(struct inode *inode, bool orphan)
 	(void)orphan;
 	if (!row)
 		return -ENOENT;
-	inode->ops = &synth_inode_ops;
+	inode->ops = row->ops ? row->ops : &synth_inode_ops;
 	inode->private = row;
 	inode->device = row->device;
 	inode->rdev = row->rdev;

@@ -17,7 +17,10 @@ struct text {
 	char *buf;
 	size_t size, len;
 	uint64_t skip;
+	uint64_t total; // bytes so far, with those that are left out
 };
+void text_put(struct text *text, const char *bytes, size_t len);
+#define TEXT_LINE_MAX 256 // of one text_printf, with the NUL; longer ones are cut
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* No more of it is wanted. */
 static inline bool text_is_full(const struct text *text)
@@ -36,11 +39,17 @@ struct synth {
 
 	/* A text file; NULL: it cannot be read, or written. Called without a spinlock, on kernel memory. */
 	void (*show)(const struct synth *file, struct text *out);
+	/*
+	 * In place of show where a text may be long: what comes at *cursor, 0 at the beginning, which moves on; false:
+	 * nothing more. Reading on costs what is read.
+	 */
+	bool (*next)(const struct synth *file, uint64_t *cursor, struct text *out);
 	int (*store)(const struct synth *file, const char *value); // 0 or negative errno
 
 	/* A device: S_IFCHR, or S_IFBLK with pages. */
 	mode_t type;
 	const struct file_ops *file_ops;
+	const struct inode_ops *ops; // NULL: the table's
 	const struct pcache_ops *pages;
 	void *device;
 	uint64_t rdev, size;

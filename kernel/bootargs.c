@@ -2,8 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * The boot arguments, kept for ever in one buffer: the part before `--` as it came, the part after it cut into the
- * application's words in place. Written once at start, before there is a second thread; no lock.
+ * The boot arguments, kept for ever: whole, and in one buffer the part before `--` as it came, the part after it cut
+ * into the application's words in place. Written once at start, before there is a second thread; no lock.
  */
 
 #include "kernel/bootargs.h"
@@ -15,7 +15,7 @@
 
 #define ARGS_MAX 256 // of the application
 
-static char bootargs[BOOTARGS_MAX];
+static char bootargs[BOOTARGS_MAX], line_kept[BOOTARGS_MAX];
 static char *app_words = bootargs; // what follows `--`
 static char *app_argv[ARGS_MAX + 2];
 
@@ -55,6 +55,7 @@ void bootargs_set(const char *line, size_t len)
 	}
 	memcpy(bootargs, line, len);
 	bootargs[len] = '\0';
+	memcpy(line_kept, bootargs, len + 1);
 	app_words = bootargs + strlen(bootargs);
 	while ((word = word_next(&p)))
 		if (p - word == 2 && word[0] == '-' && word[1] == '-') {
@@ -62,6 +63,11 @@ void bootargs_set(const char *line, size_t len)
 			*word = '\0'; // ends the kernel's part
 			break;
 		}
+}
+
+const char *bootargs_line(void)
+{
+	return line_kept;
 }
 
 int bootargs_get(const char *key, char *buf, size_t size)

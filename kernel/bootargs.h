@@ -14,6 +14,9 @@
 /* Copies the line; too long: the rest is dropped with a warning. Called once at start. */
 void bootargs_set(const char *line, size_t len);
 
+/* The whole line, as it came. */
+const char *bootargs_line(void);
+
 /* Value of key into buf (NUL-terminated): its length, -ENOENT, -ENAMETOOLONG. A key without = has the value "". */
 int bootargs_get(const char *key, char *buf, size_t size);
 

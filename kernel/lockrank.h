@@ -13,15 +13,20 @@ static const struct {
 } lockranks[] = {
     {"console reader", NULL}, // host build: one reader at a time, which faults
     {"mounting", NULL},
+    {"tmpfs volumes", NULL},
     {"write gate", NULL},
     {"sync", NULL},
     {"file", NULL}, // its offset
+    {"pipe reader", NULL},
+    {"pipe writer", NULL},
     {"settle", NULL},
     {"names", NULL}, // the tree of names
     {"inode", "names"},
+    {"listing", NULL}, // of a directory
     {"heap", NULL},
     {"mappings", NULL}, // mapping calls, one at a time
-    {"map", NULL},	// an object's
+    {"block files", NULL},
+    {"map", NULL}, // an object's
     {"txn", NULL},
     {"bmap", NULL},
     {"evictor", NULL},
@@ -33,15 +38,22 @@ static const struct {
     {"keys", NULL},
     {"futex", NULL},
     {"descriptors", NULL},
+    {"pipe", NULL},
+    {"file locks", NULL},
+    {"text", NULL},
     {"devices", NULL},
+    {"block file rows", NULL},
     {"mounts", NULL},
     {"current directory", NULL},
     {"dentries", NULL},
     {"inodes", NULL},
     {"settler", NULL},
+    {"tmpfs heap", NULL},
     {"inode times", NULL},
+    {"ext2 errors", NULL},
     {"zeroing", NULL},
     {"data requests", NULL},
+    {"block file requests", NULL},
     {"page", NULL},
     {"address space", NULL},
     {"page waiters", NULL},
@@ -58,6 +70,7 @@ static const struct {
     {"frames", NULL},
     {"plic", NULL},
     {"wall clock", NULL},
+    {"random", NULL},
     {"console input", NULL}, // host build
     {"interrupt key", NULL}, // host build
     {"threads", NULL},
@@ -65,6 +78,7 @@ static const struct {
     {"console", NULL},
     {"virtio-console", NULL},
     {"ns16550", NULL},
+    {"poll", NULL},
     {"pi mutexes", NULL},
     {"pi mutex", NULL},
     {"priorities", NULL},

@@ -35,6 +35,7 @@
 #include "arch/hart.h"
 #include "arch/irq.h"
 #include "arch/trap.h"
+#include "kernel/interrupts.h"
 #include "kernel/panic.h"
 
 #define IDLE_STACK_SIZE (16 * 1024)
@@ -241,6 +242,7 @@ void trap_soft(void)
 	unsigned long flags;
 	struct runqueue *rq = rq_lock_self(&flags);
 
+	interrupt_count(INTERRUPT_SOFT);
 	atomic_store(&rq->interrupted, false);
 	look_locked(rq, hart_self());
 	spin_unlock(&rq->lock, flags);
@@ -324,7 +326,7 @@ static void switch_locked(struct runqueue *rq, struct thread *next)
 	hart->kstack_top = next->kstack_top;
 	look_locked(rq, hart); // for what could not be taken, or has become ready meanwhile
 	if (next->hart != rq->index) {
-		next->hart = rq->index;
+		__atomic_store_n(&next->hart, rq->index, __ATOMIC_RELAXED);
 		icache_follow();
 	}
 	if (next != prev)

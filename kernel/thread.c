@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "arch/hart.h"
 #include "arch/irq.h"
@@ -266,6 +267,29 @@ const struct thread *threads_next_locked(unsigned id)
 			return t;
 	}
 	return NULL;
+}
+
+bool thread_info_next(unsigned id, struct thread_info *out)
+{
+	unsigned long flags = spin_lock(&threads.lock);
+	const struct thread *t = threads_next_locked(id);
+	struct wait_note note;
+
+	if (t) {
+		note = wait_note_get(t);
+		*out = (struct thread_info){
+		    .id = t->id,
+		    .state = __atomic_load_n(&t->state, __ATOMIC_RELAXED),
+		    .priority = atomic_load_explicit(&t->priority, memory_order_relaxed),
+		    .hart = __atomic_load_n(&t->hart, __ATOMIC_RELAXED),
+		    .locks = __atomic_load_n(&t->locks_held, __ATOMIC_RELAXED),
+		    .waits_kind = note.kind ? note.kind : "queue",
+		    .waits_name = note.name,
+		};
+		memcpy(out->name, t->name, sizeof(out->name));
+	}
+	spin_unlock(&threads.lock, flags);
+	return t;
 }
 
 bool threads_has_locked(const struct thread *t)

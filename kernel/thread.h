@@ -51,7 +51,7 @@ struct thread {
 	nsec_t wake_at;		     // stored atomically, relaxed, for reports
 	nsec_t slice_end;
 	nsec_t left_at;		 // when it last stopped running; stored atomically, relaxed, for reports
-	unsigned hart;		 // index of the one that it runs or ran on; HARTS_MAX: none yet
+	unsigned hart;		 // index of the one that it runs or ran on; HARTS_MAX: none yet; stored as the above
 	atomic_bool interrupted; // set under that lock; read and cleared, relaxed, by the thread alone
 
 	/* Guarded by the lock of kernel/pi.c. */
@@ -121,6 +121,19 @@ bool thread_interrupted(void); // the current one; on the way out of a trap, int
 
 /* Thread context, no spinlock held, preemption on: for assertions (I1). */
 bool thread_may_sleep(void);
+
+/* A thread, for reports: what it was at some moment. */
+struct thread_info {
+	unsigned id;
+	char name[THREAD_NAME_MAX];
+	enum thread_state state;
+	unsigned priority, hart; // HARTS_MAX: it has not run yet
+	unsigned locks;		 // mutexes and rwlocks that it holds
+	const char *waits_kind;	 // for what it waits: kind, "queue" of it is not said;
+	const char *waits_name;	 // NULL: for nothing that has a name
+};
+/* The first with an id above; false: there is none. Thread context. */
+bool thread_info_next(unsigned id, struct thread_info *out);
 
 /* Preemption off also keeps the thread on its hart. Nests. */
 void preempt_disable(void);

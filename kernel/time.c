@@ -12,6 +12,7 @@
 
 #include "arch/clock.h"
 #include "arch/trap.h"
+#include "kernel/interrupts.h"
 #include "kernel/log.h"
 #include "kernel/sched.h"
 
@@ -46,5 +47,6 @@ void time_set_wall(uint64_t ns, enum clock_quality quality)
 
 void trap_timer(void)
 {
+	interrupt_count(INTERRUPT_TIMER);
 	sched_timer(clock_now());
 }

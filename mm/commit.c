@@ -3,9 +3,9 @@
 
 /*
  * Promises of memory. There is no swap, so private writable memory is promised when it is mapped, a memory object when
- * it is made, and a fault later does not fail for want of a frame: mmap does, now, with a line that says why. What can
- * be promised is RAM less the kernel's own, the reserve and a smallest page cache; mm/tunable.h. Takes space.lock; does
- * not sleep.
+ * it is made, and a fault later does not fail for want of a frame: mmap does, now, with a line that says why. Files in
+ * memory are promised as they grow. What can be promised is RAM less the kernel's own, the reserve and a smallest page
+ * cache; mm/tunable.h. Takes space.lock; does not sleep.
  */
 
 #include <errno.h>
@@ -25,16 +25,32 @@ static size_t limit_locked(enum tunable_id percent)
 	return usable > keep ? (usable - keep) * tunable(percent) / 100 : 0;
 }
 
-int commit_charge(size_t pages, const char *what)
+static bool promise(size_t pages, size_t *limit, size_t *promised)
 {
 	unsigned long flags = spin_lock(&space.lock);
-	size_t limit = limit_locked(TUNE_OVERCOMMIT_RATIO), promised = space.committed;
-	bool fits = promised <= limit && pages <= limit - promised;
+	bool fits;
 
+	*limit = limit_locked(TUNE_OVERCOMMIT_RATIO);
+	*promised = space.committed;
+	fits = *promised <= *limit && pages <= *limit - *promised;
 	if (fits)
 		space.committed += pages;
 	spin_unlock(&space.lock, flags);
-	if (fits)
+	return fits;
+}
+
+bool commit_try(size_t pages)
+{
+	size_t limit, promised;
+
+	return promise(pages, &limit, &promised);
+}
+
+int commit_charge(size_t pages, const char *what)
+{
+	size_t limit, promised;
+
+	if (promise(pages, &limit, &promised))
 		return 0;
 	log_warning("%s: no memory for %zu KiB more: %zu of %zu KiB of RAM are promised to private memory "
 		    "(MAP_NORESERVE maps without a promise)",
@@ -116,6 +132,7 @@ void map_stats(struct map_stats *out)
 	unsigned long flags = spin_lock(&space.lock);
 
 	*out = (struct map_stats){.anon = space.anon_frames + atomic_load(&cache_counts.memory),
+				  .shared = atomic_load(&cache_counts.memory),
 				  .locked = space.locked,
 				  .committed = space.committed,
 				  .commit_limit = limit_locked(TUNE_OVERCOMMIT_RATIO)};

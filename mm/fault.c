@@ -347,23 +347,42 @@ static enum fault_step fault_file(struct fault *f, int *error)
 }
 
 /* ---- memory objects ---- */
-/* Writable at once if the mapping is: nothing is to be learnt from the first store. */
+/*
+ * Writable at once if the mapping is: nothing is to be learnt from the first store, but by a file, whose time stamps
+ * follow it.
+ */
+static enum fault_step show_memory(struct fault *f, struct page *page, int *error)
+{
+	const bool store = f->access == FAULT_WRITE || !vma_is_file(f->vma);
+	const int err = fault_prepare_table(f);
+
+	*error = -err;
+	return err ? FAULT_STEP_FAILED : install(f, page, store, 0);
+}
+
 static enum fault_step fault_memory(struct fault *f, int *error)
 {
 	struct pcache_object *obj = f->vma->object;
+	struct page *page = pcache_find(obj, f->index);
 	enum fault_step step = FAULT_STEP_FAILED;
-	struct page *page;
-	int err;
+	int err = 0;
 
-	if (f->index >= pages_in(obj->size))
-		return FAULT_STEP_FAILED; // as beyond the end of a file
-	err = shm_get(obj, f->index, &page);
-	if (!err) {
-		err = fault_prepare_table(f);
-		step = err ? FAULT_STEP_FAILED : install(f, page, true, 0);
+	if (page) { // without map_lock: as show_resident
+		step = show_memory(f, page, error);
 		pcache_put(page);
+		return step;
 	}
-	*error = -err;
+	rwlock_lock_read(&obj->map_lock);
+	if (f->index < pages_in(obj->size)) {
+		err = shm_get(obj, f->index, &page);
+		if (!err) {
+			step = show_memory(f, page, error);
+			pcache_put(page);
+		}
+	} // else as beyond the end of a file
+	rwlock_unlock_read(&obj->map_lock);
+	if (err)
+		*error = -err;
 	return step;
 }
 
@@ -374,7 +393,7 @@ static enum fault_step fault_step_of(struct fault *f, int *error)
 		return anon_make_executable(f);
 	if (!f->vma->object)
 		return fault_anon(f, error);
-	return f->vma->object->memory ? fault_memory(f, error) : fault_file(f, error);
+	return vma_is_shared(f->vma) && f->vma->object->memory ? fault_memory(f, error) : fault_file(f, error);
 }
 
 enum fault_result fault_serve(vaddr_t va, enum fault_access access, int *error)

@@ -213,7 +213,7 @@ int map_create(const struct map_request *req, vaddr_t *out)
 	err = spares_take(&spares);
 	if (err)
 		goto drop;
-	if (vma->object && !vma->object->memory)
+	if (vma->object)
 		pcache_zero_tail(vma->object);
 	err = insert(req, vma, &spares, &dead, &start, &locked);
 	if (err)
@@ -295,21 +295,45 @@ vaddr_t map_sbrk(intptr_t delta)
 }
 
 /* ---- map_lookup ---- */
+static struct map_info info_locked(const struct vma *vma)
+{
+	return (struct map_info){
+	    .start = vma_start(vma),
+	    .end = vma->end,
+	    .prot = vma->prot,
+	    .kind = vma->kind,
+	    .grows_down = vma->grows_down,
+	    .heap = vma->kind == MAP_KIND_ANON && vma_start(vma) >= HEAP_BASE && vma->end <= MAP_AREA_BASE,
+	    .offset = vma->pgoff * PAGE_SIZE,
+	    .object = vma->object,
+	};
+}
+
 bool map_lookup(vaddr_t addr, struct map_info *out)
 {
 	unsigned long flags = spin_lock(&space.lock);
 	const struct vma *vma = vma_find_locked(addr);
 
 	if (vma)
-		*out = (struct map_info){
-		    .start = vma_start(vma),
-		    .end = vma->end,
-		    .prot = vma->prot,
-		    .kind = vma->kind,
-		    .grows_down = vma->grows_down,
-		    .offset = vma->pgoff * PAGE_SIZE,
-		    .object = vma->object,
-		};
+		*out = info_locked(vma);
 	spin_unlock(&space.lock, flags);
 	return vma;
+}
+
+bool map_show(vaddr_t addr, void (*show)(const struct map_info *map, void *arg), void *arg)
+{
+	unsigned long flags = spin_lock(&space.lock);
+	struct vma *vma = vma_next_locked(addr);
+	struct map_info info;
+
+	if (vma) {
+		info = info_locked(vma);
+		vma_ref(vma);
+	}
+	spin_unlock(&space.lock, flags);
+	if (!vma)
+		return false;
+	show(&info, arg);
+	vma_put(vma);
+	return true;
 }

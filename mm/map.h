@@ -105,13 +105,24 @@ struct map_info {
 	enum map_prot prot;
 	enum map_kind kind;
 	bool grows_down;
+	bool heap;
 	uint64_t offset; // of start in the object
 	struct pcache_object *object;
 };
 bool map_lookup(vaddr_t addr, struct map_info *out);
+/*
+ * Calls show for the first mapping that ends behind addr: as it was at a moment, with its object kept meanwhile, and
+ * nothing locked. False: there is none.
+ */
+bool map_show(vaddr_t addr, void (*show)(const struct map_info *map, void *arg), void *arg);
 
-/* Frames: of private memory and memory objects; of locked mappings; promised; that can be promised. */
+/* Frames: of private memory and memory objects; of the latter; of locked mappings; promised; that can be promised. */
 struct map_stats {
-	size_t anon, locked, committed, commit_limit;
+	size_t anon, shared, locked, committed, commit_limit;
 };
 void map_stats(struct map_stats *out);
+
+/* Promises frames for what is as private memory is, no page of which can be evicted. False: not so many. Any context.
+ */
+bool commit_try(size_t pages);
+void commit_release(size_t pages);

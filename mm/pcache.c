@@ -254,6 +254,15 @@ void pcache_put(struct page *page)
 		frame_free(page);
 }
 
+size_t pcache_count(struct pcache_object *obj)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	size_t count = obj->page_count;
+
+	spin_unlock(&obj->lock, flags);
+	return count;
+}
+
 struct page *pcache_find(struct pcache_object *obj, pgidx_t index)
 {
 	unsigned long flags = spin_lock(&obj->lock);
@@ -317,6 +326,8 @@ int pcache_make_dirty(struct page *page)
 	int err;
 
 	assert(obj && atomic_load(&page->pins) > 0);
+	if (obj->memory)
+		return 0;
 	/* Last what makes it backed: pcache_put takes a backed page that was to be overwritten for good. */
 	err = was_dirty ? 0 : writeback_throttle();
 	if (!err)

@@ -21,8 +21,10 @@
 #include "mm/frame.h"
 
 struct pcache_object;
+struct shm_limit;
 
-/* A file system's side. All but ref may sleep. Errors are negative errno. A memory object has ref alone (mm/shm.h). */
+/* A file system's side. All but ref may sleep. Errors are negative errno. A memory object has ref alone, and sync
+ * where it is a file (mm/shm.h). */
 struct pcache_ops {
 	/*
 	 * Starts reading pages first .. first+n-1 (filling, pinned by the cache) and returns; each ends with
@@ -59,7 +61,8 @@ struct pcache_ops {
 struct pcache_object {
 	/* Constant. */
 	const struct pcache_ops *ops;
-	bool memory; // no file's: its pages are all there is of it, never dirty, never evicted (mm/shm.h)
+	bool memory;		 // its pages are all there is of it, never dirty, never evicted (mm/shm.h)
+	struct shm_limit *limit; // of memory that is promised page by page; NULL: it is promised as a whole
 
 	struct rwlock map_lock; // fault, read and write share it; truncate, punch and extend own it
 	/* Bytes; changed with map_lock owned. Relaxed without it: what a change under way makes of it is not known. */
@@ -104,7 +107,8 @@ void pcache_object_destroy(struct pcache_object *obj);
 
 /*
  * The page at index, uptodate and pinned. Missing: filled, with readahead when `ra` says so. Sleeps. Errors: those of
- * fill (nothing is cached then), -ENOMEM. Caller holds map_lock shared and index is inside the file. pcache_put unpins.
+ * fill (nothing is cached then), -ENOMEM; of a memory object those of shm_get. Caller holds map_lock shared and index
+ * is inside the file. pcache_put unpins.
  */
 struct readahead {
 	pgidx_t next;	 // where a sequential reader would go on
@@ -127,6 +131,9 @@ int pcache_get_overwrite(struct pcache_object *obj, pgidx_t index, struct page *
  * come back; pages used twice are evicted after those.
  */
 void pcache_mark_used(struct page *page);
+
+/* How many pages it has. Any context. */
+size_t pcache_count(struct pcache_object *obj);
 
 /* Cached and uptodate: pinned; else NULL. Does not sleep. */
 struct page *pcache_find(struct pcache_object *obj, pgidx_t index);

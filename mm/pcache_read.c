@@ -16,6 +16,7 @@
 
 #include "mm/pcache_internal.h"
 #include "mm/reclaim.h"
+#include "mm/shm.h"
 #include "mm/tunable.h"
 
 #define FILL_RUN_MAX 64 // pages of one ops->fill; on the fault's stack
@@ -251,6 +252,8 @@ int pcache_get(struct pcache_object *obj, pgidx_t index, struct readahead *ra, s
 	int err;
 
 	assert(index < pages_in(obj->size));
+	if (obj->memory)
+		return shm_get(obj, index, out);
 	do {
 		page = find_any(obj, index);
 		if (page) {
@@ -279,6 +282,8 @@ int pcache_get_overwrite(struct pcache_object *obj, pgidx_t index, struct page *
 	unsigned long flags;
 	int err;
 
+	if (obj->memory)
+		return shm_get(obj, index, out);
 	do {
 		page = find_any(obj, index);
 		if (page) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "mm/pcache_internal.h"
+#include "mm/shm.h"
 #include "mm/shootdown.h"
 
 #define REMOVE_STEP 32
@@ -40,6 +41,7 @@ static bool remove_step(struct pcache_object *obj, pgidx_t *index, pgidx_t last)
 	shootdown(&batch);
 	for (size_t i = 0; i < n; i++)
 		pcache_put(gone[i]);
+	shm_uncharge(obj, n);
 	if (under_way) {
 		page_wait(under_way, PAGE_FILLING | PAGE_WRITING);
 		pcache_put(under_way);

@@ -104,13 +104,14 @@ int populate_cached(vaddr_t start, vaddr_t end)
 	return each_piece_in_order(start, end, populate_cached_piece, NULL);
 }
 
-/* A file's shared page is read-only whenever it is clean. */
+/* A file's shared page is read-only whenever it is clean, or can be truncated away. */
 static int wire_piece(const struct piece *piece, void *arg)
 {
 	int error;
 
 	(void)arg;
-	if (vma_is_shared_file(piece->vma) || (piece->prot & (MAP_R | MAP_W)) != (MAP_R | MAP_W))
+	if ((vma_is_shared(piece->vma) && vma_is_file(piece->vma)) ||
+	    (piece->prot & (MAP_R | MAP_W)) != (MAP_R | MAP_W))
 		return -EINVAL;
 	for (vaddr_t va = piece->start; va < piece->end; va += PAGE_SIZE) {
 		if (fault_serve(va, FAULT_WRITE, &error) != FAULT_OK)

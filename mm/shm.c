@@ -3,8 +3,8 @@
 
 /*
  * Memory objects, mm/shm.h. Their pages are in the object's tree like those of a file, shown and found by the same
- * code, but nothing is behind them: a page is uptodate and backed from its first moment until the object goes. Takes
- * the page lock; sleeps for memory.
+ * code, but nothing is behind them: a page is uptodate and backed from its first moment until it is taken out, or the
+ * object goes. Takes the page lock; sleeps for memory.
  */
 
 #include "mm/shm.h"
@@ -18,6 +18,7 @@
 #include "mm/reclaim.h"
 #include "mm/vma.h"
 
+/* Of an object behind no file. */
 struct shm {
 	struct pcache_object object;
 	size_t charged;	  // pages promised; constant
@@ -39,6 +40,12 @@ static void shm_ref(struct pcache_object *obj, int delta)
 /* Nothing is filled, reserved, written or synced. */
 static const struct pcache_ops shm_ops = {.ref = shm_ref};
 
+void shm_object_init(struct pcache_object *obj, struct shm_limit *limit)
+{
+	obj->memory = true;
+	obj->limit = limit;
+}
+
 int shm_create(size_t pages, bool noreserve, struct pcache_object **out)
 {
 	struct shm *shm = kmalloc_wait(sizeof(*shm));
@@ -51,13 +58,48 @@ int shm_create(size_t pages, bool noreserve, struct pcache_object **out)
 		return err;
 	}
 	pcache_object_init(&shm->object, &shm_ops, pages * PAGE_SIZE);
-	shm->object.memory = true;
+	shm_object_init(&shm->object, NULL);
 	shm->charged = noreserve ? 0 : pages;
 	atomic_init(&shm->refs, 1);
 	*out = &shm->object;
 	return 0;
 }
 
+/* ---- promises ---- */
+static bool take_of(struct shm_limit *limit, size_t pages)
+{
+	size_t used = atomic_load_explicit(&limit->used, memory_order_relaxed);
+
+	do {
+		if (pages > limit->max - used)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&limit->used, &used, used + pages, memory_order_relaxed,
+							memory_order_relaxed));
+	return true;
+}
+
+static int charge(struct pcache_object *obj, size_t pages)
+{
+	if (!obj->limit)
+		return 0;
+	if (!take_of(obj->limit, pages))
+		return -ENOSPC;
+	if (commit_try(pages))
+		return 0;
+	atomic_fetch_sub_explicit(&obj->limit->used, pages, memory_order_relaxed);
+	return -ENOSPC;
+}
+
+void shm_uncharge(struct pcache_object *obj, size_t pages)
+{
+	if (!obj->limit || pages == 0)
+		return;
+	commit_release(pages);
+	atomic_fetch_sub_explicit(&obj->limit->used, pages, memory_order_relaxed);
+}
+
+/* ---- pages ---- */
+/* Charged. -EEXIST: another thread was first; -EAGAIN: there was no memory for the tree, and is by now. */
 static int zeros_insert(struct pcache_object *obj, pgidx_t index, struct page **out)
 {
 	struct page *page = frame_get_far();
@@ -78,6 +120,18 @@ static int zeros_insert(struct pcache_object *obj, pgidx_t index, struct page **
 	return 0;
 }
 
+static int charge_and_insert(struct pcache_object *obj, pgidx_t index, struct page **out)
+{
+	int err = charge(obj, 1);
+
+	if (err)
+		return err;
+	err = zeros_insert(obj, index, out);
+	if (err)
+		shm_uncharge(obj, 1);
+	return err;
+}
+
 int shm_get(struct pcache_object *obj, pgidx_t index, struct page **out)
 {
 	int err;
@@ -85,7 +139,85 @@ int shm_get(struct pcache_object *obj, pgidx_t index, struct page **out)
 	assert(obj->memory && index < pages_in(obj->size));
 	do {
 		*out = pcache_find(obj, index);
-		err = *out ? 0 : zeros_insert(obj, index, out);
-	} while (err == -EEXIST || err == -EAGAIN); // another thread was first; there was no memory for the tree
+		err = *out ? 0 : charge_and_insert(obj, index, out);
+	} while (err == -EEXIST || err == -EAGAIN);
 	return err;
+}
+
+struct page *shm_peek(struct pcache_object *obj, pgidx_t index)
+{
+	struct page *page = pcache_find(obj, index);
+
+	if (!page) {
+		page = zero_page;
+		page_pin(page);
+	}
+	return page;
+}
+
+static bool is_there(struct pcache_object *obj, pgidx_t index)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	bool there = radix_get(&obj->pages, index);
+
+	spin_unlock(&obj->lock, flags);
+	return there;
+}
+
+static bool find_next(struct pcache_object *obj, pgidx_t *index)
+{
+	unsigned long flags = spin_lock(&obj->lock);
+	bool found = radix_next(&obj->pages, index);
+
+	spin_unlock(&obj->lock, flags);
+	return found;
+}
+
+bool shm_next(struct pcache_object *obj, pgidx_t *index, pgidx_t last, bool missing)
+{
+	if (!missing)
+		return find_next(obj, index) && *index <= last;
+	while (*index <= last && is_there(obj, *index))
+		++*index;
+	return *index <= last;
+}
+
+int shm_fill(struct pcache_object *obj, pgidx_t first, pgidx_t last)
+{
+	size_t missing = last - first + 1;
+	pgidx_t index;
+	int err;
+
+	assert(rwlock_owned_write(&obj->map_lock)); // no other thread brings pages, or takes them
+	for (index = first; shm_next(obj, &index, last, false); index++)
+		missing--;
+	err = charge(obj, missing);
+	if (err)
+		return err;
+	for (index = first; missing > 0 && shm_next(obj, &index, last, true);) {
+		struct page *page;
+
+		err = zeros_insert(obj, index, &page);
+		if (!err) {
+			pcache_put(page);
+			missing--;
+		} else if (err != -EAGAIN) {
+			break;
+		}
+	}
+	shm_uncharge(obj, missing);
+	return missing ? err : 0;
+}
+
+void shm_clear(struct pcache_object *obj, uint64_t from, uint64_t to)
+{
+	pgidx_t index = from / PAGE_SIZE;
+
+	while (from < to && shm_next(obj, &index, (to - 1) / PAGE_SIZE, false)) {
+		const uint64_t start = max_of(from, index * PAGE_SIZE), end = min_of(to, (index + 1) * PAGE_SIZE);
+		struct page *page = pcache_find(obj, index++);
+
+		memset((char *)page_va(page) + start % PAGE_SIZE, 0, end - start);
+		pcache_put(page);
+	}
 }

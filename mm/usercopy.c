@@ -75,7 +75,7 @@ bool user_shows(const void *app, size_t len, const struct page *page)
 	for (size_t i = 0; obj && obj->mappings.root && i < array_size(ends); i++) {
 		const struct vma *vma = vma_find_locked(ends[i]);
 
-		shows |= vma && vma_is_shared_file(vma) && vma->object == obj && vma_index(vma, ends[i]) == page->index;
+		shows |= vma && vma_is_shared(vma) && vma->object == obj && vma_index(vma, ends[i]) == page->index;
 	}
 	spin_unlock(&space.lock, flags);
 	return shows;

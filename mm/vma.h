@@ -81,6 +81,12 @@ static inline bool vma_is_shared(const struct vma *vma)
 	return vma->kind == MAP_KIND_SHARED;
 }
 
+/* Others may change what it shows, and how much there is. */
+static inline bool vma_is_file(const struct vma *vma)
+{
+	return vma->object && (!vma->object->memory || vma->object->limit);
+}
+
 /* And from there to the card: a page is writable only while it is dirty (I3). */
 static inline bool vma_is_shared_file(const struct vma *vma)
 {
@@ -214,7 +220,6 @@ vaddr_t grow_to(vaddr_t va);
 /* ---- commit.c ---- */
 /* Promises pages of private memory: 0, or -ENOMEM and a line in the log. `what` is the call. */
 int commit_charge(size_t pages, const char *what);
-void commit_release(size_t pages);
 int commit_lock(size_t pages, const char *what);
 void commit_unlock(size_t pages);
 /* Counts what others are about to give up: no check. */

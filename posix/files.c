@@ -2,46 +2,77 @@
 // Copyright the cairn authors
 
 /*
- * POSIX's file calls over fs/fs.h. Thin: what a call means is decided there. Structures for the application are filled
- * on the stack and copied, so that a bad pointer is EFAULT. Those that POSIX says so of are cancellation points: a
- * request that comes later waits until the call, which the card answers soon, has returned. All may sleep.
+ * Calls on descriptors, over fs/fs.h. Thin: what a call means is decided there. Those that POSIX says so of are
+ * cancellation points. What waits for the world (a pipe's other end, the console, another's lock) is ended by a request
+ * or a signal; what the card answers soon is not, and a request that comes later waits until it has returned. All may
+ * sleep.
  */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "arch/uaccess.h"
 #include "fs/fs.h"
 #include "posix/call.h"
+#include "posix/locks.h"
 #include "posix/result.h"
 #include "posix/user.h"
+
+/* A fifo waits for its other end. */
+static int open_at(int at, const char *path, int flags, mode_t mode)
+{
+	return (int)result_posix(KERNEL_CALL_RESTART(fs_open(at, path, flags, mode)));
+}
 
 int open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
 	va_list ap;
 
-	pthread_testcancel();
 	if (flags & O_CREAT) {
 		va_start(ap, flags);
 		mode = va_arg(ap, mode_t);
 		va_end(ap);
 	}
-	return (int)result_posix(KERNEL_CALL(fs_open(AT_FDCWD, path, flags, mode)));
+	return open_at(AT_FDCWD, path, flags, mode);
+}
+
+int openat(int at, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	if (flags & O_CREAT) {
+		va_start(ap, flags);
+		mode = va_arg(ap, mode_t);
+		va_end(ap);
+	}
+	return open_at(at, path, flags, mode);
 }
 
 int creat(const char *path, mode_t mode)
 {
-	pthread_testcancel();
-	return (int)result_posix(KERNEL_CALL(fs_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode)));
+	return open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+}
+
+int pipe2(int fds[2], int flags)
+{
+	int made[2];
+	int err = KERNEL_CALL(fs_pipe(made, flags));
+
+	if (!err && user_copy(fds, made, sizeof(made))) {
+		(void)KERNEL_CALL(fs_close(made[0])); // nothing was written
+		(void)KERNEL_CALL(fs_close(made[1]));
+		err = -EFAULT;
+	}
+	return (int)result_posix(err);
+}
+
+int pipe(int fds[2])
+{
+	return pipe2(fds, 0);
 }
 
 int close(int fd)
@@ -57,8 +88,7 @@ ssize_t read(int fd, void *buf, size_t n)
 
 ssize_t write(int fd, const void *buf, size_t n)
 {
-	pthread_testcancel();
-	return result_posix(KERNEL_CALL(fs_write(fd, buf, n)));
+	return result_written(KERNEL_CALL_RESTART(fs_write(fd, buf, n)));
 }
 
 ssize_t pread(int fd, void *buf, size_t n, off_t offset)
@@ -85,9 +115,11 @@ int ftruncate(int fd, off_t size)
 
 static int truncate_path(const char *path, off_t size)
 {
-	int fd = fs_open(AT_FDCWD, path, O_WRONLY, 0);
-	int err, close_err;
+	int fd, err, close_err;
 
+	if (size < 0)
+		return -EINVAL;
+	fd = fs_open(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0); // a fifo is not waited for
 	if (fd < 0)
 		return fd;
 	err = fs_ftruncate(fd, size);
@@ -153,71 +185,9 @@ void sync(void)
 	(void)KERNEL_CALL(fs_sync());
 }
 
-static int stat_out(int err, const struct stat *st, struct stat *out)
+int syncfs(int fd)
 {
-	return (int)result_posix(err ? err : user_put(out, *st));
-}
-
-int stat(const char *restrict path, struct stat *restrict out)
-{
-	struct stat st;
-
-	return stat_out(KERNEL_CALL(fs_stat(AT_FDCWD, path, &st, 0)), &st, out);
-}
-
-int lstat(const char *restrict path, struct stat *restrict out)
-{
-	struct stat st;
-
-	return stat_out(KERNEL_CALL(fs_stat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW)), &st, out);
-}
-
-int fstat(int fd, struct stat *out)
-{
-	struct stat st;
-
-	return stat_out(KERNEL_CALL(fs_fstat(fd, &st)), &st, out);
-}
-
-int access(const char *path, int mode)
-{
-	return (int)result_posix(KERNEL_CALL(fs_access(AT_FDCWD, path, mode, 0)));
-}
-
-int mkdir(const char *path, mode_t mode)
-{
-	return (int)result_posix(KERNEL_CALL(fs_mkdir(AT_FDCWD, path, mode)));
-}
-
-int rmdir(const char *path)
-{
-	return (int)result_posix(KERNEL_CALL(fs_unlink(AT_FDCWD, path, AT_REMOVEDIR)));
-}
-
-int unlink(const char *path)
-{
-	return (int)result_posix(KERNEL_CALL(fs_unlink(AT_FDCWD, path, 0)));
-}
-
-int rename(const char *from, const char *to)
-{
-	return (int)result_posix(KERNEL_CALL(fs_rename(AT_FDCWD, from, AT_FDCWD, to, 0)));
-}
-
-int remove(const char *path)
-{
-	int err = KERNEL_CALL(fs_unlink(AT_FDCWD, path, 0));
-
-	if (err == -EISDIR || err == -EPERM)
-		err = KERNEL_CALL(fs_unlink(AT_FDCWD, path, AT_REMOVEDIR));
-	return (int)result_posix(err);
-}
-
-int isatty(int fd)
-{
-	int r = KERNEL_CALL(fs_isatty(fd));
-
-	return result_posix(r) > 0;
+	return (int)result_posix(KERNEL_CALL(fs_syncfs(fd)));
 }
 
 int dup(int fd)
@@ -238,56 +208,39 @@ int dup2(int fd, int to)
 	return (int)result_posix(KERNEL_CALL(dup_onto(fd, to)));
 }
 
+int dup3(int fd, int to, int flags)
+{
+	return (int)result_posix(KERNEL_CALL(fs_dup3(fd, to, flags)));
+}
+
 int fcntl(int fd, int command, ...)
 {
+	struct flock *lock = NULL;
+	bool locks = false;
+	int number = 0, r;
 	va_list ap;
-	int arg;
 
 	va_start(ap, command);
-	arg = va_arg(ap, int); // of every command that is built
+	switch (command) {
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		lock = va_arg(ap, struct flock *);
+		locks = true;
+		break;
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+	case F_SETFD:
+	case F_SETFL:
+		number = va_arg(ap, int);
+		break;
+	default:
+		break;
+	}
 	va_end(ap);
-	return (int)result_posix(KERNEL_CALL(fs_fcntl(fd, command, arg)));
-}
-
-/* There is one directory to stand in: the root. */
-char *getcwd(char *buf, size_t size)
-{
-	static const char root[] = "/";
-	int err = size == 0 ? -EINVAL : size < sizeof(root) ? -ERANGE : 0;
-
-	if (!err && uaccess_copy(buf, root, sizeof(root)))
-		err = -EFAULT;
-	return result_posix(err) ? NULL : buf;
-}
-
-static int statvfs_out(int err, const struct fs_space *space, struct statvfs *out)
-{
-	struct statvfs st = {0};
-
-	if (err)
-		return (int)result_posix(err);
-	st.f_bsize = st.f_frsize = space->block_size;
-	st.f_blocks = space->blocks;
-	st.f_bfree = space->blocks_free;
-	st.f_bavail = space->blocks_avail;
-	st.f_files = space->inodes;
-	st.f_ffree = st.f_favail = space->inodes_free;
-	st.f_fsid = space->id;
-	st.f_flag = space->read_only ? ST_RDONLY : 0;
-	st.f_namemax = 255;
-	return (int)result_posix(user_put(out, st));
-}
-
-int statvfs(const char *restrict path, struct statvfs *restrict out)
-{
-	struct fs_space space;
-
-	return statvfs_out(KERNEL_CALL(fs_space(AT_FDCWD, path, &space)), &space, out);
-}
-
-int fstatvfs(int fd, struct statvfs *out)
-{
-	struct fs_space space;
-
-	return statvfs_out(KERNEL_CALL(fs_fspace(fd, &space)), &space, out);
+	r = locks ? fcntl_lock(fd, command, lock) : KERNEL_CALL(fs_fcntl(fd, command, number));
+	return (int)result_posix(r);
 }

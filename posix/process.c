@@ -20,9 +20,9 @@
 #include "posix/call.h"
 #include "posix/thread.h"
 
-static void interrupt_key(void)
+static void interrupt_key(bool quit)
 {
-	(void)kill(getpid(), SIGINT); // it is there
+	(void)kill(getpid(), quit ? SIGQUIT : SIGINT); // it is there
 }
 
 void process_begin(void)

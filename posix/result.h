@@ -5,6 +5,7 @@
 #pragma once
 
 #include <errno.h>
+#include <signal.h>
 
 #include "lib/types.h"
 #include "posix/process.h"
@@ -20,4 +21,12 @@ static inline long result_posix(long r)
 	process_stop_if_ending();
 	errno = (int)-r;
 	return -1;
+}
+
+/* The same of something that was written: a pipe without a reader is a signal, too. */
+static inline long result_written(long r)
+{
+	if (r == -EPIPE)
+		(void)raise(SIGPIPE); // a thread of the kernel has none
+	return result_posix(r);
 }

@@ -420,16 +420,42 @@ static int sleep_locked(struct posix_thread *self, unsigned long *flags, nsec_t 
 	return waitq_wait_interruptible(&nobody, &signals.lock, flags, deadline);
 }
 
-/* Waits for a signal to deliver; the mask goes back when it is. */
-static int suspend(struct posix_thread *self, uint64_t mask)
+static void swap_locked(struct posix_thread *self, uint64_t mask)
 {
-	unsigned long flags = spin_lock(&signals.lock);
-
 	if (!self->mask_saved) {
 		self->saved_mask = self->mask;
 		self->mask_saved = true;
 	}
 	set_mask_locked(self, mask);
+}
+
+void signal_mask_swap(uint64_t mask)
+{
+	unsigned long flags = spin_lock(&signals.lock);
+
+	swap_locked(posix_self(), mask);
+	spin_unlock(&signals.lock, flags);
+}
+
+int signal_mask_restore(void)
+{
+	struct posix_thread *self = posix_self();
+	unsigned long flags = spin_lock(&signals.lock);
+
+	if (self->mask_saved) {
+		self->mask_saved = false;
+		set_mask_locked(self, self->saved_mask);
+	}
+	spin_unlock(&signals.lock, flags);
+	return 0;
+}
+
+/* Waits for a signal to deliver; the mask goes back when it is. */
+static int suspend(struct posix_thread *self, uint64_t mask)
+{
+	unsigned long flags = spin_lock(&signals.lock);
+
+	swap_locked(self, mask);
 	while (!deliverable(self))
 		(void)sleep_locked(self, &flags, UINT64_MAX); // the loop looks again in any case
 	spin_unlock(&signals.lock, flags);

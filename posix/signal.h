@@ -36,6 +36,13 @@ bool signal_of_fault(struct posix_thread *self, int sig, struct signal_delivery 
 /* The calling thread's mask, as a handler's return sets it. */
 void signal_set_mask(struct posix_thread *self, uint64_t mask);
 
+/*
+ * For the time of a wait the calling thread's mask is another; until it is put back, which a handler's return does too.
+ * swap: a signal that the mask lets through interrupts the wait at once. restore: does nothing without a swap; 0.
+ */
+void signal_mask_swap(uint64_t mask);
+int signal_mask_restore(void);
+
 /* Ends the application by a signal, with status 128 + sig. tf: where the thread was, for the report, or NULL. */
 _Noreturn void signal_end(int sig, const struct trap_frame *tf);
 

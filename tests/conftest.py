@@ -114,7 +114,7 @@ def parse_tap(output):
     return cases
 
 
-RACE = ("test_parallel_kernel", "test_parallel_stack", "test_parallel_exerciser", "test_parallel_holes", "test_parallel_names")  # run under the thread sanitizer too: RACE_TESTS of SConstruct
+RACE = ("test_locks", "test_pipe", "test_parallel_kernel", "test_parallel_stack", "test_parallel_exerciser", "test_parallel_holes", "test_parallel_names")  # run under the thread sanitizer too: RACE_TESTS of SConstruct
 
 
 class HostProgram(Program):

@@ -80,7 +80,7 @@ def build(app, board="virt", release=False):
 
 
 def build_tests():
-    scons(["apps", "guest-tests", "host-tests", "logread", "oracle"])
+    scons(["apps", "fuzz", "guest-tests", "host-tests", "logread", "oracle"])
 
 
 def clean():

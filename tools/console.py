@@ -7,7 +7,7 @@ from dataclasses import dataclass
 DLE = 0x10
 MAX_BATCH = 4096  # data bytes framed at a time
 CHANNELS = {ord("O"): "out", ord("E"): "err", ord("K"): "kernel"}
-ARGUMENTS = {ord("R"): 5, ord("C"): 4, ord("X"): 3}  # command: length of its arguments
+ARGUMENTS = {ord("R"): 5, ord("C"): 4, ord("P"): 1, ord("X"): 3}  # command: length of its arguments
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,13 @@ class Ready:
 @dataclass(frozen=True)
 class Credit:
     credits: int
+
+
+@dataclass(frozen=True)
+class OutputProcessing:
+    """Whether the terminal shall make two bytes of a newline."""
+
+    on: bool
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,8 @@ def parse(command, arguments):
         return Ready(int(arguments[:1]), hexadecimal(arguments[1:]))
     if command == ord("C"):
         return Credit(hexadecimal(arguments))
+    if command == ord("P") and arguments in (b"0", b"1"):
+        return OutputProcessing(arguments == b"1")
     if command == ord("X") and arguments[2:] in (b"e", b"p", b"f", b"b"):
         return Exit(hexadecimal(arguments[:2]), arguments[2:].decode())
     raise ValueError

@@ -48,6 +48,7 @@ NEEDS = (
     Need("system tests, two at a time", ("python3-pytest-xdist",), True),
     Need("terminal tests", ("python3-pexpect",), True),
     Need("the second compiler", ("clang",), True, ("clang", "--version")),
+    Need("the second compiler's sanitizers and fuzzer", ("libclang-rt-dev", "libclang-rt-18-dev"), True),
     Need("layout of the source", ("clang-format-14", "clang-format"), True, ("clang-format-14", "--version")),
     Need("static checks", ("clang-tidy",), True, ("clang-tidy", "--version")),
     Need("more static checks", ("cppcheck",), True, ("cppcheck", "--version")),

@@ -68,7 +68,7 @@ class EarlyText:
 
 
 class RawTerminal:
-    """No echo, no line editing, no signal keys; output processing stays. Put back by close()."""
+    """No echo, no line editing, no signal keys; output processing stays until the board asks. Put back by close()."""
 
     def __init__(self, fd):
         self.fd = fd
@@ -79,6 +79,11 @@ class RawTerminal:
         raw[6][termios.VMIN] = 1
         raw[6][termios.VTIME] = 0
         termios.tcsetattr(fd, termios.TCSANOW, raw)
+
+    def process_output(self, on):
+        now = termios.tcgetattr(self.fd)
+        now[1] = now[1] | termios.OPOST if on else now[1] & ~termios.OPOST
+        termios.tcsetattr(self.fd, termios.TCSADRAIN, now)
 
     def close(self):
         termios.tcsetattr(self.fd, termios.TCSADRAIN, self.saved)
@@ -131,6 +136,7 @@ class Session:
     def __init__(self, line, terminal, attach=False, show_firmware=False):
         self.line = line
         self.terminal = terminal
+        self.raw_terminal = None  # while the conversation lasts, if it is typed
         self.attach = attach
         self.stdin = sys.stdin.fileno()
         self.out = Output(sys.stdout.fileno())
@@ -172,16 +178,15 @@ class Session:
         deadline = time.monotonic() + timeout if timeout else None
         os.set_blocking(self.line, False)
         signals = Signals()
-        tty = None
         try:
             if self.terminal:
-                tty = RawTerminal(self.stdin)
+                self.raw_terminal = RawTerminal(self.stdin)
             if self.attach:
                 self.sender.attach("t" if self.terminal else "s")
             return self._loop(signals, deadline)
         finally:
-            if tty:
-                tty.close()
+            if self.raw_terminal:
+                self.raw_terminal.close()
             signals.close()
             if not (self.out.at_line_start and self.err.at_line_start) and sys.stderr.isatty():
                 self.err.write(b"\n")
@@ -252,6 +257,9 @@ class Session:
         elif isinstance(event, console.Exit):
             self.exit = event
             self.exit_deadline = time.monotonic() + (0 if self.attach else DRAIN_SECONDS)
+        elif isinstance(event, console.OutputProcessing):
+            if self.raw_terminal:
+                self.raw_terminal.process_output(event.on)
         elif isinstance(event, console.Damaged):
             say(f"damaged frame from the board: {event.what!r}; going on")
         else:

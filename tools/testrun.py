@@ -19,7 +19,7 @@ from tools.ui import Failure, report, say
 PYTHON = "/usr/bin/python3"  # the one that has Debian's pytest
 JOBS = 2
 RESULTS = os.path.join(build.BUILD, "test", "results.xml")
-SUITES = ("style", "host", "guest", "oracle", "system", "crash")
+SUITES = ("style", "host", "fuzz", "guest", "oracle", "system", "crash")
 
 
 def run(pattern, list_only, effort):

@@ -6,10 +6,13 @@
  * Linux's. Reading waits for the host in the scheduler's sense, so other threads run; writing blocks the process.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "arch/host/host.h"
@@ -18,6 +21,7 @@
 #include "fs/fs.h"
 #include "kernel/log.h"
 #include "kernel/mutex.h"
+#include "kernel/poll.h"
 #include "kernel/thread.h"
 #include "posix/process.h"
 
@@ -48,7 +52,17 @@ static void device_ready(struct host_event *event)
 	device->watched = false;
 	device->ready = true;
 	waitq_wake_one(&device->waitq);
+	poll_wake();
 	spin_unlock(&device->lock, flags);
+}
+
+static void watch_locked(struct device *device, int fd)
+{
+	if (!device->watched && !device->ready) {
+		device->watched = true;
+		device->watch.fd = fd;
+		host_watch(&device->watch);
+	}
 }
 
 /* 0 or -EINTR; then the watch stays, for the next to wait. */
@@ -57,11 +71,7 @@ static int device_wait(struct device *device, int fd)
 	unsigned long flags = spin_lock(&device->lock);
 	int err = 0;
 
-	if (!device->watched && !device->ready) {
-		device->watched = true;
-		device->watch.fd = fd;
-		host_watch(&device->watch);
-	}
+	watch_locked(device, fd);
 	while (!device->ready && !err)
 		err = waitq_wait_interruptible(&device->waitq, &device->lock, &flags, UINT64_MAX);
 	if (device->ready)
@@ -72,13 +82,37 @@ static int device_wait(struct device *device, int fd)
 	return err;
 }
 
-static long input_read(struct chardev *dev, void *buf, size_t len)
+static bool input_is_there(void)
+{
+	struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+static short console_poll(struct chardev *dev)
+{
+	unsigned long flags;
+
+	(void)dev;
+	if (input_is_there())
+		return POLLIN | POLLOUT;
+	flags = spin_lock(&input.lock);
+	input.ready = false; // it was of what has been read
+	watch_locked(&input, STDIN_FILENO);
+	spin_unlock(&input.lock, flags);
+	return POLLOUT;
+}
+
+static long input_read(struct chardev *dev, void *buf, size_t len, bool wait)
 {
 	ssize_t n;
 
 	(void)dev;
 	mutex_lock(&reader);
-	n = device_wait(&input, STDIN_FILENO);
+	if (wait)
+		n = device_wait(&input, STDIN_FILENO);
+	else
+		n = input_is_there() ? 0 : -EAGAIN;
 	if (n == 0) {
 		n = read(STDIN_FILENO, buf, len);
 		if (n < 0)
@@ -88,9 +122,9 @@ static long input_read(struct chardev *dev, void *buf, size_t len)
 	return n;
 }
 
-static void (*interrupt_hook)(void); // set before the application runs
+static void (*interrupt_hook)(bool quit); // set before the application runs
 
-void console_set_interrupt(void (*hook)(void))
+void console_set_interrupt(void (*hook)(bool quit))
 {
 	interrupt_hook = hook;
 }
@@ -107,7 +141,7 @@ static _Noreturn void *interrupt_main(void *arg)
 		if (read(fd, &info, sizeof(info)) != sizeof(info))
 			host_die("SIGINT");
 		if (interrupt_hook)
-			interrupt_hook();
+			interrupt_hook(false);
 		else
 			process_end(128 + SIGINT, 'e', true);
 	}
@@ -159,11 +193,12 @@ static int write_all(int fd, const char *buf, size_t len)
 	return 0;
 }
 
-static long output_write(struct chardev *dev, const void *buf, size_t len, int channel)
+static long output_write(struct chardev *dev, const void *buf, size_t len, int channel, bool wait)
 {
 	int err = write_all(channel == 2 ? STDERR_FILENO : STDOUT_FILENO, buf, len);
 
 	(void)dev;
+	(void)wait;
 	return err ? err : (long)len;
 }
 
@@ -173,7 +208,43 @@ static int output_drain(struct chardev *dev)
 	return 0;
 }
 
-static struct chardev chardev = {.name = "console", .read = input_read, .write = output_write, .drain = output_drain};
+/* The terminal's settings are Linux's, and so is what becomes of them. */
+static int console_control(struct chardev *dev, unsigned long request, void *arg)
+{
+	int r;
+
+	if (!dev->is_tty && request != FIONREAD)
+		return -ENOTTY;
+	switch (request) {
+	case TCGETS:
+		r = tcgetattr(STDIN_FILENO, arg);
+		break;
+	case TCSETS:
+	case TCSETSW:
+	case TCSETSF:
+		r = tcsetattr(STDIN_FILENO, (int)(request - TCSETS), arg); // TCSANOW and on
+		break;
+	case TCFLSH:
+		r = tcflush(STDIN_FILENO, *(const int *)arg);
+		break;
+	case FIONREAD:
+	case TIOCGWINSZ:
+		r = ioctl(STDIN_FILENO, request, arg);
+		break;
+	default:
+		return -ENOTTY;
+	}
+	return r < 0 ? -errno : 0;
+}
+
+static struct chardev chardev = {
+    .name = "console",
+    .read = input_read,
+    .write = output_write,
+    .drain = output_drain,
+    .poll = console_poll,
+    .control = console_control,
+};
 
 /* There is nobody to tell of an error on the way to say it. */
 static void log_sink(const char *text, size_t len)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arch/host/host.h"
 #include "arch/irq.h"
@@ -20,6 +21,7 @@
 #include "fs/fs.h"
 #include "kernel/bootargs.h"
 #include "kernel/log.h"
+#include "kernel/random.h"
 #include "kernel/thread.h"
 #include "mm/frame.h"
 #include "mm/map.h"
@@ -76,6 +78,17 @@ static void parse_options(int argc, char **argv, struct options *options)
 		usage(argv[0]);
 }
 
+/* The process's own, in place of a boot loader's. */
+static void take_seed(void)
+{
+	uint8_t seed[32];
+
+	if (getentropy(seed, sizeof(seed)))
+		host_die("getentropy");
+	random_seed(seed, sizeof(seed));
+	random_wipe(seed, sizeof(seed));
+}
+
 /* Everything up to the application; false after a message. */
 static bool start_rooms(const struct options *options)
 {
@@ -126,6 +139,7 @@ int main(int argc, char **argv)
 	host_interrupt_block();
 	host_clock_real();
 	host_stuck_hook = threads_print;
+	take_seed();
 	bootargs_set(options.bootargs, strlen(options.bootargs));
 	if (bootargs_get("quiet", value, sizeof(value)) >= 0)
 		log_set_level(LOG_WARNING);

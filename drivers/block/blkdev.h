@@ -75,6 +75,9 @@ struct blkdev_stats {
 	uint64_t unreachable; // requests refused because of memory beyond its reach; of the whole device
 };
 
+/* As of now; in_flight: I/Os that the driver of the whole device has. Any context. */
+void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *in_flight);
+
 struct blk_io; // what the driver has: merged requests, or a part of a large one
 
 struct blkdev {

@@ -327,6 +327,16 @@ int blk_flush(struct blkdev *dev)
 	return blk_sync_run(dev, BLK_FLUSH, 0, NULL, 0);
 }
 
+void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *in_flight)
+{
+	struct blkdev *whole = blk_whole(dev);
+	unsigned long flags = spin_lock(&whole->lock);
+
+	*out = dev->stats;
+	*in_flight = whole->in_flight;
+	spin_unlock(&whole->lock, flags);
+}
+
 uint64_t blk_flush_failures(struct blkdev *dev)
 {
 	return atomic_load(&blk_whole(dev)->flush_failures);

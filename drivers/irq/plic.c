@@ -17,6 +17,7 @@
 #include "arch/io.h"
 #include "arch/trap.h"
 #include "drivers/irq.h"
+#include "kernel/interrupts.h"
 #include "kernel/log.h"
 #include "kernel/spinlock.h"
 
@@ -39,6 +40,7 @@ static struct {
 		void (*handler)(void *arg);
 		void *arg;
 		const char *name;
+		atomic_ulong count; // relaxed, by the handling hart alone
 	} irqs[PLIC_SOURCES_MAX];
 } plic = {.lock = SPINLOCK_INIT("plic")};
 
@@ -70,6 +72,24 @@ static int plic_find_context(const struct device *dev, unsigned *context)
 	return -EINVAL;
 }
 
+static bool plic_next(unsigned after, struct interrupt_info *out)
+{
+	unsigned long flags = spin_lock(&plic.lock);
+	unsigned irq = after + 1;
+
+	while (irq < plic.sources && !plic.irqs[irq].handler)
+		irq++;
+	if (irq < plic.sources)
+		*out = (struct interrupt_info){
+		    .number = irq,
+		    .chip = "PLIC",
+		    .name = plic.irqs[irq].name,
+		    .count = atomic_load_explicit(&plic.irqs[irq].count, memory_order_relaxed),
+		};
+	spin_unlock(&plic.lock, flags);
+	return irq < plic.sources;
+}
+
 static int plic_probe(const struct device *dev)
 {
 	uint32_t sources;
@@ -96,6 +116,7 @@ static int plic_probe(const struct device *dev)
 	plic.context = context;
 	plic.sources = min_of(sources + 1, (uint32_t)PLIC_SOURCES_MAX);
 	plic.regs = regs;
+	interrupts_set_source(plic_next);
 	return 0;
 }
 
@@ -147,10 +168,12 @@ void trap_irq(void)
 	if (!plic.regs)
 		return;
 	while ((irq = io_read32(plic.regs, PLIC_CLAIM(plic.context)))) {
-		if (irq < plic.sources && plic.irqs[irq].handler)
+		if (irq < plic.sources && plic.irqs[irq].handler) {
+			atomic_fetch_add_explicit(&plic.irqs[irq].count, 1, memory_order_relaxed);
 			plic.irqs[irq].handler(plic.irqs[irq].arg);
-		else if (irq <= 1023)
+		} else if (irq <= 1023) {
 			plic_silence(irq);
+		}
 		io_write32(plic.regs, PLIC_CLAIM(plic.context), irq);
 	}
 }

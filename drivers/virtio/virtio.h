@@ -38,3 +38,4 @@ uint64_t virtio_config64(struct virtio_dev *dev, size_t off);
 /* Drivers; dev stays for good. 0, -ENODEV, or an error. */
 int virtio_blk_probe(struct virtio_dev *dev);
 int virtio_console_probe(struct virtio_dev *dev);
+int virtio_rng_probe(struct virtio_dev *dev);

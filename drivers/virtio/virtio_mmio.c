@@ -50,7 +50,10 @@ enum {
 };
 
 enum { STATUS_ACKNOWLEDGE = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8, STATUS_FAILED = 128 };
-enum { ID_BLOCK = 2, ID_CONSOLE = 3 };
+enum { ID_BLOCK = 2, ID_CONSOLE = 3, ID_ENTROPY = 4 };
+
+static int (*const probes[])(struct virtio_dev *dev) = {
+    [ID_BLOCK] = virtio_blk_probe, [ID_CONSOLE] = virtio_console_probe, [ID_ENTROPY] = virtio_rng_probe};
 
 static void status_add(struct virtio_dev *dev, uint32_t bits)
 {
@@ -195,7 +198,7 @@ static int virtio_mmio_probe(const struct device *node)
 
 	if (io_read32(regs, REG_MAGIC) != VIRTIO_MAGIC)
 		return -EINVAL;
-	if (id != ID_BLOCK && id != ID_CONSOLE)
+	if (id >= array_size(probes) || !probes[id])
 		return -ENODEV; // an empty slot has the id 0
 	if (version != 1 && version != 2) {
 		log_error("%s: virtio-mmio version %u is not known, only 1 and 2 are", node->name, (unsigned)version);
@@ -205,7 +208,7 @@ static int virtio_mmio_probe(const struct device *node)
 	if (!dev)
 		return -ENOMEM;
 	*dev = (struct virtio_dev){.name = node->name, .regs = regs, .irq = node->irq[0], .legacy = version == 1};
-	return id == ID_BLOCK ? virtio_blk_probe(dev) : virtio_console_probe(dev);
+	return probes[id](dev);
 }
 
 static const char *const virtio_mmio_compatible[] = {"virtio,mmio", NULL};

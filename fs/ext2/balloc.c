@@ -172,8 +172,9 @@ static bool overlaps(const struct bits *bits, const struct bit_run *run, fsblk_t
 
 	if (!count || from >= end)
 		return false;
-	(void)ext2_damaged(bits->vol, "block bitmap of group %u has metadata block %u free", bits->group,
-			   ext2_group_start(bits->vol, bits->group) + from);
+	(void)ext2_damaged_at(bits->vol, 0, ext2_group(bits->vol, bits->group)->block_bitmap,
+			      "block bitmap of group %u has metadata block %u free", bits->group,
+			      ext2_group_start(bits->vol, bits->group) + from);
 	bitmap_set(bits->map, from, end - from);
 	return true;
 }
@@ -440,8 +441,8 @@ int ext2_blocks_release(struct txn *t, fsblk_t first, uint32_t count)
 	txn_access(t, b);
 	cleared = bitmap_clear(b->data, bit_of(vol, first), count);
 	if (cleared != count)
-		(void)ext2_damaged(vol, "blocks %u..%u were freed and some were free already", first,
-				   first + count - 1);
+		(void)ext2_damaged_at(vol, 0, first, "blocks %u..%u were freed and some were free already", first,
+				      first + count - 1);
 	txn_dirty(t, b, BUFFER_EARLY);
 	count_free(vol, group, (int)cleared);
 	ext2_run_returned(vol, first, count);

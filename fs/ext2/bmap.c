@@ -63,8 +63,8 @@ static int check_pointer(struct inode *inode, fsblk_t block)
 {
 	if (ext2_block_valid(ext2_volume(inode), block))
 		return 0;
-	return ext2_damaged(ext2_volume(inode), "inode %u points to block %u, which cannot be its own", inode->ino,
-			    block);
+	return ext2_damaged_at(ext2_volume(inode), inode->ino, block,
+			       "inode %u points to block %u, which cannot be its own", inode->ino, block);
 }
 
 static int bmap_locked(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run)

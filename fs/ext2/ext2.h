@@ -26,6 +26,31 @@ struct names_removed {
 	} names[NAMES_REMOVED_MAX];
 };
 
+/* Damage met, and metadata that could not be read or written. */
+struct ext2_errors {
+	uint32_t count;
+	struct ext2_error {
+		uint32_t time, ino, line;
+		fsblk_t block;
+		const char *func;
+		uint8_t code; // EXT2_CODE_*
+	} first, last;
+};
+
+#define LISTING_MAX 344u // names: what a block may have
+
+/* The next names of a directory that is being listed, in order (dirlist.c). */
+struct dir_listing {
+	struct mutex lock; // below the operation lock of a directory; guards all
+	uint64_t stamp;	   // of the directory they are of, while no name has come into that
+	uint64_t from, upto;
+	unsigned count;
+	struct listed_name {
+		uint64_t key;
+		uint32_t ino, lblk, offset;
+	} names[LISTING_MAX];
+};
+
 struct volume {
 	struct super super;
 
@@ -36,12 +61,19 @@ struct volume {
 	uint32_t blocks, first_block, blocks_per_group, groups, gdt_blocks;
 	uint32_t inodes, inodes_per_group, inode_size, first_ino;
 	bool filetype;
+	bool dynamic;	  // revision 1: has features
+	bool indices;	  // of directories are as they were left by who changed them last
 	bool ours;	  // nobody else wrote since it was last clean
+	bool recount;	  // counts or the orphan list are not to be believed
+	bool rescued;	  // the superblock or descriptors on the card are not yet as they are here
 	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
 	atomic_bool unmounting; // only the owner of the gate may begin a transaction
-	atomic_bool damaged;	// seen so, now or at an earlier mount: stays in the superblock for e2fsck
 	atomic_uint damage_said;
+
+	/* What the superblock's error fields do not say yet. */
+	struct spinlock errors_lock;
+	struct ext2_errors errors; // guarded by it
 
 	/* Guarded by the transaction. */
 	struct ext2_super es;		  // the card's
@@ -56,6 +88,7 @@ struct volume {
 	struct txn_log txn;
 
 	struct names_removed removed; // guarded by super.names_lock
+	struct dir_listing listing;
 	/* One thread gives back at a time. Before any inode lock. */
 	struct mutex settle_lock;
 
@@ -96,6 +129,12 @@ struct ext2_node {
 	atomic_uint_least64_t batch;  // last batch with a change of this inode
 	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write
 
+	/* Of a directory; guarded by the operation lock. */
+	bool unindexed; // its index is of no use, or could not be made
+	bool listed;	// places of entries were handed out: it keeps them
+	uint32_t room;	// its first block that may have room; a hint
+	uint64_t stamp; // of the volume's listing if that is of it; 0: none
+
 	/* Guarded by bmap_lock, and changed inside a transaction: faults allocate blocks too. */
 	struct mutex bmap_lock;
 	uint32_t block[EXT2_POINTERS];
@@ -119,15 +158,58 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out);
 int ext2_unmount(struct super *super);
 /* The memory of an unmounted one. */
 void ext2_release(struct super *super);
-/* Says what is damaged, remembers it in the superblock, and stops writing if the volume asks for that. -EUCLEAN. */
-int ext2_damaged(struct volume *vol, const char *format, ...) __attribute__((format(printf, 2, 3)));
-struct ext2_group *ext2_group(struct volume *vol, uint32_t group);
 void ext2_group_changed(struct volume *vol, uint32_t group);
-bool ext2_group_has_super(const struct volume *vol, uint32_t group);
 /* Descriptors and superblock to the card; counts: also where only those changed. Holder of txn.lock. */
 int ext2_super_write(struct volume *vol, bool counts, bool *any);
 /* What that wrote is durable. */
 void ext2_super_clean(struct volume *vol, bool counts);
+/* What is not in the error fields yet comes onto the card, of a volume too that went read-only. 0, -EIO. */
+int ext2_errors_write(struct volume *vol);
+
+/* ---- damage.c: any context that may sleep ---- */
+/*
+ * Says what is damaged, remembers it for the superblock's error fields, and stops writing if the volume asks for that
+ * (errors=). The inode and the block that it is about, 0: none. -EUCLEAN.
+ */
+#define ext2_damaged_at(vol, ino, block, ...) ext2_damage_note(vol, true, __func__, __LINE__, ino, block, __VA_ARGS__)
+#define ext2_damaged(vol, ...) ext2_damaged_at(vol, 0, 0, __VA_ARGS__)
+/* Of damage that the mount puts right: nothing is stopped. */
+#define ext2_mended(vol, block, ...) ext2_damage_note(vol, false, __func__, __LINE__, 0, block, __VA_ARGS__)
+int ext2_damage_note(struct volume *vol, bool stop, const char *func, unsigned line, uint32_t ino, fsblk_t block,
+		     const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* The same for a metadata block that could not be read or written. */
+void ext2_io_failed(void *vol, fsblk_t block, bool write, int err);
+/* Brings what was noted into volume.super. True: there is something that the card does not say. Holder of txn.lock. */
+bool ext2_errors_take(struct volume *vol);
+
+/* ---- layout.c: superblock and descriptors as they are read ---- */
+/*
+ * Reads and checks them, from their backups where the primary ones are damaged; sets what is constant in the volume.
+ * -EINVAL: there is no ext2; -ENOTSUP, -EROFS: one that cannot be mounted, or written; -EUCLEAN; -EIO; -ENOMEM.
+ */
+int ext2_layout_read(struct volume *vol, bool read_only);
+void ext2_layout_free(struct volume *vol);
+/* Sets the volume's geometry by its superblock. 0, -EUCLEAN: *what is impossible, and its value; -ENOTSUP. */
+int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *value);
+/* The groups of one block of descriptors can be where it says. */
+bool ext2_descriptors_sound(struct volume *vol, uint32_t block);
+struct ext2_group *ext2_group(struct volume *vol, uint32_t group);
+bool ext2_group_has_super(const struct volume *vol, uint32_t group);
+/* Where a superblock lies: the device's sectors that are read and written, and how far in. */
+struct ext2_super_place {
+	sector_t sector;
+	uint32_t sectors, offset;
+};
+struct ext2_super_place ext2_super_at(const struct volume *vol, uint64_t byte);
+
+/* ---- backup.c ---- */
+/*
+ * Looks where mke2fs puts them for a backup of a superblock that is wrong, as err and the words say; then the volume
+ * has that, and its geometry. Else err: -EINVAL (no magic number), -EUCLEAN, or of reading it; or -ENOMEM.
+ */
+int ext2_backup_super(struct volume *vol, int err, const char *why, unsigned long value);
+/* Reads this block of descriptors from a backup: 0, -EUCLEAN. */
+int ext2_backup_descriptors(struct volume *vol, uint32_t block);
 
 /* ---- settle.c ---- */
 /*
@@ -216,8 +298,10 @@ int ext2_inode_write(struct inode *inode);
 int ext2_inode_write_size(struct inode *inode);
 /* Only if the time stamps in memory are newer. */
 int ext2_inode_write_times(struct inode *inode);
-/* Wipes what the number's last user left. For a fresh inode, before the first store. -EUCLEAN: it is still there. */
-int ext2_inode_wipe(struct inode *inode, struct buffer *itable);
+/* -EUCLEAN: the number's last user is still there, though its bitmap says that there is none. */
+int ext2_inode_check_free(struct inode *inode, struct buffer *itable);
+/* Wipes what the number's last user left. For a fresh inode, before the first store. */
+void ext2_inode_wipe(struct inode *inode, struct buffer *itable);
 
 /* ---- bmap.c ---- */
 /*
@@ -297,10 +381,13 @@ uint32_t ext2_orphan_next(struct inode *inode);
 /* ---- dir.c ---- */
 struct ext2_slot {
 	fsblk_t block;
+	uint32_t lblk; // that block's, in the directory
 	uint32_t offset;
 	uint32_t ino;
 	uint8_t type;
 };
+/* It has an index that may be used. */
+bool ext2_dir_indexed(const struct inode *dir);
 int ext2_dir_find(struct inode *dir, const char *name, unsigned len, struct ext2_slot *slot); // -ENOENT
 /*
  * Room for this name, which the next ext2_dir_add finds. May commit. volume.names_lock held until that, so that no name
@@ -312,7 +399,8 @@ int ext2_dir_add(struct txn *t, struct inode *dir, const char *name, unsigned le
 int ext2_dir_remove(struct txn *t, struct inode *dir, const struct ext2_slot *slot);
 int ext2_dir_replace(struct txn *t, struct inode *dir, const struct ext2_slot *slot, uint32_t ino, mode_t mode);
 int ext2_dir_is_empty(struct inode *dir); // 0, -ENOTEMPTY or an error
-/* The entry at or after *offset, which moves past it: 1, 0 at the end, negative errno. */
+/* The entry at or after *offset, which moves past it: 1, 0 at the end, negative errno. 0 is the beginning; others are
+ * what was found there, below 2^63. */
 struct ext2_name {
 	uint32_t ino;
 	uint8_t type;

@@ -23,6 +23,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structures are rea
 
 enum { EXT2_STATE_VALID = 1, EXT2_STATE_ERROR = 2 };
 enum { EXT2_ERRORS_CONTINUE = 1, EXT2_ERRORS_RO = 2, EXT2_ERRORS_PANIC = 3 };
+enum { EXT2_CODE_EIO = 2, EXT2_CODE_EUCLEAN = 5 }; // of an error
 
 enum {
 	EXT2_COMPAT_DIR_PREALLOC = 0x1,
@@ -30,6 +31,7 @@ enum {
 	EXT2_COMPAT_EXT_ATTR = 0x8,
 	EXT2_COMPAT_RESIZE_INODE = 0x10,
 	EXT2_COMPAT_DIR_INDEX = 0x20,
+	EXT2_COMPAT_SPARSE_SUPER2 = 0x200,
 
 	EXT2_INCOMPAT_FILETYPE = 0x2,
 	EXT2_INCOMPAT_RECOVER = 0x4,
@@ -92,12 +94,34 @@ struct ext2_super {
 	uint32_t blocks_count_hi, reserved_blocks_hi, free_blocks_hi;
 	uint16_t min_extra_isize, want_extra_isize;
 	uint32_t flags;
-	uint8_t rest[EXT2_SUPER_SIZE - 0x164];
+	uint8_t not_ours[0x194 - 0x164]; // RAID, multiple mount protection, snapshots
+	/* Damage that was met since e2fsck last cleared this. */
+	uint32_t error_count;
+	struct ext2_error_first {
+		uint32_t time, ino;
+		uint64_t block;
+		char func[32];
+		uint32_t line;
+	} __attribute__((packed)) first_error;
+	struct ext2_error_last {
+		uint32_t time, ino, line;
+		uint64_t block;
+		char func[32];
+	} __attribute__((packed)) last_error;
+	uint8_t options[0x24c - 0x200]; // of mounting, quota, overhead
+	uint32_t backup_groups[2];	// with sparse_super2: which have a superblock; 0: none
+	uint8_t encryption[0x278 - 0x254];
+	uint8_t first_error_time_high, last_error_time_high, first_error_code, last_error_code;
+	uint8_t rest[EXT2_SUPER_SIZE - 0x27c];
 } __attribute__((packed));
 static_assert(sizeof(struct ext2_super) == EXT2_SUPER_SIZE, "superblock");
 static_assert(offsetof(struct ext2_super, magic) == 0x38, "superblock");
 static_assert(offsetof(struct ext2_super, last_orphan) == 0xe8, "superblock");
 static_assert(offsetof(struct ext2_super, want_extra_isize) == 0x15e, "superblock");
+static_assert(offsetof(struct ext2_super, flags) == 0x160, "superblock");
+static_assert(offsetof(struct ext2_super, last_error) == 0x1cc, "superblock");
+static_assert(offsetof(struct ext2_super, backup_groups) == 0x24c, "superblock");
+static_assert(offsetof(struct ext2_super, last_error_code) == 0x27b, "superblock");
 
 struct ext2_group {
 	uint32_t block_bitmap;
@@ -114,6 +138,7 @@ static_assert(sizeof(struct ext2_group) == 32, "group descriptor");
 #define EXT2_DIRECT 12 // pointers in the inode; then one each of single, double and triple indirect
 #define EXT2_POINTERS 15
 #define EXT2_LINK_MAX 32000
+#define EXT2_DIR_LINK_MAX 65000 // of a directory, with dir_nlink; an indexed one with more has a count of 1
 
 #define EXT2_FLAG_IMMUTABLE 0x10
 #define EXT2_FLAG_APPEND 0x20
@@ -155,6 +180,37 @@ struct ext2_dirent {
 	char name[];
 } __attribute__((packed));
 static_assert(sizeof(struct ext2_dirent) == 8, "directory entry");
+
+/* An index of hashed names: its root lies behind . and .. in a directory's first block, other nodes behind an entry
+ * that covers their block. A node is a head, then entries; the head holds the block of the hashes below the first
+ * entry's. */
+#define EXT2_DX_ROOT 24 // in the block: struct ext2_dx_root and the node
+#define EXT2_DX_NODE 8
+#define EXT2_DX_BLOCK 0x0fffffffu // of the file
+#define EXT2_DX_LEVELS 2	  // below a root, leaves not counted: at most one less
+
+struct ext2_dx_root {
+	uint32_t zero;
+	uint8_t hash_version;
+	uint8_t info_length;
+	uint8_t levels; // of nodes below this one
+	uint8_t flags;
+} __attribute__((packed));
+static_assert(sizeof(struct ext2_dx_root) == 8, "index root");
+
+struct ext2_dx_head {
+	uint16_t limit, count; // of entries, this one included
+	uint32_t block;
+} __attribute__((packed));
+
+struct ext2_dx_entry {
+	uint32_t hash; // its block's least; bit 0: the block before has names of this hash too
+	uint32_t block;
+} __attribute__((packed));
+static_assert(sizeof(struct ext2_dx_head) == sizeof(struct ext2_dx_entry), "index entry");
+
+enum { EXT2_HASH_LEGACY, EXT2_HASH_HALF_MD4, EXT2_HASH_TEA, EXT2_HASH_VERSIONS };
+enum { EXT2_SUPER_SIGNED_HASH = 1, EXT2_SUPER_UNSIGNED_HASH = 2 }; // ext2_super.flags
 
 #define EXT2_NAME_MAX 255
 #define EXT2_DIRENT_SIZE(name_len) align_up(sizeof(struct ext2_dirent) + (name_len), 4u)

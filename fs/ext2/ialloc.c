@@ -214,7 +214,7 @@ int ext2_inode_release(struct txn *t, uint32_t ino, bool directory)
 		txn_dirty(t, b, BUFFER_EARLY);
 		count_free(vol, group, 1, directory);
 	} else {
-		(void)ext2_damaged(vol, "inode %u was freed and was free already", ino);
+		(void)ext2_damaged_at(vol, ino, 0, "inode %u was freed and was free already", ino);
 	}
 	buffer_put(b);
 	return 0;

@@ -13,6 +13,7 @@
 #include "mm/reclaim.h"
 
 #define EXT2_FLAG_EXTENTS 0x80000
+#define EXT2_FLAG_INLINE_DATA 0x10000000
 
 fsblk_t ext2_inode_place(struct volume *vol, uint32_t ino, uint32_t *offset)
 {
@@ -45,32 +46,37 @@ static uint32_t time_extra(const struct inode_time *time)
 	return time->nsec << 2 | (((uint64_t)time->sec - (uint64_t)(int64_t)(int32_t)time->sec) >> 32 & 3);
 }
 
-static int check(struct inode *inode, const struct ext2_inode *raw, bool orphan)
+/* place: the block of the table. */
+static int check(struct inode *inode, const struct ext2_inode *raw, fsblk_t place, bool orphan)
 {
 	struct volume *vol = ext2_volume(inode);
 
 	if (raw->links == 0 && !orphan)
-		return ext2_damaged(vol, "inode %u has a name and is free", inode->ino);
-	if (raw->flags & EXT2_FLAG_EXTENTS)
-		return ext2_damaged(vol, "inode %u has extents, which this volume has not", inode->ino);
+		return ext2_damaged_at(vol, inode->ino, place, "inode %u has a name and is free", inode->ino);
+	if (raw->flags & (EXT2_FLAG_EXTENTS | EXT2_FLAG_INLINE_DATA))
+		return ext2_damaged_at(vol, inode->ino, place,
+				       "inode %u has extents or inline data, which this volume has not", inode->ino);
 	/* Of an orphan, a part may be gone already; its size means nothing. */
 	if (raw->links == 0)
 		inode->size = 0;
 	if (S_ISREG(raw->mode)) {
 		if (inode->size > vol->super.size_max)
-			return ext2_damaged(vol, "inode %u has the impossible size %llu", inode->ino,
-					    (unsigned long long)inode->size);
+			return ext2_damaged_at(vol, inode->ino, place, "inode %u has the impossible size %llu",
+					       inode->ino, (unsigned long long)inode->size);
 	} else if (S_ISDIR(raw->mode)) {
 		if ((inode->size == 0 && raw->links) || inode->size % vol->block_size ||
 		    inode->size > vol->super.size_max)
-			return ext2_damaged(vol, "directory inode %u has the impossible size %llu", inode->ino,
-					    (unsigned long long)inode->size);
+			return ext2_damaged_at(vol, inode->ino, place,
+					       "directory inode %u has the impossible size %llu", inode->ino,
+					       (unsigned long long)inode->size);
 	} else if (S_ISLNK(raw->mode)) {
 		if ((inode->size == 0 && raw->links) || inode->size >= vol->block_size)
-			return ext2_damaged(vol, "symbolic link inode %u has the impossible size %llu", inode->ino,
-					    (unsigned long long)inode->size);
+			return ext2_damaged_at(vol, inode->ino, place,
+					       "symbolic link inode %u has the impossible size %llu", inode->ino,
+					       (unsigned long long)inode->size);
 	} else if (!S_ISCHR(raw->mode) && !S_ISBLK(raw->mode) && !S_ISFIFO(raw->mode) && !S_ISSOCK(raw->mode)) {
-		return ext2_damaged(vol, "inode %u has the impossible mode %o", inode->ino, raw->mode);
+		return ext2_damaged_at(vol, inode->ino, place, "inode %u has the impossible mode %o", inode->ino,
+				       raw->mode);
 	}
 	return 0;
 }
@@ -124,13 +130,14 @@ int ext2_inode_load(struct inode *inode, bool orphan)
 	int err;
 
 	if (inode->ino > vol->inodes || (inode->ino < vol->first_ino && inode->ino != EXT2_ROOT_INO))
-		return ext2_damaged(vol, "a name leads to inode %u, which no file can have", inode->ino);
+		return ext2_damaged_at(vol, inode->ino, 0, "a name leads to inode %u, which no file can have",
+				       inode->ino);
 	err = buffer_get(vol->buffers, ext2_inode_place(vol, inode->ino, &offset), &b);
 	if (err)
 		return err;
 	raw = (const struct ext2_inode *)((const char *)b->data + offset);
 	decode(inode, raw);
-	err = check(inode, raw, orphan);
+	err = check(inode, raw, b->block, orphan);
 	buffer_put(b);
 	if (!err)
 		pcache_object_init(&inode->object, S_ISREG(inode->mode) ? &ext2_data_ops : NULL,
@@ -148,6 +155,17 @@ int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable)
 	return err;
 }
 
+/* As far as the fields go: to 2446, or whole seconds to 2038. In memory it is then what it is on the card. */
+static void time_fit(struct inode_time *time, bool extra)
+{
+	const int64_t max = INT32_MAX + (extra ? 3ll << 32 : 0);
+
+	if (time->sec < INT32_MIN || time->sec > max)
+		*time = (struct inode_time){.sec = time->sec < 0 ? INT32_MIN : max};
+	if (!extra)
+		time->nsec = 0;
+}
+
 /* raw->links is set. */
 static void encode_times(struct inode *inode, struct ext2_inode *raw)
 {
@@ -155,6 +173,9 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 	unsigned long flags;
 
 	flags = spin_lock(&inode->time_lock);
+	time_fit(&inode->atime, HAS_EXTRA(vol, raw, atime_extra));
+	time_fit(&inode->ctime, HAS_EXTRA(vol, raw, ctime_extra));
+	time_fit(&inode->mtime, HAS_EXTRA(vol, raw, mtime_extra));
 	raw->atime = inode->atime.sec;
 	raw->ctime = inode->ctime.sec;
 	raw->mtime = inode->mtime.sec;
@@ -165,7 +186,7 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 	if (HAS_EXTRA(vol, raw, mtime_extra))
 		raw->mtime_extra = time_extra(&inode->mtime);
 	/* A time that cannot be taken for the number of an orphan, whatever the clock says. */
-	raw->dtime = raw->links ? 0 : max_of(inode->ctime.sec, (int64_t)vol->inodes + 1);
+	raw->dtime = raw->links ? 0 : min_of(max_of(inode->ctime.sec, (int64_t)vol->inodes + 1), (int64_t)UINT32_MAX);
 	atomic_store_explicit(&inode->times_dirty, false, memory_order_relaxed);
 	spin_unlock(&inode->time_lock, flags);
 }
@@ -206,7 +227,20 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	buffer_put(itable);
 }
 
-int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
+int ext2_inode_check_free(struct inode *inode, struct buffer *itable)
+{
+	const struct ext2_inode *raw;
+	uint32_t offset;
+
+	(void)ext2_inode_place(ext2_volume(inode), inode->ino, &offset);
+	raw = (const struct ext2_inode *)((const char *)itable->data + offset);
+	if (raw->links == 0)
+		return 0;
+	return ext2_damaged_at(ext2_volume(inode), inode->ino, itable->block,
+			       "inode %u is in use and free in its bitmap", inode->ino);
+}
+
+void ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 {
 	const struct volume *vol = ext2_volume(inode);
 	struct ext2_inode *raw;
@@ -214,8 +248,6 @@ int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 
 	(void)ext2_inode_place(ext2_volume(inode), inode->ino, &offset);
 	raw = (struct ext2_inode *)((char *)itable->data + offset);
-	if (raw->links)
-		return ext2_damaged(ext2_volume(inode), "inode %u is in use and free in its bitmap", inode->ino);
 	generation = raw->generation + 1;
 	memset(raw, 0, vol->inode_size);
 	ext2_node(inode)->generation = generation;
@@ -224,7 +256,6 @@ int ext2_inode_wipe(struct inode *inode, struct buffer *itable)
 		raw->crtime = inode->crtime.sec;
 		raw->crtime_extra = time_extra(&inode->crtime);
 	}
-	return 0;
 }
 
 int ext2_inode_write(struct inode *inode)

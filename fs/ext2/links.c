@@ -5,12 +5,14 @@
  * Names against links, for a volume that was not unmounted. Inodes are written before the names that lead to them, and
  * links taken away after: so a cut leaves inodes that nothing names, whose making was never acknowledged, and links too
  * many. A directory that was being moved may have two names, one of which goes (either, as the move was not
- * acknowledged), and a .. that says the other. First everything is looked at, then changed: an entry that no cut can
+ * acknowledged), and a .. that says the other. Of a directory whose index was growing that is made anew, and a name
+ * that it has twice, with the same inode, is one. First everything is looked at, then changed: an entry that no cut can
  * leave changes nothing and refuses the mount. Runs at mount, alone. Sleeps.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "fs/ext2/dir.h"
 #include "fs/ext2/recover.h"
 #include "mm/kmalloc.h"
 
@@ -33,6 +35,8 @@ struct walk {
 	struct reached *queue;
 	uint32_t count, at; // reached, being read
 	uint32_t entries;   // of that one, so far
+	struct dir_twins twins;
+	uint32_t twin; // of them, the next
 };
 
 static int note_fix(struct walk *w, const struct ext2_slot *slot, uint32_t ino)
@@ -43,6 +47,18 @@ static int note_fix(struct walk *w, const struct ext2_slot *slot, uint32_t ino)
 		return -ENOMEM;
 	*fix = (struct fix){.dir = w->queue[w->at].ino, .slot = *slot, .ino = ino};
 	list_push_back(&w->rec->fixes, &fix->node);
+	return 0;
+}
+
+/* The index of the directory being read is to be made anew. */
+static int note_index(struct walk *w)
+{
+	struct fix *fix = kmalloc(sizeof(*fix));
+
+	if (!fix)
+		return -ENOMEM;
+	*fix = (struct fix){.dir = w->queue[w->at].ino};
+	list_push_back(&w->rec->indices, &fix->node);
 	return 0;
 }
 
@@ -67,6 +83,17 @@ static int count_name(struct walk *w, const struct ext2_slot *slot, uint32_t ino
 	return note_fix(w, slot, ino);
 }
 
+/* Entries come in order, as these do. */
+static bool is_twin(struct walk *w, const struct ext2_slot *slot)
+{
+	const struct dir_name *twin = &w->twins.places[w->twin];
+
+	if (w->twin == w->twins.count || twin->hash != slot->lblk || twin->at != slot->offset)
+		return false;
+	w->twin++;
+	return true;
+}
+
 static int visit(void *arg, const struct ext2_slot *slot, const char *name, unsigned len)
 {
 	struct walk *w = arg;
@@ -75,21 +102,27 @@ static int visit(void *arg, const struct ext2_slot *slot, const char *name, unsi
 	const bool dots = len <= 2 && !memcmp(name, "..", len);
 	struct found *found;
 
+	if (is_twin(w, slot))
+		return note_fix(w, slot, 0);
 	if (nth < 2 ? !dots || len != nth + 1 : dots)
-		return ext2_damaged(vol, "directory inode %u does not begin with . and .., or has them twice", dir);
+		return ext2_damaged_at(vol, dir, slot->block,
+				       "directory inode %u does not begin with . and .., or has them twice", dir);
 	if (nth == 1)
 		return count_name(w, slot, w->queue[w->queue[w->at].up].ino);
 	if (nth == 0 && slot->ino != dir)
-		return ext2_damaged(vol, "directory inode %u has inode %u as .", dir, slot->ino);
+		return ext2_damaged_at(vol, dir, slot->block, "directory inode %u has inode %u as .", dir, slot->ino);
 	found = recovery_found(w->rec, slot->ino);
 	if (!(found->state & FOUND_LINKED))
-		return ext2_damaged(vol, "directory inode %u: a name leads to inode %u, which is free", dir, slot->ino);
+		return ext2_damaged_at(vol, dir, slot->block,
+				       "directory inode %u: a name in block %u leads to inode %u, which is free", dir,
+				       slot->block, slot->ino);
 	if (nth == 0)
 		return count_name(w, slot, dir);
 	if ((found->state & FOUND_TYPE) == EXT2_FT_DIR) {
 		if (is_below(w, slot->ino))
-			return ext2_damaged(vol, "directory inode %u leads back to inode %u, in which it lies", dir,
-					    slot->ino);
+			return ext2_damaged_at(vol, dir, slot->block,
+					       "directory inode %u leads back to inode %u, in which it lies", dir,
+					       slot->ino);
 		if (found->state & FOUND_NAMED)
 			return note_fix(w, slot, 0);
 		w->queue[w->count++] = (struct reached){.ino = slot->ino, .up = w->at};
@@ -103,16 +136,22 @@ static int read_directory(struct walk *w)
 	struct volume *vol = w->rec->vol;
 	const uint32_t ino = w->queue[w->at].ino;
 	struct inode *dir;
+	bool sound;
 	int err = inode_get(&vol->super, ino, &dir);
 
 	if (err)
 		return err;
-	w->entries = 0;
+	w->entries = w->twin = 0;
 	mutex_lock(&dir->lock);
-	err = ext2_dir_visit(dir, visit, w);
+	err = ext2_dir_check(dir, &w->twins, &sound);
+	if (!err && !sound)
+		err = note_index(w);
+	if (!err)
+		err = ext2_dir_visit(dir, visit, w);
 	mutex_unlock(&dir->lock);
+	kfree(w->twins.places);
 	if (!err && w->entries < 2)
-		err = ext2_damaged(vol, "directory inode %u does not begin with . and ..", ino);
+		err = ext2_damaged_at(vol, ino, 0, "directory inode %u does not begin with . and ..", ino);
 	inode_put(dir);
 	return err;
 }
@@ -124,7 +163,7 @@ int ext2_names_count(struct recovery *rec)
 	int err = 0;
 
 	if (root->state != (FOUND_LINKED | EXT2_FT_DIR) && root->state != (FOUND_LINKED | FOUND_TAIL | EXT2_FT_DIR))
-		return ext2_damaged(rec->vol, "the root is no directory");
+		return ext2_damaged_at(rec->vol, EXT2_ROOT_INO, 0, "the root is no directory");
 	w.queue = kmalloc(rec->directories * sizeof(*w.queue)); // each is reached once, the root among them
 	if (!w.queue)
 		return -ENOMEM;
@@ -140,6 +179,8 @@ void ext2_names_forget(struct recovery *rec)
 {
 	while (!list_empty(&rec->fixes))
 		kfree(list_entry(list_pop_front(&rec->fixes), struct fix, node));
+	while (!list_empty(&rec->indices))
+		kfree(list_entry(list_pop_front(&rec->indices), struct fix, node));
 }
 
 static int apply_fix(struct volume *vol, const struct fix *fix)
@@ -163,6 +204,23 @@ static int apply_fix(struct volume *vol, const struct fix *fix)
 		mutex_unlock(&dir->lock);
 	}
 	inode_put(inode);
+	inode_put(dir);
+	return err;
+}
+
+static int make_index(struct volume *vol, uint32_t ino)
+{
+	struct inode *dir;
+	int err = inode_get(&vol->super, ino, &dir);
+
+	if (err)
+		return err;
+	mutex_lock(&dir->lock);
+	ext2_node(dir)->unindexed = false;
+	err = ext2_dir_build(dir);
+	if (err == -EOPNOTSUPP)
+		err = ext2_dir_drop_index(dir);
+	mutex_unlock(&dir->lock);
 	inode_put(dir);
 	return err;
 }
@@ -251,6 +309,10 @@ static int apply(struct recovery *rec, uint32_t ino, bool remove, struct tally *
 	}
 	if (!(found->state & FOUND_NAMED)) {
 		err = remove_unnamed(vol, ino);
+		if (err == -EUCLEAN && !atomic_load(&vol->super.read_only)) {
+			vol->unnamed++; // too damaged to be deleted
+			return 0;
+		}
 		if (!err && ++tally->removed % REMOVED_AT_ONCE == 0)
 			err = volume_settle(vol);
 	} else if (found->surplus || found->state & FOUND_TAIL) {
@@ -264,7 +326,7 @@ int ext2_names_apply(struct recovery *rec, bool remove)
 {
 	struct volume *vol = rec->vol;
 	struct tally tally = {0};
-	uint32_t fixes = 0;
+	uint32_t fixes = 0, indices = 0;
 	int err = 0;
 
 	while (!list_empty(&rec->fixes) && !err) {
@@ -277,6 +339,13 @@ int ext2_names_apply(struct recovery *rec, bool remove)
 	/* Names before the counts that go down with them, as everywhere. */
 	if (!err && fixes)
 		err = txn_commit(vol);
+	while (!list_empty(&rec->indices) && !err) {
+		struct fix *fix = list_entry(list_pop_front(&rec->indices), struct fix, node);
+
+		err = make_index(vol, fix->dir);
+		kfree(fix);
+		indices++;
+	}
 	for (uint32_t ino = vol->first_ino; ino <= vol->inodes && !err; ino++)
 		err = apply(rec, ino, remove, &tally);
 	if (!err)
@@ -285,9 +354,10 @@ int ext2_names_apply(struct recovery *rec, bool remove)
 		err = volume_settle(vol);
 	if (err)
 		return err;
-	if (fixes || tally.removed || tally.corrected)
-		log_info("ext2: %s: %u inodes without a name removed, %u links and ends set right, %u names",
-			 vol->super.name, tally.removed, tally.corrected, fixes);
+	if (fixes || indices || tally.removed || tally.corrected)
+		log_info(
+		    "ext2: %s: %u inodes without a name removed, %u links and ends set right, %u names, %u indices",
+		    vol->super.name, tally.removed, tally.corrected, fixes, indices);
 	if (vol->unnamed)
 		log_warning(
 		    "ext2: %s: %u inodes have no name: e2fsck puts them into lost+found; stays marked as in use",

@@ -20,7 +20,16 @@ int ext2_lookup(struct inode *dir, const char *name, unsigned len, struct inode 
 	struct ext2_slot slot;
 	int err = ext2_dir_find(dir, name, len, &slot);
 
-	return err ? err : inode_get(dir->super, slot.ino, out);
+	if (!err)
+		err = inode_get(dir->super, slot.ino, out);
+	if (!err && len == 2 && !memcmp(name, "..", 2) && !S_ISDIR((*out)->mode)) {
+		inode_put(*out);
+		*out = NULL;
+		err =
+		    ext2_damaged_at(ext2_volume(dir), dir->ino, slot.block,
+				    "directory inode %u has inode %u as .., which is no directory", dir->ino, slot.ino);
+	}
+	return err;
 }
 
 int ext2_next_entry(struct inode *dir, uint64_t *offset, struct dir_entry *entry)
@@ -42,14 +51,18 @@ void ext2_count_subdirectory(struct inode *dir, int change)
 {
 	if (dir->links == 1)
 		return;
-	if (change < 0 && dir->links <= 2)
-		(void)ext2_damaged(ext2_volume(dir), "directory inode %u has too few links", dir->ino);
+	if (change > 0 && dir->links >= EXT2_DIR_LINK_MAX)
+		dir->links = 1;
+	else if (change < 0 && dir->links <= 2)
+		(void)ext2_damaged_at(ext2_volume(dir), dir->ino, 0, "directory inode %u has too few links", dir->ino);
 	else
 		dir->links += change;
 }
 
 bool ext2_subdirectories_full(const struct inode *dir)
 {
+	if (ext2_volume(dir)->es.feature_ro_compat & EXT2_RO_DIR_NLINK)
+		return dir->links >= EXT2_DIR_LINK_MAX && !ext2_dir_indexed(dir);
 	return dir->links >= EXT2_LINK_MAX;
 }
 
@@ -66,27 +79,32 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 	uint32_t ino;
 	int err = ext2_inode_alloc(t, dir, S_ISDIR(mode), &ino);
 
-	if (!err && !inode_add(inode, ino, S_ISREG(mode) ? &ext2_data_ops : NULL))
-		err = ext2_damaged(t->vol, "inode %u is in use and free in its bitmap", ino);
 	if (err) {
+		kfree(inode);
+		return err;
+	}
+	inode->ino = ino;
+	err = ext2_inode_begin(t, inode, itable);
+	if (err) {
+		(void)ext2_inode_release(t, ino, S_ISDIR(mode)); // its bitmap is at hand: cannot fail
+		kfree(inode);
+		return err;
+	}
+	/* Of another's number nothing is touched, in memory either, and it is not found to be free again. */
+	err = ext2_inode_check_free(inode, *itable);
+	if (!err && !inode_add(inode, ino, S_ISREG(mode) ? &ext2_data_ops : NULL))
+		err = ext2_damaged_at(t->vol, ino, (*itable)->block, "inode %u is in use and free in its bitmap", ino);
+	if (err) {
+		buffer_put(*itable);
 		kfree(inode);
 		return err;
 	}
 	inode->mode = (uint16_t)mode;
 	inode->links = S_ISDIR(mode) ? 2 : 1;
+	inode_inherit(inode, dir);
 	inode_touch_new(inode);
-	err = ext2_inode_begin(t, inode, itable);
-	if (err) {
-		abandon(inode);
-		return err;
-	}
-	err = ext2_inode_wipe(inode, *itable);
-	if (err) {
-		buffer_put(*itable);
-		inode->removed = true; // another's: nothing of it may be freed
-		abandon(inode);
-	}
-	return err;
+	ext2_inode_wipe(inode, *itable);
+	return 0;
 }
 
 /* A transaction for a new inode, and the memory for that. */
@@ -296,7 +314,7 @@ int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode 
 	int err = ext2_dir_find(dir, name, len, &slot);
 
 	if (!err && victim->links == 0)
-		err = ext2_damaged(ext2_volume(dir), "inode %u has too few links", victim->ino);
+		err = ext2_damaged_at(ext2_volume(dir), victim->ino, 0, "inode %u has too few links", victim->ino);
 	if (!err && directory)
 		err = ext2_dir_is_empty(victim);
 	if (!err)
@@ -334,19 +352,21 @@ int ext2_readlink(struct inode *inode, char *buf, size_t size)
 
 		err = ext2_bmap(inode, 0, 1, &block, &run);
 		if (!err && !block)
-			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has no target", inode->ino);
+			err = ext2_damaged_at(ext2_volume(inode), inode->ino, 0, "symbolic link inode %u has no target",
+					      inode->ino);
 		if (!err)
 			err = buffer_get(ext2_volume(inode)->buffers, block, &b);
 		target = b ? b->data : NULL;
 	} else if (inode->size >= sizeof(ext2_node(inode)->block)) {
-		err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u is longer than it can be", inode->ino);
+		err = ext2_damaged_at(ext2_volume(inode), inode->ino, 0,
+				      "symbolic link inode %u is longer than it can be", inode->ino);
 	}
 	if (!err) {
 		memcpy(buf, target, inode->size);
 		buf[inode->size] = 0;
 		if (strlen(buf) != inode->size)
-			err = ext2_damaged(ext2_volume(inode), "symbolic link inode %u has a target with a NUL",
-					   inode->ino);
+			err = ext2_damaged_at(ext2_volume(inode), inode->ino, 0,
+					      "symbolic link inode %u has a target with a NUL", inode->ino);
 	}
 	buffer_put(b);
 	mutex_unlock(&inode->lock);

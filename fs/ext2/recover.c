@@ -66,17 +66,40 @@ static int claim(struct recovery *rec, fsblk_t block, bool shared)
 	uint8_t *byte;
 
 	if (!rec->reserved && !ext2_block_valid(vol, block))
-		return ext2_damaged(vol, "inode %u points to block %u, which cannot be its own", rec->ino, block);
+		return ext2_damaged_at(vol, rec->ino, block, "inode %u points to block %u, which cannot be its own",
+				       rec->ino, block);
 	if (block < vol->first_block || block >= vol->blocks)
-		return ext2_damaged(vol, "inode %u points to block %u of %u", rec->ino, block, vol->blocks);
+		return ext2_damaged_at(vol, rec->ino, block, "inode %u points to block %u of %u", rec->ino, block,
+				       vol->blocks);
 	group = (block - vol->first_block) / vol->blocks_per_group;
 	offset = (block - vol->first_block) % vol->blocks_per_group;
 	byte = &rec->used[group][offset / 8];
 	if (*byte & 1u << offset % 8 && !rec->reserved && !shared)
-		return ext2_damaged(vol, "block %u belongs to inode %u and to another", block, rec->ino);
+		return ext2_damaged_at(vol, rec->ino, block, "block %u belongs to inode %u and to another", block,
+				       rec->ino);
 	*byte |= 1u << offset % 8;
 	rec->blocks++;
 	return 0;
+}
+
+/* What the indirect blocks of the lowest level point to. */
+static int claim_leaf(struct recovery *rec, fsblk_t block, uint32_t lblk)
+{
+	const uint32_t *pointers;
+	struct buffer *b;
+	int err = buffer_get(rec->vol->buffers, block, &b);
+
+	if (err)
+		return err;
+	pointers = b->data;
+	for (uint32_t i = 0; i < rec->vol->pointers && !err; i++) {
+		if (!pointers[i])
+			continue;
+		err = claim(rec, pointers[i], false);
+		rec->end = lblk + i + 1;
+	}
+	buffer_put(b);
+	return err;
 }
 
 /* All blocks below an indirect block, itself included, from the file's block lblk on. Depth is at most three. */
@@ -88,7 +111,9 @@ static int claim_tree(struct recovery *rec, fsblk_t block, unsigned level, uint3
 
 	if (!err && level == 0)
 		rec->end = lblk + 1;
-	if (err || level == 0)
+	if (!err && level == 1)
+		err = claim_leaf(rec, block, lblk);
+	if (err || level <= 1)
 		return err;
 	for (unsigned i = 1; i < level; i++)
 		below *= rec->vol->pointers;
@@ -174,10 +199,15 @@ static int note_inode(struct recovery *rec, const struct ext2_inode *raw)
 	found->state = ext2_file_type(raw->mode) | FOUND_LINKED;
 	found->surplus = -raw->links;
 	if (!(found->state & FOUND_TYPE))
-		return ext2_damaged(vol, "inode %u has the impossible mode %o", rec->ino, raw->mode);
+		return ext2_damaged_at(vol, rec->ino, 0, "inode %u has the impossible mode %o", rec->ino, raw->mode);
 	rec->directories += S_ISDIR(raw->mode);
 	if (S_ISREG(raw->mode))
 		size |= (uint64_t)raw->size_high << 32;
+	/* Linux sets these in the primary superblock alone. */
+	if (S_ISREG(raw->mode) && size > INT32_MAX && vol->dynamic)
+		vol->es.feature_ro_compat |= EXT2_RO_LARGE_FILE;
+	if (raw->file_acl && vol->dynamic)
+		vol->es.feature_compat |= EXT2_COMPAT_EXT_ATTR;
 	if ((S_ISREG(raw->mode) || S_ISDIR(raw->mode)) &&
 	    (raw->dtime || rec->end > (size + vol->block_size - 1) >> vol->block_shift))
 		found->state |= FOUND_TAIL;
@@ -193,7 +223,7 @@ static int recount_inode(struct recovery *rec, const struct ext2_inode *raw, boo
 
 	*deleted = false;
 	if (!used && raw->links)
-		return ext2_damaged(vol, "inode %u is in use and free in its bitmap", rec->ino);
+		return ext2_damaged_at(vol, rec->ino, 0, "inode %u is in use and free in its bitmap", rec->ino);
 	if (!used)
 		return 0;
 	if (rec->reserved)
@@ -346,17 +376,36 @@ static int recount(struct recovery *rec)
 	return txn_commit_all(vol);
 }
 
+/* It began with inodes that were gone, or is damaged. */
+static int empty_list(struct volume *vol)
+{
+	struct txn t;
+	int err = txn_begin(&t, vol, 0, 0);
+
+	if (err)
+		return err;
+	vol->es.last_orphan = 0;
+	txn_super(&t);
+	txn_end(&t);
+	return txn_commit(vol);
+}
+
 int ext2_recover(struct volume *vol, bool remove)
 {
 	struct recovery rec = {.vol = vol};
 	int err;
 
 	list_init(&rec.fixes);
+	list_init(&rec.indices);
 	err = recount(&rec);
 	if (!err)
 		err = ext2_names_count(&rec);
-	if (!err)
+	if (!err) {
 		err = ext2_orphans_process(vol);
+		/* What a damaged list does not lead to has no name either. */
+		if (err == -EUCLEAN && !atomic_load(&vol->super.read_only))
+			err = empty_list(vol);
+	}
 	if (!err)
 		err = ext2_names_apply(&rec, remove);
 	ext2_names_forget(&rec);
@@ -375,7 +424,7 @@ static int next_orphan(struct volume *vol, uint32_t ino, uint32_t *next, bool *g
 	int err;
 
 	if (ino < vol->first_ino || ino > vol->inodes)
-		return ext2_damaged(vol, "the orphan list has inode %u", ino);
+		return ext2_mended(vol, 0, "the orphan list has inode %u", ino);
 	err = buffer_get(vol->buffers, ext2_inode_place(vol, ino, &offset), &b);
 	if (err)
 		return err;
@@ -396,20 +445,6 @@ static int finish_truncate(struct inode *inode)
 	return err;
 }
 
-/* It began with inodes that were gone. */
-static int empty_list(struct volume *vol)
-{
-	struct txn t;
-	int err = txn_begin(&t, vol, 0, 0);
-
-	if (err)
-		return err;
-	vol->es.last_orphan = 0;
-	txn_super(&t);
-	txn_end(&t);
-	return txn_commit(vol);
-}
-
 int ext2_orphans_process(struct volume *vol)
 {
 	uint32_t ino = vol->es.last_orphan, next = 0, deleted = 0, truncated = 0;
@@ -428,7 +463,7 @@ int ext2_orphans_process(struct volume *vol)
 		if (err)
 			break;
 		if (atomic_load_explicit(&ext2_node(inode)->orphan, memory_order_relaxed)) {
-			err = ext2_damaged(vol, "the orphan list is a ring at inode %u", ino);
+			err = ext2_mended(vol, 0, "the orphan list is a ring at inode %u", ino);
 			inode_put(inode);
 			break;
 		}

@@ -29,8 +29,9 @@ struct recovery {
 	bool reserved;	      // it is one of the volume's own, which may have metadata blocks
 	uint32_t blocks, end; // its blocks, indirect ones included, and the end of the last one of its own
 	uint32_t leaked, missing;
-	uint32_t newest;	// time of a change of an inode, seconds since 1970, read as reaching to 2106
-	struct list_node fixes; // entries of directories that are not as they ought to be
+	uint32_t newest;	  // time of a change of an inode, seconds since 1970, read as reaching to 2106
+	struct list_node fixes;	  // entries of directories that are not as they ought to be
+	struct list_node indices; // of directories, to be made anew
 };
 
 static inline struct found *recovery_found(struct recovery *rec, uint32_t ino)

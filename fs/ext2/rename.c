@@ -149,7 +149,8 @@ static int check_links(const struct rename *r)
 	const bool directory = S_ISDIR(r->inode->mode), other = r->victim && S_ISDIR(r->victim->mode);
 
 	if (r->victim && r->victim->links == 0)
-		return ext2_damaged(ext2_volume(r->to), "inode %u has too few links", r->victim->ino);
+		return ext2_damaged_at(ext2_volume(r->to), r->victim->ino, 0, "inode %u has too few links",
+				       r->victim->ino);
 	if (r->from != r->to && directory && !other && ext2_subdirectories_full(r->to))
 		return -EMLINK;
 	if (r->exchange && r->from != r->to && other && !directory && ext2_subdirectories_full(r->from))

@@ -140,15 +140,17 @@ static void *settler(void *arg)
 	struct volume *vol = arg;
 
 	while (settler_wait(vol)) {
-		int err;
+		int err = 0;
 
-		if (atomic_load(&vol->super.read_only))
-			continue;
-		err = inodes_visit(&vol->super, ext2_inode_write_times);
+		if (!atomic_load(&vol->super.read_only)) {
+			err = inodes_visit(&vol->super, ext2_inode_write_times);
+			if (!err)
+				err = volume_settle(vol);
+			if (!err)
+				err = txn_commit(vol);
+		}
 		if (!err)
-			err = volume_settle(vol);
-		if (!err)
-			err = txn_commit(vol);
+			err = ext2_errors_write(vol);
 		if (err)
 			log_debug("ext2: %s: commit: %d", vol->super.name, err);
 	}

@@ -177,6 +177,13 @@ static int grow(struct inode *inode, uint64_t size)
 	return ext2_inode_write(inode);
 }
 
+/* To the size that it has: POSIX stamps it all the same. */
+static int touch(struct inode *inode)
+{
+	inode_touch(inode, true);
+	return ext2_inode_write(inode);
+}
+
 int ext2_resize(struct inode *inode, uint64_t size)
 {
 	struct pcache_object *object = &inode->object;
@@ -192,7 +199,7 @@ int ext2_resize(struct inode *inode, uint64_t size)
 	else if (size > object->size)
 		err = grow(inode, size);
 	else
-		inode_touch(inode, true); // as on Linux
+		err = touch(inode);
 	rwlock_unlock_write(&object->map_lock);
 	return err;
 }
@@ -224,6 +231,9 @@ static int release_attributes(struct txn *t, struct inode *inode)
 	if (!ext2_node(inode)->acl_block)
 		return 0;
 	if (!ext2_block_valid(ext2_volume(inode), ext2_node(inode)->acl_block)) {
+		(void)ext2_damaged_at(ext2_volume(inode), inode->ino, ext2_node(inode)->acl_block,
+				      "inode %u has its attributes in block %u, which cannot be its own", inode->ino,
+				      ext2_node(inode)->acl_block);
 		ext2_node(inode)->acl_block = 0;
 		return 0;
 	}
@@ -232,8 +242,9 @@ static int release_attributes(struct txn *t, struct inode *inode)
 		return err;
 	header = b->data;
 	if (header->magic != 0xea020000 || header->refs == 0) {
-		(void)ext2_damaged(ext2_volume(inode), "attribute block %u of inode %u is none",
-				   ext2_node(inode)->acl_block, inode->ino);
+		(void)ext2_damaged_at(ext2_volume(inode), inode->ino, ext2_node(inode)->acl_block,
+				      "attribute block %u of inode %u is none", ext2_node(inode)->acl_block,
+				      inode->ino);
 		buffer_put(b);
 		return 0;
 	}

@@ -34,8 +34,8 @@ static int check_pointer(const struct step *s, fsblk_t block)
 		own = own && s->path[i] != block;
 	if (own)
 		return 0;
-	return ext2_damaged(ext2_volume(s->inode), "inode %u points to block %u, which cannot be its own",
-			    s->inode->ino, block);
+	return ext2_damaged_at(ext2_volume(s->inode), s->inode->ino, block,
+			       "inode %u points to block %u, which cannot be its own", s->inode->ino, block);
 }
 
 static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint32_t to)

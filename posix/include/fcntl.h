@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #ifndef O_DSYNC
-#define O_DSYNC O_SYNC
+#define O_DSYNC 0x8000000 // a bit that picolibc leaves free
 #define O_RSYNC O_SYNC
 #endif
 

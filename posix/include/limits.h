@@ -7,3 +7,7 @@
 #include_next <limits.h>
 
 #include "sys/_pthreadlimits.h"
+
+#ifndef SSIZE_MAX
+#define SSIZE_MAX LONG_MAX
+#endif

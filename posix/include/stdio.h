@@ -14,12 +14,6 @@
 #undef putc_unlocked
 #undef putchar_unlocked
 
-/* Where temporary files are; picolibc's is the current directory. */
-#undef P_tmpdir
-#undef L_tmpnam
-#define P_tmpdir "/tmp"
-#define L_tmpnam 20
-
 #define RENAME_NOREPLACE 1
 #define RENAME_EXCHANGE 2
 

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -17,16 +18,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#include <utime.h>
 
 #define BP_PAGE 4096ul
 #define BP_FILE "/pointers"
+#define BP_LINK "/link"	     // to "target"
 #define BP_MAPPED "/mapped"  // another one, which no write makes longer
 #define BP_LEN (2 * BP_PAGE) // of what is read and written
 
@@ -76,7 +84,7 @@ BP_CALL(lstat_out, lstat(BP_FILE, p))
 BP_CALL(fstat, fstat(bp_fd, p))
 BP_CALL(statvfs_out, statvfs("/", p))
 BP_CALL(fstatvfs, fstatvfs(bp_fd, p))
-BP_CALL(getcwd, getcwd(p, 100) ? 0 : -1)
+BP_CALL(getcwd, p &&getcwd(p, 100) ? 0 : (errno = p ? errno : EFAULT, -1)) // NULL: into memory of malloc's
 BP_CALL(clock_gettime, clock_gettime(CLOCK_MONOTONIC, p))
 BP_CALL(clock_gettime_wall, clock_gettime(CLOCK_REALTIME, p))
 BP_CALL(clock_getres, p ? clock_getres(CLOCK_REALTIME, p) : (errno = EFAULT, -1)) // NULL: wants to know nothing
@@ -136,6 +144,80 @@ BP_NULL_TOO static long bp_sigtimedwait_time(void *p)
 	const sigset_t set = bp_usr2();
 
 	return bp_result(p ? sigtimedwait(&set, NULL, p) : (errno = EFAULT, -1)); // NULL: waits for ever
+}
+
+BP_CALL(openat, openat(AT_FDCWD, p, O_RDONLY))
+BP_CALL(mkdirat, mkdirat(AT_FDCWD, p, 0755))
+BP_CALL(mkfifo, mkfifo(p, 0644))
+BP_CALL(unlinkat, unlinkat(AT_FDCWD, p, 0))
+BP_CALL(link_from, link(p, "/other"))
+BP_CALL(link_to, link(BP_FILE, p))
+BP_CALL(symlink_target, symlink(p, "/other"))
+BP_CALL(symlink_path, symlink("target", p))
+BP_CALL(readlink_path, readlink(p, (char[8]){0}, 8))
+BP_CALL(renameat2, renameat2(AT_FDCWD, p, AT_FDCWD, "/other", 0))
+BP_CALL(chdir, chdir(p))
+BP_CALL(realpath_path, p &&realpath(p, NULL) ? 0 : (errno = p ? errno : EFAULT, -1)) // NULL is EINVAL
+BP_CALL(chmod, chmod(p, 0644))
+BP_CALL(chown, chown(p, 0, 0))
+BP_CALL(lchown, lchown(p, 0, 0))
+BP_CALL(faccessat, faccessat(AT_FDCWD, p, R_OK, 0))
+BP_CALL(fstatat_path, fstatat(AT_FDCWD, p, &(struct stat){0}, 0))
+BP_CALL(utimensat_path, p ? utimensat(AT_FDCWD, p, NULL, 0) : (errno = EFAULT, -1)) // NULL is EINVAL
+BP_CALL(utimes_path, utimes(p, NULL))
+BP_CALL(utime_path, utime(p, NULL))
+BP_CALL(pathconf, pathconf(p, _PC_NAME_MAX))
+BP_CALL(mount_target, mount("none", p, "ext2", 0, NULL))
+BP_CALL(mount_type, mount("none", "/", p, 0, NULL))
+BP_CALL(umount, umount(p))
+
+BP_CALL(fstatat_out, fstatat(AT_FDCWD, BP_FILE, p, 0))
+BP_CALL(readlink_out, readlink(BP_LINK, p, 8))
+BP_CALL(realpath_out, p &&realpath("/", p) ? 0 : (errno = p ? errno : EFAULT, -1))
+BP_CALL(pipe, pipe(p))
+BP_CALL(poll, poll(p, 1, 0))
+BP_CALL(ioctl_out, ioctl(bp_fd, FIONREAD, p))
+BP_CALL(ioctl_in, ioctl(bp_fd, FIONBIO, p))
+BP_CALL(ppoll_time, p ? ppoll(NULL, 0, p, NULL) : (errno = EFAULT, -1)) // NULL: for ever
+BP_CALL(ppoll_mask, p ? ppoll(NULL, 0, &(struct timespec){0}, p) : (errno = EFAULT, -1))
+BP_CALL(select_in, p ? select(1, p, NULL, NULL, &(struct timeval){0}) : (errno = EFAULT, -1))
+BP_CALL(select_except, p ? select(1, NULL, NULL, p, &(struct timeval){0}) : (errno = EFAULT, -1))
+BP_CALL(select_time, p ? select(0, NULL, NULL, NULL, p) : (errno = EFAULT, -1))
+BP_CALL(pselect_time, p ? pselect(0, NULL, NULL, NULL, p, NULL) : (errno = EFAULT, -1))
+BP_CALL(pselect_mask, p ? pselect(0, NULL, NULL, NULL, &(struct timespec){0}, p) : (errno = EFAULT, -1))
+BP_CALL(fcntl_getlk, fcntl(bp_fd, F_GETLK, p))
+BP_CALL(fcntl_setlk, fcntl(bp_fd, F_SETLK, p))
+BP_CALL(futimens, p ? futimens(bp_fd, p) : (errno = EFAULT, -1))
+BP_CALL(utimensat_times, p ? utimensat(AT_FDCWD, BP_FILE, p, 0) : (errno = EFAULT, -1))
+BP_CALL(utimes_times, p ? utimes(BP_FILE, p) : (errno = EFAULT, -1))
+BP_CALL(utime_times, p ? utime(BP_FILE, p) : (errno = EFAULT, -1))
+BP_CALL(readv_list, readv(bp_fd, p, 1))
+BP_CALL(writev_list, writev(bp_fd, p, 1))
+BP_CALL(readv, lseek(bp_fd, 0, SEEK_SET) == 0 ? readv(bp_fd, &(struct iovec){p, BP_LEN}, 1) : -1)
+BP_CALL(writev, writev(bp_fd, &(struct iovec){p, BP_LEN}, 1))
+
+/* Through a pipe that holds so much. */
+BP_NULL_TOO static long bp_pipe_read(void *p)
+{
+	static char text[BP_LEN];
+	int fds[2];
+	long r;
+
+	if (pipe(fds) || write(fds[1], text, BP_LEN) != (ssize_t)BP_LEN)
+		return -1000;
+	r = bp_result(read(fds[0], p, BP_LEN));
+	return close(fds[0]) || close(fds[1]) ? -1000 : r;
+}
+
+BP_NULL_TOO static long bp_pipe_write(void *p)
+{
+	int fds[2];
+	long r;
+
+	if (pipe(fds))
+		return -1000;
+	r = bp_result(write(fds[1], p, BP_LEN));
+	return close(fds[0]) || close(fds[1]) ? -1000 : r;
 }
 
 BP_CALL(write, write(bp_fd, p, BP_LEN))
@@ -209,6 +291,56 @@ static const struct bp_call {
     BP_ROW(BP_IN, sizeof(sigset_t), sigwaitinfo_in),
     BP_ROW(BP_IN, sizeof(stack_t), sigaltstack_in),
     BP_ROW(BP_IN, sizeof(struct timespec), sigtimedwait_time),
+    BP_ROW(BP_PATH, 0, openat),
+    BP_ROW(BP_PATH, 0, mkdirat),
+    BP_ROW(BP_PATH, 0, mkfifo),
+    BP_ROW(BP_PATH, 0, unlinkat),
+    BP_ROW(BP_PATH, 0, link_from),
+    BP_ROW(BP_PATH, 0, link_to),
+    BP_ROW(BP_PATH, 0, symlink_target),
+    BP_ROW(BP_PATH, 0, symlink_path),
+    BP_ROW(BP_PATH, 0, readlink_path),
+    BP_ROW(BP_PATH, 0, renameat2),
+    BP_ROW(BP_PATH, 0, chdir),
+    BP_ROW(BP_PATH, 0, realpath_path),
+    BP_ROW(BP_PATH, 0, chmod),
+    BP_ROW(BP_PATH, 0, chown),
+    BP_ROW(BP_PATH, 0, lchown),
+    BP_ROW(BP_PATH, 0, faccessat),
+    BP_ROW(BP_PATH, 0, fstatat_path),
+    BP_ROW(BP_PATH, 0, utimensat_path),
+    BP_ROW(BP_PATH, 0, utimes_path),
+    BP_ROW(BP_PATH, 0, utime_path),
+    BP_ROW(BP_PATH, 0, pathconf),
+    BP_ROW(BP_PATH, 0, mount_target),
+    BP_ROW(BP_PATH, 0, mount_type),
+    BP_ROW(BP_PATH, 0, umount),
+    BP_ROW(BP_OUT, sizeof(struct stat), fstatat_out),
+    BP_ROW(BP_OUT, 6, readlink_out),
+    BP_ROW(BP_OUT, 2, realpath_out),
+    BP_ROW(BP_OUT, 2 * sizeof(int), pipe),
+    BP_ROW(BP_OUT, sizeof(struct pollfd), poll),
+    BP_ROW(BP_OUT, sizeof(int), ioctl_out),
+    BP_ROW(BP_IN, sizeof(int), ioctl_in),
+    BP_ROW(BP_IN, sizeof(struct timespec), ppoll_time),
+    BP_ROW(BP_IN, sizeof(sigset_t), ppoll_mask),
+    BP_ROW(BP_IN, sizeof(long), select_in),
+    BP_ROW(BP_IN, sizeof(long), select_except),
+    BP_ROW(BP_IN, sizeof(struct timeval), select_time),
+    BP_ROW(BP_IN, sizeof(struct timespec), pselect_time),
+    BP_ROW(BP_IN, sizeof(sigset_t), pselect_mask),
+    BP_ROW(BP_IN, sizeof(struct flock), fcntl_getlk),
+    BP_ROW(BP_IN, sizeof(struct flock), fcntl_setlk),
+    BP_ROW(BP_IN, 2 * sizeof(struct timespec), futimens),
+    BP_ROW(BP_IN, 2 * sizeof(struct timespec), utimensat_times),
+    BP_ROW(BP_IN, 2 * sizeof(struct timeval), utimes_times),
+    BP_ROW(BP_IN, sizeof(struct utimbuf), utime_times),
+    BP_ROW(BP_IN, sizeof(struct iovec), readv_list),
+    BP_ROW(BP_IN, sizeof(struct iovec), writev_list),
+    BP_ROW(BP_TARGET, BP_LEN, readv),
+    BP_ROW(BP_SOURCE, BP_LEN, writev),
+    BP_ROW(BP_TARGET, BP_LEN, pipe_read),
+    BP_ROW(BP_SOURCE, BP_LEN, pipe_write),
     BP_ROW(BP_SOURCE, BP_LEN, write),
     BP_ROW(BP_SOURCE, BP_LEN, pwrite),
     BP_ROW(BP_SOURCE, BP_LEN, pwrite_hole),
@@ -334,7 +466,7 @@ static size_t bp_run(void (*fail)(const char *call, const char *pointer, long go
 	bp_fd = open(BP_FILE, O_RDWR | O_CREAT | O_TRUNC, 0644);
 	bp_zero = open("/dev/zero", O_RDWR);
 	bp_null = open("/dev/null", O_RDWR);
-	if (bp_fd < 0 || bp_zero < 0 || bp_null < 0 || ftruncate(bp_fd, (off_t)BP_PAGE))
+	if (bp_fd < 0 || bp_zero < 0 || bp_null < 0 || ftruncate(bp_fd, (off_t)BP_PAGE) || symlink("target", BP_LINK))
 		return 0;
 	n = bp_pointers_make(bad);
 	if (!n || sigaction(SIGSEGV, &action, NULL) || sigaction(SIGBUS, &action, NULL) ||
@@ -359,5 +491,7 @@ static size_t bp_run(void (*fail)(const char *call, const char *pointer, long go
 		if (bp_goes_on())
 			fail(call->name, "(the kernel goes on)", -errno, 0);
 	}
-	return close(bp_fd) || close(bp_zero) || close(bp_null) || unlink(BP_FILE) || unlink(BP_MAPPED) ? 0 : made;
+	if (close(bp_fd) || close(bp_zero) || close(bp_null) || unlink(BP_FILE) || unlink(BP_LINK) || unlink(BP_MAPPED))
+		return 0;
+	return made;
 }

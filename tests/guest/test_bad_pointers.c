@@ -49,12 +49,12 @@ static void test_threads(void)
 
 	CHECK(pthread_sigmask(SIG_BLOCK, &usr2, NULL) == 0);
 	bp_fd = open(BP_FILE, O_RDWR | O_CREAT | O_TRUNC, 0644);
-	CHECK(bp_fd >= 0);
+	CHECK(bp_fd >= 0 && symlink("target", BP_LINK) == 0);
 	for (size_t i = 0; i < 6; i++)
 		threads[i] = start(run_often, NULL);
 	for (size_t i = 0; i < 6; i++)
 		join(threads[i]);
-	CHECK(bp_goes_on() == 0 && close(bp_fd) == 0 && unlink(BP_FILE) == 0);
+	CHECK(bp_goes_on() == 0 && close(bp_fd) == 0 && unlink(BP_FILE) == 0 && unlink(BP_LINK) == 0);
 }
 
 TAP_MAIN({"every call and every pointer", test_all}, {"by many threads", test_threads})

@@ -404,9 +404,20 @@ void simdisk_poke(sector_t sector, const void *buf, size_t sectors)
 
 void simdisk_save(const char *path)
 {
-	FILE *f = fopen(path, "wb");
+	const size_t size = sim.dev.sectors * SECTOR_SIZE, piece = PAGE_SIZE;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-	if (!f || fwrite(sim.contents, SECTOR_SIZE, sim.dev.sectors, f) != sim.dev.sectors || fclose(f) != 0)
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		host_die(path);
+	/* Zeros stay a hole. */
+	for (size_t at = 0, len; at < size; at += len) {
+		const uint8_t *from = sim.contents + at;
+
+		len = min_of(piece, size - at);
+		if ((*from || memcmp(from, from + 1, len - 1)) && pwrite(fd, from, len, (off_t)at) != (ssize_t)len)
+			host_die(path);
+	}
+	if (close(fd) < 0)
 		host_die(path);
 }
 

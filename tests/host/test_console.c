@@ -7,6 +7,7 @@
  * the same functions, stays out.
  */
 #include "drivers/console.c"
+#include "drivers/console_dev.c"
 #include "drivers/tty.c"
 
 #include <stdlib.h>
@@ -167,12 +168,12 @@ static void sent_is(unsigned channel, const char *text)
 
 static long app_read(void *buf, size_t len)
 {
-	return console_chardev()->read(console_chardev(), buf, len);
+	return console_chardev()->read(console_chardev(), buf, len, true);
 }
 
 static void app_write(const void *buf, size_t len, int channel)
 {
-	assert_int_equal(console_chardev()->write(console_chardev(), buf, len, channel), len);
+	assert_int_equal(console_chardev()->write(console_chardev(), buf, len, channel, true), len);
 }
 
 static void reads(const char *text)
@@ -344,8 +345,9 @@ static void body_damage(void *arg)
 
 static unsigned interrupts;
 
-static void on_interrupt(void)
+static void on_interrupt(bool quit)
 {
+	assert_false(quit);
 	assert_int_equal(spin_depth(), 0);
 	assert_true(irq_enabled());
 	interrupts++;
@@ -588,7 +590,7 @@ static void body_exit(void *arg)
 	type("\x10I");
 	console_exit(1, 'e');
 	decode();
-	assert_int_equal(console_chardev()->write(console_chardev(), "x", 1, 1), -EIO);
+	assert_int_equal(console_chardev()->write(console_chardev(), "x", 1, 1, true), -EIO);
 	assert_string_equal(pc.end, "2af");
 }
 

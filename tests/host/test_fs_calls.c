@@ -306,7 +306,7 @@ static void descriptors(void *arg)
 	fd = fs_open(AT_FDCWD, "/dev/zero", O_RDWR, 0);
 	assert_int_equal(fs_read(fd, text, 4), 4);
 	assert_memory_equal(text, "\0\0\0\0", 4);
-	assert_int_equal(fs_lseek(fd, 0, SEEK_SET), -ESPIPE);
+	assert_int_equal(fs_lseek(fd, 5, SEEK_SET), 0); // as on Linux
 	assert_int_equal(fs_isatty(fd), -ENOTTY);
 	assert_int_equal(fs_close(fd), 0);
 	fd = fs_open(AT_FDCWD, "/dev/null", O_RDWR | O_CREAT | O_TRUNC, 0);

@@ -348,6 +348,10 @@ static void check_words(const char *what)
 	    "has zero dtime",
 	    "i_blocks is",
 	    "Padding at end",
+	    "Problem in HTREE directory inode", // it was growing
+	    "lear HTree index? yes",
+	    "Optimizing directories",
+	    "uplicate entry",
 	};
 	FILE *f = fopen(image_path("output"), "r");
 	char line[4096];

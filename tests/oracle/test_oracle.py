@@ -21,8 +21,9 @@ from tools import apps, build, image
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = [app.name for app in apps.oracle()]
-SMALL_BLOCKS = ("fallocate", "holes", "last_page", "shared_file", "truncate_map")  # where the block size of the card may matter
-TWO_HARTS = ("threads_map", "signals_mmap")
+# Where the block size of the card may matter.
+SMALL_BLOCKS = ("directories", "fallocate", "file_sizes", "holes", "last_page", "links", "seek", "shared_file", "truncate_map")
+TWO_HARTS = ("append", "file_locks", "pipes", "polling", "record_locks", "signals_mmap", "threads_map")
 SECONDS = 120
 MEMORY = "64M"
 LINE = re.compile(r"(.*?) = (.*)")

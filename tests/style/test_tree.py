@@ -32,7 +32,9 @@ OTHER_ROOTS = (("posix/include/", "posix/include"), ("tests/host/", "apps"))  # 
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdarg.h", "stdatomic.h", "stdalign.h", "stdnoreturn.h", "limits.h",
                 "inttypes.h", "string.h", "errno.h", "stdio.h", "assert.h"}
 SIGNAL_HEADERS = {"signal.h"}  # arch/ lays out what a handler of the application's sees
-FILE_HEADERS = {"fcntl.h", "sys/mount.h", "sys/stat.h", "sys/types.h", "unistd.h"}  # fs/ shares its constants with applications
+FILE_HEADERS = {"fcntl.h", "poll.h", "sys/file.h", "sys/ioctl.h", "sys/mount.h", "sys/stat.h", "sys/types.h", "sys/uio.h",
+                "unistd.h"}  # fs/ shares its constants with applications
+TERMINAL_HEADERS = {"poll.h", "sys/ioctl.h", "termios.h"}  # and so does the console
 QUOTED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 ANGLED = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 LICENCE = "SPDX-License-Identifier: BSD-2-Clause"
@@ -56,7 +58,8 @@ def include_faults(path, source):
                      for allowed in MAY_INCLUDE.get(room, [])):
             faults.append(f"{path}: {room}/ may not include {name}")
     if not path.startswith(HOSTED):
-        allowed = FREESTANDING | (FILE_HEADERS if room in ("fs", "posix") else SIGNAL_HEADERS if in_arch else set())
+        allowed = FREESTANDING | (FILE_HEADERS if room in ("fs", "posix") else TERMINAL_HEADERS if room == "drivers" else
+                                  SIGNAL_HEADERS if in_arch else set())
         faults += [f"{path}: <{name}> is not for {room}/" for name in ANGLED.findall(source)
                    if name not in allowed and not (in_arch and name.startswith("arch_"))]
     return faults

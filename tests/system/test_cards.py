@@ -93,14 +93,62 @@ def superblock(card):
         return file.read(1024)
 
 
-@pytest.mark.parametrize("offset,value,words", [(4, 0xFFFFFFFF, ("too small",)), (32, 0, ("e2fsck",)), (24, 99, ("mke2fs -b",))],
-                         ids=["more blocks than the card", "no blocks in a group", "block size"])
+@pytest.mark.parametrize("offset,value,words", [(4, 0xFFFFFFFF, ("too small",)), (32, 0, ("e2fsck",)), (24, 6, ("mke2fs -b",)),
+                                                (24, 99, ("e2fsck", "block size"))],
+                         ids=["more blocks than the card", "no blocks in a group", "block size", "no block size"])
 def test_damaged_superblock(offset, value, words, tmp_path):
     card = make_card(tmp_path / "card.img")
     with open(card, "r+b") as file:
         file.seek(image.ROOT_START + 1024 + offset)
         file.write(value.to_bytes(4, "little"))
     refused(rig.probe(card, "status", "0"), *words)
+
+
+DEFAULT = "sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr"  # of mke2fs -t ext2, 1.46 and 1.47
+
+
+@pytest.mark.parametrize("block_size,features", [(1024, "none"), pytest.param(2048, "none", marks=pytest.mark.default),
+                                                 pytest.param(1024, DEFAULT, marks=pytest.mark.default), (4096, DEFAULT)])
+def test_what_mke2fs_makes(block_size, features, tmp_path):
+    card = make_card(tmp_path / "card.img", block_size=block_size, features=features, files=["/etc/os-release"])
+    before = superblock(card)
+    result = rig.probe(card, "spread", "30", "100000")
+    assert result.status == 0 and result.out == b"spread 30\n", rig.text_of(result)
+    rig.check_fs(card)
+    assert superblock(card)[92:104] == before[92:104], "features are what they were"
+    result = rig.probe(card, "read", "/os-release")
+    assert result.status == 0 and result.out == b"read 0 %d\n" % os.path.getsize("/etc/os-release"), rig.text_of(result)
+
+
+def wipe(card, offset, size):
+    with open(card, "r+b") as file:
+        file.seek(image.ROOT_START + offset)
+        file.write(bytes(size))
+
+
+@pytest.mark.parametrize("offset,size,words", [(1024, 1024, "its backup in block 8193 is used"),
+                                               (2048, 1024, "their backup in block 8194 is used")],
+                         ids=["superblock", "descriptors"])
+def test_backups_are_used(offset, size, words, tmp_path):
+    card = make_card(tmp_path / "card.img", block_size=1024, files=["/etc/os-release"])
+    wipe(card, offset, size)
+    result = rig.probe(card, "spread", "3", "100000", options=["--append", "root=vda2"])
+    assert result.status == 0 and words in result.err, rig.text_of(result)
+    rig.check_fs(card)
+    result = rig.probe(card, "read", "/os-release")
+    assert result.status == 0 and b"read 0 " in result.out, rig.text_of(result)
+    assert "running e2fsck is recommended" in result.err, rig.text_of(result)
+
+
+def test_card_of_8_gib(tmp_path):
+    """Sparse here; on it, blocks on both sides of 4 GiB, and files larger than that."""
+    card = make_card(tmp_path / "card.img", size=8 << 30)
+    result = rig.probe(card, "spread", "70", str(5 << 30))
+    assert result.status == 0 and result.out == b"spread 70\n", rig.text_of(result)
+    rig.check_fs(card)
+    blocks = [int(rig.debugfs(card, f"bmap /d{i}/far {(5 << 30) // 4096}").strip().splitlines()[-1]) for i in (0, 20, 40, 60, 69)]
+    assert max(blocks) * 4096 > 4 << 30 > min(blocks) * 4096, blocks
+    assert os.stat(card).st_blocks * 512 < 200 * MIB
 
 
 def test_read_only_card(tmp_path):

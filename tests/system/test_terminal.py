@@ -46,6 +46,26 @@ def test_line_editing_and_end_of_input(console, tmp_path):
     rig.check_fs(card)
 
 
+@pytest.mark.parametrize("console", rig.CONSOLES)
+def test_keys_one_by_one(console, tmp_path):
+    """Raw mode: keys come as they are typed, nothing is shown, Ctrl-C is a byte, a newline goes to column where it is."""
+    child = type_to(tmp_path / "card.img", rig.PROBE, "terminal", console=console)
+    child.expect("keys\r\n")
+    for key, code in (("x", "78"), ("\r", "0d"), ("\x03", "03"), ("\x04", "04")):
+        child.send(key)
+        child.expect(f"^key {code}\r\n")  # and no echo before it
+    child.expect("^/dev/console lines\r\n")  # ONLCR is back
+    child.send("typedx\x7f\r")
+    child.expect("left 6\r\n")
+    child.expect("line typed\r\n")
+    assert status_of(child) == 0
+
+
+def test_no_terminal_settings_without_a_terminal(tmp_path):
+    result = rig.probe(tmp_path / "card.img", "terminal")
+    assert result.out == b"no terminal 1 0\n", rig.text_of(result)
+
+
 def test_interrupt_key(tmp_path):
     card = tmp_path / "card.img"
     child = type_to(card, rig.PROBE, "hang")

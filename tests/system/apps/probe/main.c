@@ -411,6 +411,39 @@ static void *change_files(void *arg)
 	return NULL;
 }
 
+/* So many directories, each with a file that has its only byte so far from its beginning. */
+static int spread(unsigned count, off_t at)
+{
+	char path[32], c;
+
+	for (unsigned i = 0; i < count; i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "/d%u", i);
+		must(mkdir(path, 0755), "mkdir");
+		strcat(path, "/far");
+		fd = open(path, O_CREAT | O_RDWR, 0644);
+		must(fd, "open");
+		must((int)pwrite(fd, "x", 1, at), "pwrite");
+		must(fsync(fd), "fsync");
+		must(close(fd), "close");
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct stat st;
+		int fd;
+
+		snprintf(path, sizeof(path), "/d%u/far", i);
+		fd = open(path, O_RDONLY);
+		must(fd, "open");
+		must(fstat(fd, &st), "fstat");
+		if (st.st_size != at + 1 || pread(fd, &c, 1, at) != 1 || c != 'x')
+			return fail(path);
+		must(close(fd), "close");
+	}
+	printf("spread %u\n", count);
+	return 0;
+}
+
 /* Ends, well or by die(how), after so many ms, while threads change files. */
 static int busy(int ms, const char *how)
 {
@@ -465,6 +498,8 @@ int main(int argc, char **argv)
 		return copy_input();
 	if (!strcmp(verb, "talk"))
 		return talk();
+	if (!strcmp(verb, "terminal"))
+		return terminal();
 	if (!strcmp(verb, "hang"))
 		hang();
 	if (!strcmp(verb, "deadlock"))
@@ -491,6 +526,8 @@ int main(int argc, char **argv)
 		return steps(atoi(argument));
 	if (!strcmp(verb, "busy"))
 		return busy(atoi(argument), argc > 3 ? argv[3] : "");
+	if (!strcmp(verb, "spread"))
+		return spread((unsigned)atoi(argument), argc > 3 ? atoll(argv[3]) : 0);
 	if (!strcmp(verb, "read"))
 		return read_file(argument);
 	fprintf(stderr, "probe: no verb %s\n", verb);

@@ -15,3 +15,6 @@ int end_by_signal(const char *how);
 
 /* Says "ready", and waits to be interrupted in one way or another. */
 int be_interrupted(const char *how);
+
+/* Takes four keys in raw mode, then a line. */
+int terminal(void);

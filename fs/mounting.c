@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Mounting: which kinds of file systems there are, and what the calls say, turned into what is mounted where. Locks: of
+ * all mounts, fs/mount.h. Sleeps.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "fs/blkfile.h"
+#include "fs/ext2/ext2.h"
+#include "fs/fs.h"
+#include "fs/mount.h"
+#include "fs/namei.h"
+#include "fs/tmpfs/tmpfs.h"
+#include "mm/kmalloc.h"
+
+static int mount_ext2(struct blkdev *dev, const char *options, bool read_only, struct super **out)
+{
+	return options && *options ? -EINVAL : ext2_mount(dev, read_only, out);
+}
+
+static int mount_tmpfs(struct blkdev *dev, const char *options, bool read_only, struct super **out)
+{
+	(void)dev;
+	return tmpfs_mount(options, read_only, out);
+}
+
+/* Kinds that mount(2) knows. */
+static const struct fs_type {
+	const char *name;
+	bool needs_device;
+	int (*mount)(struct blkdev *dev, const char *options, bool read_only, struct super **out);
+} types[] = {{"ext2", true, mount_ext2}, {"tmpfs", false, mount_tmpfs}};
+
+/* What is to be mounted. */
+struct mounting {
+	const struct fs_type *type;
+	struct blkdev *dev;  // NULL: it needs none
+	const char *options; // or NULL
+	bool read_only;
+};
+
+/* On a name, or as the root, as mount_add has it. Mounts locked. */
+static int mount_on(const struct mounting *what, struct inode *dir, const char *name, const char *path)
+{
+	struct super *super;
+	int err;
+
+	mounts_release();
+	err = what->dev ? blkfile_claim(what->dev) : 0;
+	if (err)
+		return err;
+	err = what->type->mount(what->dev, what->options, what->read_only, &super);
+	if (!err) {
+		err = mount_add(super, dir, name, path);
+		if (err) {
+			(void)super->ops->unmount(super); // nobody has changed anything
+			super->ops->release(super);
+		}
+	}
+	if (err && what->dev)
+		blkfile_unclaim(what->dev);
+	return err;
+}
+
+int fs_mount_root(struct blkdev *dev, bool read_only)
+{
+	const struct mounting what = {.type = &types[0], .dev = dev, .read_only = read_only};
+	int err;
+
+	mounts_lock();
+	err = mount_on(&what, NULL, NULL, "/");
+	mounts_unlock();
+	return err;
+}
+
+const char *mount_type_nth(unsigned n, bool *needs_device)
+{
+	if (n >= array_size(types))
+		return NULL;
+	*needs_device = types[n].needs_device;
+	return types[n].name;
+}
+
+static const struct fs_type *type_find(const char *name)
+{
+	for (size_t i = 0; i < array_size(types); i++) {
+		if (!strcmp(types[i].name, name))
+			return &types[i];
+	}
+	return NULL;
+}
+
+/* source is scratch. */
+static int source_find(char *source, struct blkdev **dev)
+{
+	struct inode *inode;
+	int err = path_lookup(AT_FDCWD, source, true, &inode);
+
+	if (err)
+		return err;
+	if (S_ISBLK(inode->mode))
+		*dev = inode->device;
+	else
+		err = -ENOTBLK;
+	inode_put(inode);
+	return err;
+}
+
+/* The path of a name, in PATH_SIZE bytes. */
+static int name_path(const struct last_name *last, char *path)
+{
+	size_t len;
+	int err = dir_path(last->dir, path);
+
+	if (err)
+		return err;
+	len = strlen(path);
+	if (len + 1 + last->len >= PATH_SIZE)
+		return -ENAMETOOLONG;
+	snprintf(path + len, PATH_SIZE - len, "%s%s", path[1] ? "/" : "", last->name);
+	return 0;
+}
+
+/* target is scratch. Mounts locked. */
+static int mount_at(const struct mounting *what, char *target)
+{
+	struct last_name last;
+	struct inode *dir;
+	int err = path_parent(AT_FDCWD, target, true, &last);
+
+	if (err)
+		return err == -EEXIST ? -EBUSY : err;
+	err = name_lookup(last.dir, last.name, last.len, &dir);
+	if (!err) {
+		err = S_ISDIR(dir->mode) ? name_path(&last, target) : -ENOTDIR;
+		if (!err)
+			err = mount_on(what, last.dir, last.name, target);
+		inode_put(dir);
+	}
+	inode_put(last.dir);
+	return err;
+}
+
+/* All of them kernel memory, or NULL. */
+static int mount_named(struct mounting *what, char *source, char *target, const char *type)
+{
+	int err = 0;
+
+	what->type = type_find(type);
+	if (!what->type)
+		return -ENODEV;
+	mounts_lock();
+	if (what->type->needs_device)
+		err = source ? source_find(source, &what->dev) : -EFAULT;
+	if (!err)
+		err = mount_at(what, target);
+	mounts_unlock();
+	return err;
+}
+
+static int copy_or_null(const char *path, char **out)
+{
+	int err = path ? path_copy(path, out) : 0;
+
+	return err == -ENOENT ? 0 : err; // empty: as good as none
+}
+
+int fs_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)
+{
+	const unsigned long known =
+	    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_SILENT;
+	char *kind = NULL, *from = NULL, *path = NULL, *text = NULL;
+	struct mounting what = {.read_only = flags & MS_RDONLY};
+	int err;
+
+	if (flags & ~known)
+		return -EINVAL;
+	err = path_copy(type, &kind);
+	if (!err)
+		err = path_copy(target, &path);
+	if (!err)
+		err = copy_or_null(source, &from);
+	if (!err)
+		err = copy_or_null(options, &text);
+	what.options = text;
+	if (!err)
+		err = mount_named(&what, from, path, kind);
+	kfree(kind);
+	kfree(from);
+	kfree(path);
+	kfree(text);
+	return err;
+}
+
+int mount_tmp(void)
+{
+	struct super *super;
+	int err = tmpfs_init();
+
+	if (!err)
+		err = tmpfs_mount(NULL, false, &super);
+	return err ? err : mount_add(super, NULL, "tmp", "/tmp");
+}

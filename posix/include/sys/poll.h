@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+#pragma once
+
+#include <poll.h>
