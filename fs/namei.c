@@ -228,8 +228,7 @@ static int follow_link(struct walk *w, struct inode *link)
 	return 0;
 }
 
-/* file: it is to be one, so that no slash may follow its name, whatever is there. */
-static int lookup(int at, char *path, bool follow, bool file, struct inode **out)
+int path_lookup(int at, char *path, bool follow, struct inode **out)
 {
 	bool done;
 	struct walk w;
@@ -241,10 +240,6 @@ static int lookup(int at, char *path, bool follow, bool file, struct inode **out
 		err = r < 0 ? r : step_dots(&w, &done);
 		if (err || done)
 			continue;
-		if (file && w.last && w.slash) {
-			err = -EISDIR;
-			break;
-		}
 		err = find(&w, &found);
 		if (err)
 			break;
@@ -262,16 +257,6 @@ static int lookup(int at, char *path, bool follow, bool file, struct inode **out
 	else
 		*out = w.at;
 	return err;
-}
-
-int path_lookup(int at, char *path, bool follow, struct inode **out)
-{
-	return lookup(at, path, follow, false, out);
-}
-
-int path_lookup_file(int at, char *path, bool follow, struct inode **out)
-{
-	return lookup(at, path, follow, true, out);
 }
 
 /* With the last name found, or not: 0 and *done, or on with the link that it is. */

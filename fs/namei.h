@@ -23,8 +23,6 @@ struct last_name {
  * referenced. -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EBADF.
  */
 int path_lookup(int at, char *path, bool follow, struct inode **out);
-/* The same for a file that is to be made if there is none: -EISDIR: a slash follows its name. */
-int path_lookup_file(int at, char *path, bool follow, struct inode **out);
 /*
  * The same up to the last name, which need not exist; follow: through a symbolic link there, to the name that it leads
  * to. -EEXIST: there is no last name (the root). "." and "..", as last names, are handed out.

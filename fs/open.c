@@ -75,6 +75,22 @@ static int truncate_opened(struct inode *inode)
 	return err;
 }
 
+/* -EISDIR: a name that a slash follows, whatever it is; no file can be made of that. path is used up. */
+static int ends_as_folder(int at, char *path)
+{
+	struct last_name last;
+	int err;
+
+	if (path[strlen(path) - 1] != '/')
+		return 0;
+	err = path_parent(at, path, false, &last);
+	if (err)
+		return err == -EEXIST ? 0 : err; // the root
+	err = strcmp(last.name, ".") && strcmp(last.name, "..") ? -EISDIR : 0;
+	inode_put(last.dir);
+	return err;
+}
+
 /* Finds or makes what the path names. What is there is found even where nothing can be made. */
 static int find_or_create(int at, char *path, int flags, mode_t mode, struct inode **out)
 {
@@ -87,7 +103,10 @@ static int find_or_create(int at, char *path, int flags, mode_t mode, struct ino
 	if (!copy)
 		return -ENOMEM;
 	strcpy(copy, path);
-	err = path_lookup_file(at, copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
+	err = ends_as_folder(at, copy);
+	strcpy(copy, path);
+	if (!err)
+		err = path_lookup(at, copy, !(flags & (O_NOFOLLOW | O_EXCL)), out);
 	kfree(copy);
 	if (!err && (flags & O_EXCL)) {
 		inode_put(*out);

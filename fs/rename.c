@@ -164,7 +164,7 @@ int fs_rename(int from_at, const char *from, int to_at, const char *to, unsigned
 	else if (err)
 		err = -EBUSY;
 	else if (to_err)
-		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+		err = flags & RENAME_NOREPLACE && !name_is_dots(&old) ? -EEXIST : -EBUSY;
 	else
 		err = rename_names(&old, &new, flags);
 	inode_put(new.dir);

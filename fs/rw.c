@@ -111,7 +111,8 @@ static int write_grow(struct write *w, size_t *len)
 
 	if (err)
 		return err;
-	inode->object.size = w->at + *len;
+	/* Short of space, what there is room for may end before the file does. */
+	inode->object.size = max_of((uint64_t)inode->object.size, w->at + *len);
 	w->grown = true;
 	return 0;
 }

@@ -114,7 +114,9 @@ def parse_tap(output):
     return cases
 
 
-RACE = ("test_locks", "test_pipe", "test_parallel_kernel", "test_parallel_stack", "test_parallel_exerciser", "test_parallel_holes", "test_parallel_names")  # run under the thread sanitizer too: RACE_TESTS of SConstruct
+# Run under the thread sanitizer too: RACE_TESTS of SConstruct.
+RACE = ("test_locks", "test_pipe", "test_parallel_kernel", "test_parallel_stack", "test_parallel_exerciser", "test_parallel_holes",
+        "test_parallel_names", "test_parallel_tmpfs")
 
 
 class HostProgram(Program):

@@ -67,8 +67,10 @@ static void check_blocks(struct fsmodel *m, unsigned node, uint64_t blocks)
 		return;
 	for (unsigned i = n->pages; i; i = m->pages[i].next)
 		pages++;
-	/* Each page may have three indirect blocks of its own. */
-	if (blocks > pages * 4 * 8 || (!blocks && content_nonzero(m, node, 0) != UINT64_MAX))
+	if (!blocks && content_nonzero(m, node, 0) != UINT64_MAX)
+		fail(m, "it has bytes and no sectors");
+	/* Each page may have three indirect blocks of its own; what calls that failed got for holes may stay. */
+	if (blocks > pages * 4 * 8 && !m->excused)
 		fail(m, "it has %llu sectors, for %llu pages", (unsigned long long)blocks, (unsigned long long)pages);
 }
 

@@ -168,6 +168,9 @@ static void open_path(struct fsmodel *m, struct target *t, int flags, mode_t mod
 
 	if (!fd_slot(m) || !has_room(m, 0))
 		return;
+	/* After a call that has done a part, what there is must be read. */
+	if ((m->config.full || m->config.faults) && (flags & O_ACCMODE) == O_WRONLY)
+		flags = (flags & ~O_ACCMODE) | O_RDWR;
 	want = model_open_last(m, t, flags, &p);
 	if (want == -OUTSIDE)
 		return;

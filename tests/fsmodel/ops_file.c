@@ -163,6 +163,7 @@ static void write_fd(struct fsmodel *m, struct descriptor *d, bool positioned)
 	if (got > 0 && got < want && (m->config.full || m->config.faults)) {
 		m->excused++;
 		wrote(m, file, at, (size_t)got, positioned);
+		check_fd(m, d);
 		return;
 	}
 	switch (expect(m, got, want)) {

@@ -152,12 +152,15 @@ static void shrink_run(const char *image, unsigned long failed_at)
 	config.quiet = false;
 }
 
-/* What the tree of blocks reaches, and what the 32-bit count of sectors can say. */
+/*
+ * As Linux has it: what the tree of blocks reaches, or what with its own blocks makes 2^32 sectors. Revision 0 has no
+ * feature that says that there are larger ones than others.
+ */
 static uint64_t size_max(void)
 {
-	const uint64_t p = now.block / 4, reach = (12 + p + p * p + p * p * p) * now.block;
-
-	return min_of(reach, (uint64_t)UINT32_MAX * SECTOR_SIZE);
+	if (strstr(now.features, "-r 0"))
+		return INT32_MAX;
+	return now.block == 1024 ? 0x404043000 : now.block == 2048 ? 0x4020106000 : 0x1ff7fdfe000;
 }
 
 static void configure(void)

@@ -35,10 +35,10 @@ static void test_fewest(void **state)
 {
 	static const struct fscase cases[] = {
 	    {.block = 1024, .inode = 128, .buffers = BUFFERS_MIN, .dentries = 2, .idle = 1},
-	    {.block = 2048, .inode = 256, .frames = 80, .preempt = 1},
+	    {.block = 2048, .inode = 256, .frames = 112, .preempt = 1},
 	    {.block = 4096, .inode = 256, .cache = 16, .buffers = BUFFERS_MIN, .dentries = 16, .idle = 4, .preempt = 2},
-	    {.block = 1024, .inode = 256, .frames = 72, .buffers = BUFFERS_MIN, .dentries = 1, .idle = 2, .disk = 3},
-	    {.block = 4096, .inode = 128, .frames = 80, .cache = 16, .buffers = BUFFERS_MIN},
+	    {.block = 1024, .inode = 256, .frames = 104, .buffers = BUFFERS_MIN, .dentries = 1, .idle = 2, .disk = 3},
+	    {.block = 4096, .inode = 128, .frames = 112, .cache = 16, .buffers = BUFFERS_MIN},
 	};
 
 	(void)state;
@@ -79,7 +79,7 @@ static void test_full(void **state)
 	    {.block = 1024, .inode = 128, .size = "1M"},
 	    {.block = 4096, .inode = 256, .size = "2M", .features = "-N 256"},
 	    {.block = 2048, .inode = 128, .size = "1M", .buffers = BUFFERS_MIN, .dentries = 8, .idle = 2},
-	    {.block = 1024, .inode = 256, .size = "4M", .features = "-N 64 -m 5", .frames = 96},
+	    {.block = 1024, .inode = 256, .size = "4M", .features = "-N 64 -m 5", .frames = 112},
 	};
 
 	(void)state;
