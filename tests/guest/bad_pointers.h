@@ -41,7 +41,7 @@
 /* What a call does with the pointer: takes a path, takes or fills a structure, or as many bytes as it can. */
 enum bp_use { BP_PATH, BP_IN, BP_OUT, BP_SOURCE, BP_TARGET };
 
-static int bp_fd, bp_zero, bp_null;
+static int bp_fd, bp_zero, bp_random;
 static char *bp_range; // of pages that are mapped
 
 static long bp_result(long r)
@@ -223,7 +223,7 @@ BP_NULL_TOO static long bp_pipe_write(void *p)
 BP_CALL(write, write(bp_fd, p, BP_LEN))
 BP_CALL(pwrite, pwrite(bp_fd, p, BP_LEN, 100))
 BP_CALL(pwrite_hole, pwrite(bp_fd, p, BP_LEN, (off_t)(64 * BP_PAGE)))
-BP_CALL(write_null, write(bp_null, p, BP_LEN))
+BP_CALL(write_random, write(bp_random, p, BP_LEN))
 BP_CALL(read, lseek(bp_fd, 0, SEEK_SET) == 0 ? read(bp_fd, p, BP_LEN) : -1)
 BP_CALL(pread, pread(bp_fd, p, BP_LEN, 0))
 BP_CALL(pread_across, pread(bp_fd, p, BP_LEN, 100))
@@ -344,7 +344,7 @@ static const struct bp_call {
     BP_ROW(BP_SOURCE, BP_LEN, write),
     BP_ROW(BP_SOURCE, BP_LEN, pwrite),
     BP_ROW(BP_SOURCE, BP_LEN, pwrite_hole),
-    BP_ROW(BP_SOURCE, BP_LEN, write_null),
+    BP_ROW(BP_SOURCE, BP_LEN, write_random),
     BP_ROW(BP_TARGET, BP_LEN, read),
     BP_ROW(BP_TARGET, BP_LEN, pread),
     BP_ROW(BP_TARGET, BP_LEN, pread_across),
@@ -465,8 +465,8 @@ static size_t bp_run(void (*fail)(const char *call, const char *pointer, long go
 	memset(text, 'x', sizeof(text));
 	bp_fd = open(BP_FILE, O_RDWR | O_CREAT | O_TRUNC, 0644);
 	bp_zero = open("/dev/zero", O_RDWR);
-	bp_null = open("/dev/null", O_RDWR);
-	if (bp_fd < 0 || bp_zero < 0 || bp_null < 0 || ftruncate(bp_fd, (off_t)BP_PAGE) || symlink("target", BP_LINK))
+	bp_random = open("/dev/random", O_RDWR);
+	if (bp_fd < 0 || bp_zero < 0 || bp_random < 0 || ftruncate(bp_fd, (off_t)BP_PAGE) || symlink("target", BP_LINK))
 		return 0;
 	n = bp_pointers_make(bad);
 	if (!n || sigaction(SIGSEGV, &action, NULL) || sigaction(SIGBUS, &action, NULL) ||
@@ -491,7 +491,8 @@ static size_t bp_run(void (*fail)(const char *call, const char *pointer, long go
 		if (bp_goes_on())
 			fail(call->name, "(the kernel goes on)", -errno, 0);
 	}
-	if (close(bp_fd) || close(bp_zero) || close(bp_null) || unlink(BP_FILE) || unlink(BP_LINK) || unlink(BP_MAPPED))
+	if (close(bp_fd) || close(bp_zero) || close(bp_random) || unlink(BP_FILE) || unlink(BP_LINK) ||
+	    unlink(BP_MAPPED))
 		return 0;
 	return made;
 }
