@@ -30,6 +30,7 @@ struct fsmodel_config {
 	bool faults;				  // -EIO is fine
 	void (*calm)(void);			  // ends that before the whole tree is looked at; NULL: nothing to end
 	bool linux_fs;				  // what the kernel of Linux does otherwise is let pass
+	bool in_memory;				  // what is there takes no blocks of a card
 	bool no_zero_range;			  // of fallocate
 	bool coarse_times;			  // whole seconds once an inode was forgotten
 	bool exact_space;			  // each inode that goes is free at once

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/page.h"
 #include "fs/dentry.h"
 #include "fs/fs.h"
 #include "fs/inode.h"
@@ -98,8 +99,8 @@ static const char *replay_command(void)
 
 	for (size_t i = 0; i < array_size(words); i++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, " %s=%u", words[i], *word_of(i));
-	(void)snprintf(text + at, sizeof(text) - at, " fail-nth=%lu full=%d features='%s'", now.fail_nth, now.full,
-		       now.features);
+	(void)snprintf(text + at, sizeof(text) - at, " fail-nth=%lu full=%d tmpfs=%d features='%s'", now.fail_nth,
+		       now.full, now.tmpfs, now.features);
 	return text;
 }
 
@@ -177,6 +178,15 @@ static void configure(void)
 	config.remount = now.fail_ops ? NULL : remount; // an unmount that fails loses what was not synced
 	config.drop_caches = drop_caches;
 	config.replay = replay_command();
+	if (now.tmpfs) {
+		config.prefix = "/tmp";
+		config.in_memory = true;
+		config.size_max = 0;
+		config.block_size = PAGE_SIZE;
+		config.coarse_times = config.exact_space = false;
+		config.time_max = 0;
+		config.remount = NULL; // nothing would be left
+	}
 }
 
 static void failed(const char *image, int status, const char *log)
@@ -216,7 +226,8 @@ static void run_now(void)
 	if (status || result->failed_at)
 		failed(image, status, log);
 	assert_int_equal(image_e2fsck(image_path("fsmodel-out"), "-n"), 0);
-	fsimage_check(image_path("fsmodel-out"), now.block, model);
+	if (!now.tmpfs)
+		fsimage_check(image_path("fsmodel-out"), now.block, model);
 	done |= result->kinds;
 	possible = fsmodel_kinds(&config);
 }
@@ -254,6 +265,8 @@ static bool take_word(char *word)
 		now.fail_nth = value;
 	else if (word_number(word, "full", &value))
 		now.full = value;
+	else if (word_number(word, "tmpfs", &value))
+		now.tmpfs = value;
 	else if (strncmp(word, "features=", 9) == 0)
 		now.features = word + 9; // one word: commas and no spaces, -O to be added
 	else

@@ -21,7 +21,8 @@ struct fscase {
 	uint64_t seed;
 	unsigned long ops;
 	unsigned names;
-	bool full; // the volume is small
+	bool full;  // the volume is small
+	bool tmpfs; // on /tmp, which is one
 };
 
 /* Fails the test unless all goes well. */
