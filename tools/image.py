@@ -26,7 +26,7 @@ TAIL = 1 * MIB
 MIN_SIZE = 24 * MIB
 LINUX_GUID = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 FAT_GUID = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
-FEATURES = "none,filetype,sparse_super,large_file"
+FEATURES = "none,filetype,sparse_super,large_file,dir_index,ext_attr"
 EXTLINUX = "default cairn\ntimeout 1\nlabel cairn\n  kernel /cairn.bin\n"
 
 

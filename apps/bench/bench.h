@@ -4,6 +4,7 @@
 /* What a file of cases and main.c share. Portable POSIX: the same source runs on cairn and on Linux. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -17,6 +18,7 @@ struct bench_case {
 	const char *name;
 	bench_measure *measure;
 	unsigned rounds;
+	bool once; // takes too long to be repeated
 };
 
 extern const struct bench_case thread_cases[], memory_cases[], map_cases[],

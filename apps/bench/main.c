@@ -4,8 +4,8 @@
 /*
  * Benchmark: a line `name value unit` for each repetition of each case, for a reader that takes medians. A case runs
  * once unreported before its repetitions, and its lines are printed after them, so that neither first-time work nor
- * output falls into what is measured. Status 0, or 1 with a line on standard error. One thread unless a case makes
- * more.
+ * output falls into what is measured; but those that take too long run once. Status 0, or 1 with a line on standard
+ * error. One thread unless a case makes more.
  */
 
 #include "bench.h"
@@ -36,15 +36,17 @@ void bench_must(int err, const char *what)
 
 static void case_run(const struct bench_case *c)
 {
+	const unsigned repetitions = c->once ? 1 : REPETITIONS;
 	uint64_t milli[REPETITIONS];
 
-	if (c->measure(c->rounds) == BENCH_IMPOSSIBLE) {
+	milli[0] = c->measure(c->rounds);
+	if (milli[0] == BENCH_IMPOSSIBLE) {
 		fprintf(stderr, "bench: %s: not possible here\n", c->name);
 		return;
 	}
-	for (unsigned i = 0; i < REPETITIONS; i++)
+	for (unsigned i = 0; i < repetitions && !c->once; i++)
 		milli[i] = c->measure(c->rounds);
-	for (unsigned i = 0; i < REPETITIONS; i++)
+	for (unsigned i = 0; i < repetitions; i++)
 		printf("%s %lu.%03lu ns/op\n", c->name, (unsigned long)(milli[i] / 1000),
 		       (unsigned long)(milli[i] % 1000));
 }
