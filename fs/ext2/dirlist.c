@@ -188,6 +188,7 @@ static int listing_next(struct inode *dir, const struct dir_listing *l, uint64_t
 	for (unsigned i = 0; i < l->count; i++) {
 		struct ext2_dirent *e;
 		struct buffer *b;
+		bool found;
 		int err;
 
 		if (l->names[i].key < *offset)
@@ -196,13 +197,14 @@ static int listing_next(struct inode *dir, const struct dir_listing *l, uint64_t
 		if (err)
 			return err;
 		e = ext2_dirent_at(dir, b, l->names[i].offset, &err);
-		if (e && e->ino)
+		found = e && e->ino;
+		if (found)
 			entry_set(ext2_volume(dir), entry, e);
 		buffer_put(b);
 		if (!e)
 			return err;
 		*offset = l->names[i].key + 1;
-		if (e->ino)
+		if (found)
 			return 1;
 	}
 	return 0;

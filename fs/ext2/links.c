@@ -86,9 +86,12 @@ static int count_name(struct walk *w, const struct ext2_slot *slot, uint32_t ino
 /* Entries come in order, as these do. */
 static bool is_twin(struct walk *w, const struct ext2_slot *slot)
 {
-	const struct dir_name *twin = &w->twins.places[w->twin];
+	const struct dir_name *twin;
 
-	if (w->twin == w->twins.count || twin->hash != slot->lblk || twin->at != slot->offset)
+	if (w->twin == w->twins.count)
+		return false;
+	twin = &w->twins.places[w->twin];
+	if (twin->hash != slot->lblk || twin->at != slot->offset)
 		return false;
 	w->twin++;
 	return true;

@@ -28,7 +28,10 @@ IMAGES = (
     ("2k", "512k", "-b 2048 -I 256 -N 64 -O dir_nlink,extra_isize,large_file", True),
     ("4k", "1M", "-b 4096 -I 256 -N 64", True),
     ("4k-unclean", "1M", "-b 4096 -I 128 -N 64", False),
+    ("1k-tree", "512k", "-b 1024 -I 128 -N 64", True),
 )
+# Blocks of the indexed directory, its names, and how long they are; in a tree of two levels, if a block has no room for more leaves.
+INDEX, INDEX_TREE = (5, 40, 60), (170, 600, 200)
 
 
 def run(words, stdin=None, good=(0,)):
@@ -58,14 +61,16 @@ def contents(folder, block):
     }
 
 
-def script(files, revision0):
+def script(files, revision0, index):
+    blocks, names, length = index
     lines = ["mkdir dir", "mkdir dir/sub", "mkdir many", "mkdir index", f"write {files['small']} small",
              f"write {files['large']} large", f"write {files['deep']} deep", f"write {files['small']} dir/a",
              f"write {files['large']} dir/sub/b", "ln small hard", "sif hard links_count 2", "symlink fast dir/a",
              "symlink slow " + "dir/../" * 12 + "small", "cd dir", "mknod fifo p", "cd /", "mknod device c 4 64",
              "mknod fifo p"]
     lines += [f"ln small many/{i}" for i in range(12)] + ["sif small links_count 14"]
-    lines += ["expand_dir index"] * 4 + [f"ln small index/name-{i}-{'x' * 60}" for i in range(40)] + ["sif small links_count 54"]
+    lines += ["expand_dir index"] * (blocks - 1) + ["ln small index/name-23"]
+    lines += [f"ln small index/name-{i}-{'x' * length}" for i in range(names)] + [f"sif small links_count {names + 15}"]
     lines += [f"write {files['small']} gone", "sif gone links_count 0", "sif gone dtime 0", "unlink gone"]
     lines += [f"write {files['small']} attributes"]
     if not revision0:
@@ -80,7 +85,7 @@ def make(path, size, options, clean):
             os.unlink(path)
         revision0 = "-r 0" in options
         run(["mke2fs", "-q", "-F", "-t", "ext2", "-U", UUID, "-E", f"hash_seed={UUID}", *options.split(), path, size])
-        run(["debugfs", "-w", "-f", "/dev/stdin", path], script(contents(folder, block), revision0))
+        run(["debugfs", "-w", "-f", "/dev/stdin", path], script(contents(folder, block), revision0, INDEX_TREE if "tree" in path else INDEX))
         # Counts right, the directory indexed; then one file without a name in the list of orphans.
         run(["e2fsck", "-fy", "-D", path], good=(0, 1))
         run(["e2fsck", "-fn", path])

@@ -59,9 +59,15 @@ static void end(int fd)
 		(void)fs_close(fd);
 }
 
+/* A fifo's other end is not waited for. */
+static int open_any(const char *name, int flags)
+{
+	return fs_open(AT_FDCWD, name, flags | O_NONBLOCK, 0644);
+}
+
 static void read_all(const char *name)
 {
-	int fd = fs_open(AT_FDCWD, name, O_RDONLY, 0);
+	int fd = open_any(name, O_RDONLY);
 	long n = 1;
 
 	for (unsigned i = 0; fd >= 0 && i < 16 && n > 0; i++)
@@ -71,7 +77,7 @@ static void read_all(const char *name)
 
 static void list(const char *name, bool stat_them)
 {
-	int fd = fs_open(AT_FDCWD, name, O_RDONLY, 0);
+	int fd = open_any(name, O_RDONLY);
 	struct fs_dirent entry;
 	char full[600];
 	struct stat st;
@@ -115,7 +121,7 @@ static void change_file(const struct operation *op, int fd)
 
 static void on_file(const struct operation *op)
 {
-	int fd = fs_open(AT_FDCWD, path(op->a), op->c % 8 ? O_RDWR : O_RDWR | O_CREAT, 0644);
+	int fd = open_any(path(op->a), op->c % 8 ? O_RDWR : O_RDWR | O_CREAT);
 
 	if (fd >= 0)
 		change_file(op, fd);
@@ -127,7 +133,7 @@ static void hold(const struct operation *op)
 	int *slot = &held[op->c % HELD];
 
 	end(*slot);
-	*slot = op->b % 4 ? fs_open(AT_FDCWD, path(op->a), O_RDWR, 0) : -1;
+	*slot = op->b % 4 ? open_any(path(op->a), O_RDWR) : -1;
 }
 
 static void name_it(const struct operation *op)
@@ -136,7 +142,7 @@ static void name_it(const struct operation *op)
 
 	switch (op->kind % 12) {
 	case 0:
-		end(fs_open(AT_FDCWD, path(op->a), O_RDWR | O_CREAT | (op->c % 2 ? O_TRUNC : O_EXCL), 0644));
+		end(open_any(path(op->a), O_RDWR | O_CREAT | (op->c % 2 ? O_TRUNC : O_EXCL)));
 		break;
 	case 1:
 		(void)fs_mkdir(AT_FDCWD, path(op->a), 0755);
@@ -185,7 +191,7 @@ static void crowd(const struct operation *op)
 		if (i % 3 == 2)
 			(void)fs_unlink(AT_FDCWD, name, 0);
 		else
-			end(fs_open(AT_FDCWD, name, O_RDWR | O_CREAT, 0644));
+			end(open_any(name, O_RDWR | O_CREAT));
 	}
 }
 
@@ -245,7 +251,7 @@ void fuzz_look_around(void)
 {
 	list("/", true);
 	for (unsigned i = 0; i < PATHS; i++) {
-		int fd = fs_open(AT_FDCWD, paths[i], O_RDONLY, 0);
+		int fd = open_any(paths[i], O_RDONLY);
 		struct fs_dirent entry;
 
 		if (fd >= 0 && fs_read(fd, memory, sizeof(memory)) < 0) {
