@@ -62,7 +62,7 @@ static int check_fallocate(const struct file *file, int mode, int64_t offset, in
 		return -EOPNOTSUPP;
 	if (!file_writable(file))
 		return -EBADF;
-	if (file->ops && file->ops->stream)
+	if (file_is_stream(file))
 		return S_ISFIFO(inode->mode) ? -ESPIPE : -ENODEV;
 	if (!inode->ops->fallocate || !inode_has_pages(inode))
 		return -ENODEV;

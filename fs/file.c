@@ -37,6 +37,11 @@ bool file_writable(const struct file *file)
 	return (atomic_load(&file->flags) & O_ACCMODE) != O_RDONLY;
 }
 
+bool file_is_stream(const struct file *file)
+{
+	return file->ops && file->ops->stream;
+}
+
 void file_set_flags(struct file *file, int which, int flags)
 {
 	int old = atomic_load(&file->flags);
@@ -97,7 +102,7 @@ static int file_set_up(struct file *file)
 int file_make(struct inode *inode, int flags, struct file **out)
 {
 	struct file *file = kmalloc_wait(sizeof(*file));
-	int err = -ENFILE;
+	int err = -ENOMEM;
 
 	if (file) {
 		memset(file, 0, sizeof(*file));

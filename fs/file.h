@@ -64,5 +64,6 @@ int file_put(struct file *file);
 
 bool file_readable(const struct file *file);
 bool file_writable(const struct file *file);
+bool file_is_stream(const struct file *file); // it has no offset
 /* Those of `which` are set to `flags`, others stay. */
 void file_set_flags(struct file *file, int which, int flags);

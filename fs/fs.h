@@ -67,7 +67,7 @@ int fs_fcntl(int fd, int cmd, long arg); // F_GETFL, F_SETFL, F_GETFD, F_SETFD, 
 int fs_isatty(int fd);
 /* A request of <sys/ioctl.h>; arg: what it takes or fills, kernel memory. -ENOTTY: not of this file. */
 int fs_ioctl(int fd, unsigned long request, void *arg);
-/* Two new descriptors: to read, to write; flags: O_CLOEXEC, O_NONBLOCK. -EMFILE, -ENFILE. */
+/* Two new descriptors: to read, to write; flags: O_CLOEXEC, O_NONBLOCK. -EMFILE, -ENOMEM. */
 int fs_pipe(int fds[2], int flags);
 /* poll: fds are kernel memory. How many are ready, 0 once clock_now() is past the deadline, -EINTR. */
 int fs_poll(struct pollfd *fds, unsigned count, nsec_t deadline);

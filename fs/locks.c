@@ -149,7 +149,7 @@ static void add_locked(struct inode *inode, const struct lock *wanted, struct sp
 /* kind.write is what is wanted; unlock: that there is none. -EAGAIN, -EINTR, -ENOLCK. */
 static int lock_change(struct inode *inode, const struct lock *range, bool unlock, bool wait)
 {
-	struct spare spare;
+	struct spare spare = {0};
 	unsigned long flags;
 	int err = spare_make(&spare);
 

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "arch/page.h"
 #include "arch/uaccess.h"
@@ -287,11 +286,6 @@ static long write_regular(struct file *file, const struct iovec *iov, unsigned c
 
 /* ---- open files ---- */
 
-static bool is_stream(const struct file *file)
-{
-	return file->ops && file->ops->stream;
-}
-
 static int check_read(const struct file *file)
 {
 	if (!file_readable(file))
@@ -329,7 +323,7 @@ static long file_read(struct file *file, const struct iovec *iov, unsigned count
 
 	if (r || iov_len(iov, count) == 0)
 		return r;
-	if (is_stream(file))
+	if (file_is_stream(file))
 		return ops_read(file, iov, count, 0);
 	mutex_lock(&file->lock);
 	if (file->ops)
@@ -384,7 +378,7 @@ static long file_pread(struct file *file, const struct iovec *iov, unsigned coun
 
 	if (offset < 0)
 		return -EINVAL;
-	if (is_stream(file))
+	if (file_is_stream(file))
 		return -ESPIPE;
 	r = check_read(file);
 	if (r)
@@ -398,7 +392,7 @@ static long file_pwrite(struct file *file, const struct iovec *iov, unsigned cou
 
 	if (offset < 0)
 		return -EINVAL;
-	if (is_stream(file))
+	if (file_is_stream(file))
 		return -ESPIPE;
 	r = check_write(file);
 	if (r)
@@ -428,7 +422,8 @@ static long transfer(struct file *file, enum direction direction, const struct i
 
 static long transfer_one(int fd, enum direction direction, const void *buf, size_t n, const int64_t *at)
 {
-	const struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = min_of(n, (size_t)IOV_BYTES_MAX)};
+	const size_t len = min_of(n, (size_t)IOV_BYTES_MAX);
+	const struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
 	struct file *file;
 	long r = file_get(fd, &file);
 
@@ -494,73 +489,4 @@ long fs_preadv(int fd, const struct iovec *iov, int count, int64_t offset)
 long fs_pwritev(int fd, const struct iovec *iov, int count, int64_t offset)
 {
 	return transfer_vector(fd, WRITE, iov, count, &offset);
-}
-
-/* ---- seeking ---- */
-
-/* SEEK_DATA, SEEK_HOLE: the new offset. The end of the file is a hole. */
-static int64_t seek_data(struct inode *inode, int64_t offset, bool hole)
-{
-	uint64_t at = (uint64_t)offset;
-	int err;
-
-	if (offset < 0 || at >= inode_size(inode))
-		return -ENXIO;
-	if (!inode->ops->next_data)
-		return hole ? (int64_t)inode_size(inode) : offset;
-	mutex_lock(&inode->lock);
-	err = at < inode_size(inode) ? inode->ops->next_data(inode, &at, hole) : -ENXIO;
-	mutex_unlock(&inode->lock);
-	return err ? err : (int64_t)at;
-}
-
-static int64_t seek_locked(struct file *file, int64_t offset, int whence)
-{
-	struct inode *inode = file->inode;
-	int64_t base;
-
-	switch (whence) {
-	case SEEK_SET:
-		base = 0;
-		break;
-	case SEEK_CUR:
-		base = file->offset;
-		break;
-	case SEEK_END:
-		base = (int64_t)inode_size(inode);
-		break;
-	case SEEK_DATA:
-	case SEEK_HOLE:
-		return inode_has_pages(inode) ? seek_data(inode, offset, whence == SEEK_HOLE) : -EINVAL;
-	default:
-		return -EINVAL;
-	}
-	if (__builtin_add_overflow(base, offset, &offset) || offset < 0)
-		return -EINVAL;
-	/* As on Linux, where a file cannot reach. */
-	if (S_ISREG(inode->mode) && inode_has_pages(inode) && (uint64_t)offset > inode->super->size_max)
-		return -EINVAL;
-	return offset;
-}
-
-int64_t fs_lseek(int fd, int64_t offset, int whence)
-{
-	struct file *file;
-	int64_t r = file_get(fd, &file);
-
-	if (r)
-		return r;
-	if (is_stream(file)) {
-		r = whence < SEEK_SET || whence > SEEK_HOLE ? -EINVAL : -ESPIPE;
-	} else if (S_ISCHR(file->inode->mode)) {
-		r = 0; // as on Linux, whatever was asked for
-	} else {
-		mutex_lock(&file->lock);
-		r = seek_locked(file, offset, whence);
-		if (r >= 0)
-			file->offset = r;
-		mutex_unlock(&file->lock);
-	}
-	(void)file_put(file); // as in fs_read
-	return r;
 }

@@ -51,14 +51,14 @@ static int statvfs_out(int err, const struct fs_space *space, struct statvfs *ou
 
 int statvfs(const char *restrict path, struct statvfs *restrict out)
 {
-	struct fs_space space;
+	struct fs_space space = {0};
 
 	return statvfs_out(KERNEL_CALL(fs_space(AT_FDCWD, path, &space)), &space, out);
 }
 
 int fstatvfs(int fd, struct statvfs *out)
 {
-	struct fs_space space;
+	struct fs_space space = {0};
 
 	return statvfs_out(KERNEL_CALL(fs_fspace(fd, &space)), &space, out);
 }
@@ -72,11 +72,11 @@ static long limit(int name)
 	case _PC_MAX_CANON:
 	case _PC_MAX_INPUT:
 		return 255;
-	case _PC_NAME_MAX:
-		return NAME_MAX;
 	case _PC_PATH_MAX:
 	case _PC_SYMLINK_MAX:
 		return PATH_MAX;
+	case _PC_NAME_MAX:
+		return NAME_MAX;
 	case _PC_PIPE_BUF:
 		return PIPE_BUF;
 	case _PC_CHOWN_RESTRICTED:

@@ -237,9 +237,10 @@ static int select_once(const struct look *look)
 
 static int select_until(int limit, fd_set *in, fd_set *out, fd_set *except, nsec_t deadline, const uint64_t *mask)
 {
+	const unsigned below = (unsigned)min_of(limit, FDS_MAX);
 	const struct look look = {
 	    .sets = {(unsigned long *)in, (unsigned long *)out, (unsigned long *)except},
-	    .limit = (unsigned)min_of(limit, FDS_MAX),
+	    .limit = below,
 	    .deadline = deadline,
 	    .mask = mask,
 	};
