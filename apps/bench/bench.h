@@ -4,7 +4,6 @@
 /* What a file of cases and main.c share. Portable POSIX: the same source runs on cairn and on Linux. */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -18,11 +17,10 @@ struct bench_case {
 	const char *name;
 	bench_measure *measure;
 	unsigned rounds;
-	bool once; // takes too long to be repeated
 };
 
-extern const struct bench_case thread_cases[], memory_cases[], map_cases[],
-    file_cases[]; // the last of each has no name
+/* The last of each has no name. Those of slow_cases take too long to be repeated. */
+extern const struct bench_case thread_cases[], memory_cases[], map_cases[], file_cases[], slow_cases[];
 
 /* CLOCK_MONOTONIC in nanoseconds. It may tick coarsely: time many rounds. */
 uint64_t bench_now(void);

@@ -314,8 +314,12 @@ const struct bench_case file_cases[] = {
     {"write_4k_random", write_4k_random, FILE_BLOCKS},
     {"write_64k", write_64k, FILE_CHUNKS},
     {"readdir_each", readdir_each, 1000},
-    {"file_create", file_create, 10000, .once = true},
-    {"file_fill", file_fill, 10000, .once = true},
-    {"file_unlink", file_unlink, 10000, .once = true},
+    {0},
+};
+
+const struct bench_case slow_cases[] = {
+    {"file_create", file_create, 10000},
+    {"file_fill", file_fill, 10000},
+    {"file_unlink", file_unlink, 10000},
     {0},
 };
