@@ -175,27 +175,13 @@ static void devices_list(void)
 	}
 }
 
-static struct blkdev *root_find(void)
+/* What root= names, or NULL, which is said. */
+static struct blkdev *root_named(int len, const char *name)
 {
-	struct blkdev *dev;
-	char name[64];
-	int len = bootargs_get("root", name, sizeof(name));
+	struct blkdev *dev = len < 0 ? NULL : named(name);
 
-	if (!blkdev_next(NULL)) {
-		log_error("no block device: put in a card, or give QEMU a disk (-device virtio-blk-device,drive=...)");
-		return NULL;
-	}
-	if (len != -ENOENT) {
-		dev = len < 0 ? NULL : named(name);
-		if (!dev) {
-			log_error("root=%s: there is no such device; these there are:", len < 0 ? "(too long)" : name);
-			devices_list();
-		}
-		return dev;
-	}
-	dev = first_matching(&any_ext2, "");
 	if (!dev) {
-		log_error("no partition with ext2: make one with mke2fs, or a whole card with ./cairn image");
+		log_error("root=%s: there is no such device; these there are:", len < 0 ? "(too long)" : name);
 		devices_list();
 	}
 	return dev;
@@ -208,19 +194,58 @@ static bool has_word(const char *word)
 	return bootargs_get(word, value, sizeof(value)) != -ENOENT;
 }
 
-int root_mount(void)
+static int mount_device(struct blkdev *dev)
 {
-	struct blkdev *dev = root_find();
 	const bool read_only = has_word("ro") && !has_word("rw");
-	int err;
+	int err = fs_mount_root(dev, read_only);
 
-	if (!dev)
-		return -ENODEV;
-	err = fs_mount_root(dev, read_only);
 	if (err == -EROFS && !read_only)
 		err = fs_mount_root(dev, true);
 	/* fs/ has named the trouble and the way out of it, but for this. */
 	if (err == -ENOMEM)
 		log_error("%s: not mounted: too little memory", dev->name);
 	return err;
+}
+
+/* The first partition, or whole disk, that mounts by a backup of its superblock. */
+static int mount_damaged(bool partitions)
+{
+	int err = -ENODEV;
+
+	for (struct blkdev *dev = blkdev_next(NULL); dev && err; dev = blkdev_next(dev)) {
+		if ((dev->number > 0) == partitions)
+			err = mount_device(dev);
+	}
+	return err;
+}
+
+/* Without root=. */
+static int mount_first(void)
+{
+	struct blkdev *dev = first_matching(&any_ext2, "");
+
+	if (dev)
+		return mount_device(dev);
+	log_warning("no partition with an ext2 superblock: looking for backups of one");
+	if (!mount_damaged(true) || !mount_damaged(false))
+		return 0;
+	log_error("no partition with ext2: make one with mke2fs, or a whole card with ./cairn image");
+	devices_list();
+	return -ENODEV;
+}
+
+int root_mount(void)
+{
+	struct blkdev *dev;
+	char name[64];
+	int len = bootargs_get("root", name, sizeof(name));
+
+	if (!blkdev_next(NULL)) {
+		log_error("no block device: put in a card, or give QEMU a disk (-device virtio-blk-device,drive=...)");
+		return -ENODEV;
+	}
+	if (len == -ENOENT)
+		return mount_first();
+	dev = root_named(len, name);
+	return dev ? mount_device(dev) : -ENODEV;
 }

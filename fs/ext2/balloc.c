@@ -197,7 +197,8 @@ static void check_any_free(const struct bits *bits)
 
 	if (bitmap_next_clear(bits->map, 0, bits->end) < bits->end)
 		return;
-	(void)ext2_damaged(bits->vol, "group %u counts %u free blocks and has none", bits->group, counted);
+	(void)ext2_damaged_at(bits->vol, 0, ext2_group(bits->vol, bits->group)->block_bitmap,
+			      "group %u counts %u free blocks and has none", bits->group, counted);
 	count_free(bits->vol, bits->group, -(int)counted);
 }
 

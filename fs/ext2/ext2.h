@@ -172,7 +172,6 @@ int ext2_errors_write(struct volume *vol);
  * (errors=). The inode and the block that it is about, 0: none. -EUCLEAN.
  */
 #define ext2_damaged_at(vol, ino, block, ...) ext2_damage_note(vol, true, __func__, __LINE__, ino, block, __VA_ARGS__)
-#define ext2_damaged(vol, ...) ext2_damaged_at(vol, 0, 0, __VA_ARGS__)
 /* Of damage that the mount puts right: nothing is stopped. */
 #define ext2_mended(vol, block, ...) ext2_damage_note(vol, false, __func__, __LINE__, 0, block, __VA_ARGS__)
 int ext2_damage_note(struct volume *vol, bool stop, const char *func, unsigned line, uint32_t ino, fsblk_t block,

@@ -169,8 +169,8 @@ static int alloc_in_group(struct txn *t, uint32_t group, uint32_t *ino)
 		*ino = group * vol->inodes_per_group + bit + 1;
 	} else {
 		/* Set right, or each search would come here again. */
-		(void)ext2_damaged(vol, "group %u counts %u free inodes and has none", group,
-				   ext2_group(vol, group)->free_inodes);
+		(void)ext2_damaged_at(vol, 0, b->block, "group %u counts %u free inodes and has none", group,
+				      ext2_group(vol, group)->free_inodes);
 		count_free(vol, group, -(int)ext2_group(vol, group)->free_inodes, false);
 	}
 	buffer_put(b);

@@ -76,6 +76,20 @@ def test_none_of_that_name_lists_what_there_is(cards):
         assert name in result.err, rig.text_of(result)
 
 
+def test_damaged_superblock(tmp_path):
+    """Nothing says any more that there is an ext2 but the backup."""
+    card = tmp_path / "card.img"
+    image.make(str(card), 32 * MIB, block_size=1024)
+    start = image.ext2_partition(str(card)).start
+    with open(card, "r+b") as file:
+        file.seek(start + 1024)
+        file.write(bytes(1024))
+    result = rig.probe(card, "keep", "x")
+    assert result.status == 0 and "its backup in block" in result.err, rig.text_of(result)
+    assert has_kept(card)
+    rig.check_fs(card)
+
+
 def test_read_only(cards):
     first, _ = cards
     before = first.read_bytes()
