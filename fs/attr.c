@@ -127,6 +127,9 @@ static int check_access(const struct inode *inode, int mode)
 {
 	if ((mode & X_OK) && !S_ISDIR(inode->mode) && !(inode->mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return -EACCES;
+	if (inode->file_ops && S_ISREG(inode->mode)) // a text file: each way may be missing
+		return ((mode & R_OK) && !(inode->mode & 0444)) || ((mode & W_OK) && !(inode->mode & 0222)) ? -EACCES
+													    : 0;
 	if (!(mode & W_OK) || S_ISFIFO(inode->mode) || (inode->file_ops && !S_ISREG(inode->mode)))
 		return 0;
 	if (atomic_load(&inode->super->read_only))

@@ -373,11 +373,13 @@ int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 	return err;
 }
 
-void buffer_clean_all(struct buffer_pool *pool)
+void buffer_clean(struct buffer_pool *pool, enum buffer_class class)
 {
 	unsigned long flags = spin_lock(&pool->lock);
 
-	for (unsigned i = 0; i < pool->count; i++)
-		clean_locked(&pool->buffers[i]);
+	for (unsigned i = 0; i < pool->count; i++) {
+		if (pool->buffers[i].class == class)
+			clean_locked(&pool->buffers[i]);
+	}
 	spin_unlock(&pool->lock, flags);
 }

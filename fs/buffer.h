@@ -78,5 +78,5 @@ void buffer_set_dirty(struct buffer *b, enum buffer_class class);
 bool buffer_any(struct buffer_pool *pool, enum buffer_class class);
 /* Writes all dirty ones of a class and waits: the first error. */
 int buffer_write(struct buffer_pool *pool, enum buffer_class class);
-/* What was written is durable. */
-void buffer_clean_all(struct buffer_pool *pool);
+/* What was written of a class is durable. */
+void buffer_clean(struct buffer_pool *pool, enum buffer_class class);

@@ -11,6 +11,8 @@
 #include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
+#include "fs/namei.h"
+#include "mm/kmalloc.h"
 
 /* Inside the gate, with the lock of the file held, which is a regular one. */
 static int change_begin(struct file *file)
@@ -28,6 +30,49 @@ static void change_end(struct file *file)
 	super_write_end(file->inode->super);
 }
 
+static int inode_truncate(struct inode *inode, int64_t size)
+{
+	int err;
+
+	if (inode->flags & (INODE_IMMUTABLE | INODE_APPEND))
+		return -EPERM;
+	err = super_write_begin(inode->super);
+	if (err)
+		return err;
+	mutex_lock(&inode->lock);
+	err = inode->ops->resize(inode, (uint64_t)size);
+	mutex_unlock(&inode->lock);
+	super_write_end(inode->super);
+	return err;
+}
+
+int fs_truncate(const char *path, int64_t size)
+{
+	struct inode *inode;
+	char *copy;
+	int err;
+
+	if (size < 0)
+		return -EINVAL;
+	err = path_copy(path, &copy);
+	if (err)
+		return err;
+	err = path_lookup(AT_FDCWD, copy, true, &inode);
+	kfree(copy);
+	if (err)
+		return err;
+	if (S_ISDIR(inode->mode))
+		err = -EISDIR;
+	else if (!S_ISREG(inode->mode) || inode->file_ops)
+		err = -EINVAL;
+	else if (atomic_load(&inode->super->read_only))
+		err = -EROFS;
+	else
+		err = inode_truncate(inode, size);
+	inode_put(inode);
+	return err;
+}
+
 int fs_ftruncate(int fd, int64_t size)
 {
 	struct file *file;
@@ -41,11 +86,7 @@ int fs_ftruncate(int fd, int64_t size)
 	if (!file_writable(file) || !S_ISREG(file->inode->mode) || file->ops)
 		err = -EINVAL;
 	else
-		err = change_begin(file);
-	if (!err) {
-		err = file->inode->ops->resize(file->inode, size);
-		change_end(file);
-	}
+		err = inode_truncate(file->inode, size);
 	(void)file_put(file); // an error that this last close finds has no one to be told to
 	return err;
 }

@@ -112,7 +112,10 @@ int file_make(struct inode *inode, int flags, struct file **out)
 		file->channel = 1;
 		atomic_store(&file->flags, flags);
 		atomic_store(&file->refs, 1);
+		atomic_fetch_add(&inode->super->users, 1); // before it may wait for a fifo's other end
 		err = file_set_up(file);
+		if (err)
+			atomic_fetch_sub(&inode->super->users, 1);
 	}
 	if (err) {
 		if (file)
@@ -121,7 +124,6 @@ int file_make(struct inode *inode, int flags, struct file **out)
 		inode_put(inode);
 		return err;
 	}
-	atomic_fetch_add(&inode->super->users, 1);
 	*out = file;
 	return 0;
 }
@@ -338,6 +340,8 @@ int fs_fcntl(int fd, int cmd, long arg)
 		return -EBADF;
 	if (cmd == F_GETFL)
 		r = atomic_load(&file->flags);
+	else if ((file->inode->flags & INODE_APPEND) && !(arg & O_APPEND))
+		r = -EPERM; // that is all one may do with it
 	else
 		file_set_flags(file, O_APPEND | O_NONBLOCK | O_DIRECT, (int)arg);
 	(void)file_put(file); // not the last reference, unless a close just came between

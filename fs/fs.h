@@ -95,6 +95,7 @@ int fs_flock(int fd, int operation); // LOCK_* of <sys/file.h>; -EWOULDBLOCK, -E
 
 /* ---- contents ---- */
 int fs_ftruncate(int fd, int64_t size);
+int fs_truncate(const char *path, int64_t size);		      // path (app)
 int fs_fallocate(int fd, int64_t offset, int64_t len);		      // posix_fallocate
 int fs_fallocate_mode(int fd, int mode, int64_t offset, int64_t len); // fallocate: FALLOC_FL_* of <fcntl.h>
 /* posix_fadvise: POSIX_FADV_* of <fcntl.h>; len 0: to the end. -EINVAL. */

@@ -170,6 +170,7 @@ void mounts_release(void)
 	list_for_each_safe (&mounts.unmounted, it, next) {
 		struct mount *m = list_entry(it, struct mount, node);
 
+		dentry_forget(m->super); // of a walk that was under way
 		if (inodes_forget(m->super, true))
 			continue;
 		list_remove(&m->node);
@@ -261,6 +262,13 @@ static int unmount_checked(const struct inode *inode, int flags)
 		return -EBUSY;
 	if (!(flags & (MNT_FORCE | MNT_DETACH)) && atomic_load(&m->super->users))
 		return -EBUSY;
+	/* Nobody could find what is mounted below. */
+	list_for_each (&mounts.list, it) {
+		const struct mount *below = list_entry(it, struct mount, node);
+
+		if (below->dir && below->dir->super == m->super)
+			return -EBUSY;
+	}
 	return unmount(m);
 }
 

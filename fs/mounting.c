@@ -15,7 +15,7 @@
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
-#include "fs/namei.h"
+#include "fs/names.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "mm/kmalloc.h"
 
@@ -104,10 +104,12 @@ static int source_find(char *source, struct blkdev **dev)
 
 	if (err)
 		return err;
-	if (S_ISBLK(inode->mode))
-		*dev = inode->device;
-	else
+	if (!S_ISBLK(inode->mode))
 		err = -ENOTBLK;
+	else if (!inode->device)
+		err = -ENXIO; // a special file of another system's, on a card
+	else
+		*dev = inode->device;
 	inode_put(inode);
 	return err;
 }
@@ -136,7 +138,8 @@ static int mount_at(const struct mounting *what, char *target)
 
 	if (err)
 		return err == -EEXIST ? -EBUSY : err;
-	err = name_lookup(last.dir, last.name, last.len, &dir);
+	/* A directory by its name only, so that it is found again. */
+	err = name_is_dots(&last) ? -EBUSY : name_lookup(last.dir, last.name, last.len, &dir);
 	if (!err) {
 		err = S_ISDIR(dir->mode) ? name_path(&last, target) : -ENOTDIR;
 		if (!err)

@@ -98,7 +98,7 @@ bool names_settled(struct super *super, int err)
 {
 	bool settled;
 
-	if (err != -ENOSPC)
+	if (err != -ENOSPC && err != -EMLINK) // links of removed names count until then
 		return false;
 	mutex_unlock(&super->names_lock);
 	settled = !super->ops->settle(super);
@@ -129,9 +129,7 @@ static int make_once(const struct making *m, struct inode **out)
 	}
 	if (err != -ENOENT || !dir->links)
 		return err;
-	if (dir->flags & INODE_IMMUTABLE)
-		return -EACCES;
-	if (!dir->ops->create)
+	if ((dir->flags & INODE_IMMUTABLE) || !dir->ops->create)
 		return -EPERM;
 	mutex_lock(&dir->lock);
 	err = dir->ops->create(dir, m->name, m->len, m->mode, m->target, out);
@@ -168,7 +166,7 @@ int name_create(struct last_name *last, mode_t mode, bool exclusive, struct inod
 				 .mode = S_IFREG | (mode & 07777 & ~atomic_load(&mask)),
 				 .exclusive = exclusive};
 
-	return last->slash ? -EISDIR : make(&m, out);
+	return last->slash || name_is_dots(last) ? -EISDIR : make(&m, out);
 }
 
 /* mode with its type. Takes over the name. */
@@ -226,9 +224,12 @@ int fs_symlink(const char *target, int at, const char *path)
 
 static int check_link(const struct inode *dir, const struct inode *inode)
 {
-	if (S_ISDIR(inode->mode) || (inode->flags & (INODE_IMMUTABLE | INODE_APPEND)) || !dir->ops->link)
+	if (!inode->links || !dir->links)
+		return -ENOENT;
+	if (S_ISDIR(inode->mode) || (inode->flags & (INODE_IMMUTABLE | INODE_APPEND)) ||
+	    (dir->flags & INODE_IMMUTABLE) || !dir->ops->link)
 		return -EPERM;
-	return inode->links ? 0 : -ENOENT;
+	return 0;
 }
 
 /* names_lock held. */

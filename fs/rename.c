@@ -39,6 +39,8 @@ static int check_rename(const struct rename *r, bool slash, bool to_slash)
 	/* What comes to lie under the new name is a directory, or there is one that an exchange takes away. */
 	if ((slash && !directory) || (to_slash && !S_ISDIR(r->exchange ? r->victim->mode : r->inode->mode)))
 		return -ENOTDIR;
+	if (r->inode == r->from || (r->victim && r->victim == r->to))
+		return -EINVAL; // a damaged directory, which leads to itself
 	if (directory)
 		err = is_above(r->inode, r->to, &above);
 	if (err || above)
@@ -84,6 +86,11 @@ static int rename_locked(const struct rename *r)
 
 	dentry_remove(r->from, r->name, r->len);
 	dentry_remove(r->to, r->to_name, r->to_len);
+	if (err) {
+		/* Not known how far it came. */
+		dentry_forget_dir(r->from);
+		dentry_forget_dir(r->to);
+	}
 	if (!err && r->from->super->dev)
 		dentry_add(r->to, r->to_name, r->to_len, r->inode);
 	return err;
@@ -92,8 +99,12 @@ static int rename_locked(const struct rename *r)
 /* names_lock held. The last two of r are found here, and referenced. */
 static int rename_once(struct rename *r, unsigned flags, bool slash, bool to_slash)
 {
-	int err = name_lookup(r->from, r->name, r->len, &r->inode);
+	int err;
 
+	/* Settling for space has let others in. */
+	if (!r->from->links || !r->to->links)
+		return -ENOENT;
+	err = name_lookup(r->from, r->name, r->len, &r->inode);
 	if (err)
 		return err;
 	err = name_lookup(r->to, r->to_name, r->to_len, &r->victim);

@@ -230,7 +230,7 @@ static int synth_lookup(struct inode *dir, const char *name, unsigned len, struc
 	if (!row->parent && !row->ino)
 		return -ENODEV; // the empty root
 	if (len == 2 && !memcmp(name, "..", 2))
-		return inode_get(dir->super, row->parent->ino, out);
+		return inode_get(dir->super, (row->parent ? row->parent : row)->ino, out);
 	for (unsigned n = 0; (entry = row->nth(row, n)); n++) {
 		if (strlen(entry->name) == len && !memcmp(entry->name, name, len))
 			return inode_get(dir->super, entry->ino, out);
@@ -245,6 +245,8 @@ static int synth_next_entry(struct inode *dir, uint64_t *offset, struct dir_entr
 
 	if (*offset == 1 && row->parent)
 		next = row->parent;
+	if (*offset > UINT32_MAX)
+		return 0;
 	if (*offset >= 2) {
 		next = row->nth(row, (unsigned)*offset - 2);
 		if (!next)

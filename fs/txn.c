@@ -104,8 +104,12 @@ static int write_batch(struct volume *vol, bool counts)
 	for (unsigned class = 0; class < BUFFER_CLASSES && !err; class ++) {
 		if (!buffer_any(vol->buffers, class))
 			continue;
-		if (unflushed && class != BUFFER_EARLY)
+		if (unflushed && class != BUFFER_EARLY) {
 			err = batch_flush(vol, failures);
+			/* Durable, whatever becomes of the rest: what is changed again has a class of its own. */
+			for (unsigned done = 0; done < class && !err; done++)
+				buffer_clean(vol->buffers, done);
+		}
 		if (!err)
 			err = buffer_write(vol->buffers, class);
 		unflushed = true;
@@ -114,7 +118,8 @@ static int write_batch(struct volume *vol, bool counts)
 		err = batch_flush(vol, failures);
 	if (err)
 		return err;
-	buffer_clean_all(vol->buffers);
+	for (unsigned class = 0; class < BUFFER_CLASSES; class ++)
+		buffer_clean(vol->buffers, class);
 	ext2_super_clean(vol, counts);
 	vol->txn.zeroed_count = 0;
 	return 0;

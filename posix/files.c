@@ -113,23 +113,9 @@ int ftruncate(int fd, off_t size)
 	return (int)result_posix(KERNEL_CALL(fs_ftruncate(fd, size)));
 }
 
-static int truncate_path(const char *path, off_t size)
-{
-	int fd, err, close_err;
-
-	if (size < 0)
-		return -EINVAL;
-	fd = fs_open(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0); // a fifo is not waited for
-	if (fd < 0)
-		return fd;
-	err = fs_ftruncate(fd, size);
-	close_err = fs_close(fd);
-	return err ? err : close_err;
-}
-
 int truncate(const char *path, off_t size)
 {
-	return (int)result_posix(KERNEL_CALL(truncate_path(path, size)));
+	return (int)result_posix(KERNEL_CALL(fs_truncate(path, size)));
 }
 
 int posix_fallocate(int fd, off_t offset, off_t len)

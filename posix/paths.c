@@ -61,7 +61,7 @@ int remove(const char *path)
 {
 	int err = KERNEL_CALL(fs_unlink(AT_FDCWD, path, 0));
 
-	if (err == -EISDIR || err == -EPERM)
+	if (err == -EISDIR)
 		err = KERNEL_CALL(fs_unlink(AT_FDCWD, path, AT_REMOVEDIR));
 	return (int)result_posix(err);
 }

@@ -91,15 +91,26 @@ static bool has_root(struct search *s, const struct ext2_group *first)
 	       raw->block[0] >= vol->first_block && raw->block[0] < vol->blocks;
 }
 
+static bool is_zero(const void *data, size_t size)
+{
+	const uint8_t *byte = data;
+
+	while (size && !byte[size - 1])
+		size--;
+	return !size;
+}
+
 static bool is_of_this_volume(struct search *s, uint32_t group, struct ext2_group *descriptors)
 {
 	static const uint8_t none[16];
 	const uint8_t *uuid = s->vol->es.uuid;
-	bool agree;
+	bool agree, same;
 
 	if (!look_at_descriptors(s, group, descriptors, &agree))
 		return false;
-	if (!agree && (!memcmp(uuid, none, sizeof(none)) || memcmp(uuid, s->primary.uuid, sizeof(none)) != 0))
+	same = memcmp(uuid, none, sizeof(none)) && !memcmp(uuid, s->primary.uuid, sizeof(none));
+	/* Where something else lies, it is no longer this volume: another system may have made that of it. */
+	if (!same && (!agree || (s->primary.magic != EXT2_MAGIC && !is_zero(&s->primary, sizeof(s->primary)))))
 		return false;
 	return has_root(s, descriptors);
 }

@@ -141,17 +141,19 @@ static const struct kind level_kind = {.node = true, .copy = level_copy, .link =
 
 int ext2_dir_drop_index(struct inode *dir)
 {
-	struct txn t;
-	int err = txn_begin(&t, ext2_volume(dir), 0, 0);
+	int err;
 
 	ext2_node(dir)->unindexed = true;
+	/* First what the batch has of its blocks: names that were taken back from one must not be found twice. */
+	err = txn_commit(ext2_volume(dir));
 	if (err)
 		return err;
 	dir->flags &= ~EXT2_FLAG_INDEX;
-	/* Should writing it fail here, the next that writes the inode does it. */
 	inode_touch(dir, false);
-	txn_end(&t);
-	return ext2_inode_write(dir);
+	err = ext2_inode_write(dir);
+	if (err)
+		dir->flags |= EXT2_FLAG_INDEX; // whoever adds a name tries again
+	return err;
 }
 
 /* A block of the directory, inside the transaction, about to be changed. */

@@ -163,6 +163,8 @@ static int listing_fill(struct inode *dir, struct dir_listing *l, uint64_t from)
 	l->count = 0;
 	if (ext2_dir_indexed(dir))
 		err = gather_leaf(dir, l, &more);
+	if (!err && !more && l->upto <= from)
+		err = ext2_dx_unusable(dir, 0, "leads backwards");
 	if (err == -EUCLEAN && !ext2_dir_indexed(dir)) {
 		l->count = 0;
 		more = false;

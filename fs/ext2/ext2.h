@@ -120,6 +120,7 @@ struct ext2_node {
 	uint64_t grown_to;	  // bytes: how far the write under way has blocks
 	bool truncate_unfinished; // blocks beyond the end are left from a failed truncate; must go before it grows
 	uint32_t links_pending; // still counted on the card, docs/design.md section 7: taken away after the next commit
+	uint64_t named_in;	// batch in which it got a further name; guarded by super.names_lock
 	struct list_node drop_node;
 	struct list_node orphan_node; // in volume.orphans
 	atomic_bool orphan;	      // it is there; relaxed outside of transactions
@@ -426,6 +427,13 @@ int ext2_readlink(struct inode *inode, char *buf, size_t size);
 void ext2_count_subdirectory(struct inode *dir, int change);
 /* It takes no more: -EMLINK. */
 bool ext2_subdirectories_full(const struct inode *dir);
+/*
+ * Before a name of it goes: a further one that the running batch has is on the card. A cut must not let the removal
+ * through and the addition not. 0, or the commit's error.
+ */
+int ext2_names_commit(struct inode *inode);
+/* It is a symbolic link whose target lies in the inode. */
+bool ext2_link_is_short(const struct inode *inode);
 /* A name of the inode is gone in this batch; `links` of its count go with it. The list takes a reference. */
 void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links);
 

@@ -256,6 +256,20 @@ int ext2_create(struct inode *dir, const char *name, unsigned len, mode_t mode, 
 	return create_file(dir, name, len, mode, target, out);
 }
 
+int ext2_names_commit(struct inode *inode)
+{
+	struct volume *vol = ext2_volume(inode);
+
+	return ext2_node(inode)->named_in == atomic_load(&vol->txn.running) ? txn_commit(vol) : 0;
+}
+
+bool ext2_link_is_short(const struct inode *inode)
+{
+	const struct ext2_node *node = ext2_node(inode);
+
+	return S_ISLNK(inode->mode) && inode->sectors == (node->acl_block ? ext2_volume(inode)->sectors_per_block : 0);
+}
+
 int ext2_link(struct inode *dir, const char *name, unsigned len, struct inode *inode)
 {
 	struct buffer *itable, *dir_itable;
@@ -281,6 +295,7 @@ int ext2_link(struct inode *dir, const char *name, unsigned len, struct inode *i
 	err = ext2_dir_add(&t, dir, name, len, inode->ino, inode->mode);
 	if (!err) {
 		inode->links++;
+		ext2_node(inode)->named_in = atomic_load(&t.vol->txn.running);
 		inode_touch(inode, false);
 		inode_touch(dir, true);
 	}
@@ -318,6 +333,8 @@ int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode 
 	if (!err && directory)
 		err = ext2_dir_is_empty(victim);
 	if (!err)
+		err = ext2_names_commit(victim);
+	if (!err)
 		err = txn_begin(&t, ext2_volume(dir), 2, 0);
 	if (err)
 		return err;
@@ -338,7 +355,6 @@ int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode 
 
 int ext2_readlink(struct inode *inode, char *buf, size_t size)
 {
-	const uint32_t attribute_sectors = ext2_node(inode)->acl_block ? ext2_volume(inode)->sectors_per_block : 0;
 	struct buffer *b = NULL;
 	const char *target = (const char *)ext2_node(inode)->block;
 	int err = 0;
@@ -346,7 +362,7 @@ int ext2_readlink(struct inode *inode, char *buf, size_t size)
 	if (inode->size >= size)
 		return -ENAMETOOLONG;
 	mutex_lock(&inode->lock);
-	if (inode->sectors != attribute_sectors) {
+	if (!ext2_link_is_short(inode)) {
 		fsblk_t block;
 		uint32_t run;
 

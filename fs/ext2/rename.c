@@ -170,6 +170,8 @@ static int move_name(struct move *m)
 	/* A move before this one is not half there when this one is: together they could make a ring. */
 	if (!err && moves)
 		err = txn_commit(vol);
+	if (!err && r->victim)
+		err = ext2_names_commit(r->victim);
 	if (!err && !r->victim)
 		err = ext2_dir_make_room(r->to, r->to_name, r->to_len);
 	if (!err)
@@ -284,36 +286,79 @@ static int exchange_in_sector(struct move *m)
 	return err;
 }
 
-static int exchange_in_steps(const struct rename *r)
+/* A name that the directory has not: its length. */
+static int third_name(struct inode *dir, const struct inode *inode, char *name, size_t size)
+{
+	struct ext2_slot slot;
+	unsigned len = 0;
+	int err = 0;
+
+	for (unsigned n = 0; !err; n++) {
+		len = (unsigned)snprintf(name, size, ".exchange.%u.%u", inode->ino, n);
+		err = ext2_dir_find(dir, name, len, &slot);
+	}
+	return err == -ENOENT ? (int)len : err;
+}
+
+/* The old name leads to the first file again, which keeps its third name until that is on the card. */
+static int exchange_back(const struct rename *r)
+{
+	int err = lead_to(r->from, r->name, r->len, r->inode, false);
+
+	if (!err)
+		err = lead_away(r->from, r->name, r->len, r->inode, false);
+	if (!err)
+		err = lead_away(r->from, r->name, r->len, r->victim, false);
+	return err ? err : txn_commit(ext2_volume(r->to));
+}
+
+/* With the third name on the card. *kept: it must stay, since no other of the file's is known to be there. */
+static int exchange_names(const struct rename *r, bool *kept)
 {
 	struct volume *vol = ext2_volume(r->to);
-	char third[32];
-	const unsigned len = (unsigned)snprintf(third, sizeof(third), ".exchange.%u", r->inode->ino);
-	int err = lead_to(r->from, third, len, r->inode, true), failed;
+	int failed, err = lead_to(r->from, r->name, r->len, r->victim, false);
 
+	*kept = false;
 	if (err)
 		return err;
 	err = txn_commit(vol);
 	if (!err)
-		err = lead_to(r->from, r->name, r->len, r->victim, false);
-	if (!err) {
-		err = txn_commit(vol);
-		if (!err)
-			err = lead_to(r->to, r->to_name, r->to_len, r->inode, false);
-		if (!err) {
-			err = txn_commit(vol);
-			/* Each has its own count, and the third name's. */
-			failed = lead_away(r->to, r->to_name, r->to_len, r->victim, false);
-			failed = failed ? failed : lead_away(r->from, r->name, r->len, r->inode, false);
-			err = err ? err : failed;
-		} else {
-			failed = lead_to(r->from, r->name, r->len, r->inode, false);
-			if (!failed)
-				(void)lead_away(r->from, r->name, r->len, r->inode, false);
-			(void)lead_away(r->from, r->name, r->len, r->victim, false);
-		}
+		err = lead_to(r->to, r->to_name, r->to_len, r->inode, false);
+	if (err) {
+		*kept = exchange_back(r);
+		return err;
 	}
-	failed = lead_away(r->from, third, len, r->inode, true);
+	err = txn_commit(vol);
+	/* Each has its own count, and the third name's. */
+	failed = lead_away(r->to, r->to_name, r->to_len, r->victim, false);
+	failed = failed ? failed : lead_away(r->from, r->name, r->len, r->inode, false);
+	*kept = err && txn_commit(vol);
+	return err ? err : failed;
+}
+
+static int exchange_in_steps(const struct rename *r)
+{
+	bool kept = false;
+	char third[32];
+	const int len = third_name(r->from, r->inode, third, sizeof(third));
+	int err, failed;
+
+	if (len < 0)
+		return len;
+	err = lead_to(r->from, third, (unsigned)len, r->inode, true);
+	if (err)
+		return err;
+	err = txn_commit(ext2_volume(r->to));
+	if (!err)
+		err = exchange_names(r, &kept);
+	if (kept) {
+		log_warning("ext2: %s: inode %u keeps the name %s too", ext2_volume(r->to)->super.name, r->inode->ino,
+			    third);
+		r->inode->links++;
+		ext2_node(r->inode)->links_pending--;
+		return err;
+	}
+	failed = lead_away(r->from, third, (unsigned)len, r->inode, true);
 	return err ? err : failed;
 }
 

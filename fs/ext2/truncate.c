@@ -266,7 +266,8 @@ static int release_attributes(struct txn *t, struct inode *inode)
 int ext2_inode_delete(struct inode *inode)
 {
 	const bool directory = S_ISDIR(inode->mode);
-	const bool has_blocks = S_ISREG(inode->mode) || directory || (S_ISLNK(inode->mode) && inode->sectors);
+	const bool has_blocks =
+	    S_ISREG(inode->mode) || directory || (S_ISLNK(inode->mode) && !ext2_link_is_short(inode));
 	struct buffer *itable;
 	struct txn t;
 	int err = 0;
@@ -289,12 +290,15 @@ int ext2_inode_delete(struct inode *inode)
 		return err;
 	err = ext2_inode_begin(&t, inode, &itable);
 	if (!err) {
-		err = release_attributes(&t, inode);
-		if (!err)
-			err = ext2_orphan_remove(&t, inode);
+		err = ext2_orphan_remove(&t, inode);
 		if (err) {
 			buffer_put(itable);
 		} else {
+			if (release_attributes(&t, inode))
+				log_error(
+				    "ext2: %s: attribute block %u of inode %u cannot be read and is not given back; "
+				    "run e2fsck",
+				    t.vol->super.name, ext2_node(inode)->acl_block, inode->ino);
 			ext2_inode_store(&t, inode, itable);
 			txn_free_inode(&t, inode->ino, directory);
 			inode->removed = true;

@@ -188,6 +188,7 @@ static int create(struct inode *dir, const char *name, unsigned len, mode_t mode
 		entry_free(dir, entry);
 		return err;
 	}
+	inode_inherit(*out, dir);
 	if (S_ISDIR(mode)) {
 		tmpfs_node(*out)->parent = dir;
 		dir->links++;

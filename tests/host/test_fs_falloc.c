@@ -28,7 +28,7 @@ static const struct {
 	size_t frames, cache;
 	unsigned buffers;
 	uint64_t seed;
-} sizes[] = {{4096, 0, 0, 0}, {64, 0, BUFFERS_MIN, 0}, {2048, 8, BUFFERS_MIN, 5}};
+} sizes[] = {{4096, 0, 0, 0}, {80, 0, BUFFERS_MIN, 0}, {2048, 8, BUFFERS_MIN, 5}};
 
 static void matrix(void (*body)(void *arg))
 {
