@@ -200,18 +200,19 @@ static int real_path_out(const char *path, char *buf)
 
 char *realpath(const char *restrict path, char *restrict resolved)
 {
-	char *made = NULL;
-	int err = path ? 0 : -EINVAL;
+	char *made;
+	int err;
 
-	if (!err && !resolved) {
-		made = malloc(PATH_MAX);
-		if (!made)
-			return NULL;
+	if (!path) {
+		(void)result_posix(-EINVAL);
+		return NULL;
 	}
+	made = resolved ? NULL : malloc(PATH_MAX);
+	if (!resolved && !made)
+		return NULL;
+	err = KERNEL_CALL(real_path_out(path, made ? made : resolved));
 	if (!err)
-		err = KERNEL_CALL(real_path_out(path, resolved ? resolved : made));
-	if (!err)
-		return resolved ? resolved : made;
+		return made ? made : resolved;
 	free(made);
 	(void)result_posix(err);
 	return NULL;
