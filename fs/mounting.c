@@ -182,7 +182,7 @@ int fs_mount(const char *source, const char *target, const char *type, unsigned 
 
 	if (flags & ~known)
 		return -EINVAL;
-	err = type ? copy_or_null(type, &kind) : -EINVAL;
+	err = type ? copy_or_null(type, &kind) : -EFAULT;
 	if (!err)
 		err = path_copy(target, &path);
 	if (!err)
