@@ -147,9 +147,9 @@ int fs_symlink(const char *target, int at, const char *path);
 long fs_readlink(int at, const char *path, char *buf, size_t size); // buf (app), not terminated: how many bytes
 int fs_chdir(const char *path);
 int fs_fchdir(int fd);
-/* The path of the current directory, in kernel memory of PATH_SIZE bytes. -ENOENT: it was removed. */
-int fs_getcwd(char *buf);
-/* The same of what a path leads to, without links and dots. */
+/* The path of the current directory, in kernel memory. -ENOENT: it was removed, -ENAMETOOLONG: it is longer. */
+int fs_getcwd(char *buf, size_t size);
+/* Of what a path leads to, without links and dots, in PATH_SIZE bytes. */
 int fs_realpath(const char *path, char *buf); // path (app)
 
 /* ---- directories ---- */

@@ -67,11 +67,12 @@ static struct inode *root_inode_locked(void)
 	return m ? m->super->root : synth_empty_root();
 }
 
+/* Of several, one over the other, the last. */
 static struct mount *find_locked(const struct inode *dir, const char *name, unsigned len)
 {
 	const bool root = dir == root_inode_locked();
 
-	list_for_each (&mounts.list, it) {
+	for (struct list_node *it = mounts.list.prev; it != &mounts.list; it = it->prev) {
 		struct mount *m = list_entry(it, struct mount, node);
 
 		if ((m->dir ? m->dir == dir : root) && m->name && strlen(m->name) == len && !memcmp(m->name, name, len))
@@ -193,7 +194,7 @@ int mount_add(struct super *super, struct inode *dir, const char *name, const ch
 		memcpy(m->text, name, name_size);
 	memcpy(m->text + name_size, path, path_size);
 	flags = spin_lock(&mounts.lock);
-	busy = name ? find_locked(dir ? dir : root_inode_locked(), name, name_size - 1) : root_locked();
+	busy = !name && root_locked();
 	if (!busy) {
 		list_push_back(&mounts.list, &m->node);
 		if (dir) {

@@ -17,7 +17,7 @@ void super_write_end(struct super *super);
 
 /* The directory at "/", referenced. Without a card it is an empty one. */
 struct inode *mount_root(void);
-/* What is mounted on a name in the directory: its root, referenced; NULL: nothing. Does not sleep. */
+/* What was mounted last on a name in the directory: its root, referenced; NULL: nothing. Does not sleep. */
 struct inode *mount_find(struct inode *dir, const char *name, unsigned len);
 /* Where the root of a mounted file system lies: the directory above, referenced. Of "/" itself. Does not sleep. */
 struct inode *mount_above(const struct inode *root);
@@ -36,9 +36,9 @@ bool mount_nth(unsigned n, struct mount_info *out);
 const char *mount_type_nth(unsigned n, bool *needs_device);
 
 /*
- * Puts a file system in its place. dir NULL: a name in the root, which hides what the card has of that name; name NULL
- * too: the root itself. Takes over nothing: dir is referenced anew. path is shown. 0, -ENOMEM, -EBUSY (something is
- * mounted there).
+ * Puts a file system in its place, over what is mounted there already. dir NULL: a name in the root, which hides what
+ * the card has of that name; name NULL too: the root itself. Takes over nothing: dir is referenced anew. path is shown.
+ * 0, -ENOMEM, -EBUSY (there is a root).
  */
 int mount_add(struct super *super, struct inode *dir, const char *name, const char *path);
 

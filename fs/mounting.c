@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -15,7 +14,7 @@
 #include "fs/ext2/ext2.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
-#include "fs/names.h"
+#include "fs/namei.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "mm/kmalloc.h"
 
@@ -114,55 +113,56 @@ static int source_find(char *source, struct blkdev **dev)
 	return err;
 }
 
-/* The path of a name, in PATH_SIZE bytes. */
-static int name_path(const struct last_name *last, char *path)
+/* Over a directory, which may be another mount's root. path: PATH_SIZE bytes, scratch. Mounts locked. */
+static int mount_over(const struct mounting *what, struct inode *dir, char *path)
 {
-	size_t len;
-	int err = dir_path(last->dir, path);
+	struct inode *above, *there;
+	const char *name;
+	int err = S_ISDIR(dir->mode) ? dir_path(dir, path, PATH_SIZE) : -ENOTDIR;
 
 	if (err)
 		return err;
-	len = strlen(path);
-	if (len + 1 + last->len >= PATH_SIZE)
-		return -ENAMETOOLONG;
-	snprintf(path + len, PATH_SIZE - len, "%s%s", path[1] ? "/" : "", last->name);
-	return 0;
-}
-
-/* target is scratch. Mounts locked. */
-static int mount_at(const struct mounting *what, char *target)
-{
-	struct last_name last;
-	struct inode *dir;
-	int err = path_parent(AT_FDCWD, target, true, &last);
-
-	if (err)
-		return err == -EEXIST ? -EBUSY : err;
-	/* A directory by its name only, so that it is found again. */
-	err = name_is_dots(&last) ? -EBUSY : name_lookup(last.dir, last.name, last.len, &dir);
-	if (!err) {
-		err = S_ISDIR(dir->mode) ? name_path(&last, target) : -ENOTDIR;
-		if (!err)
-			err = mount_on(what, last.dir, last.name, target);
-		inode_put(dir);
+	name = strrchr(path, '/') + 1;
+	if (!*name)
+		return -EBUSY; // the root
+	above = inode_ref(dir);
+	err = dir_above(above, &above);
+	if (!err && dir != dir->super->root) {
+		err = name_lookup(above, name, (unsigned)strlen(name), &there);
+		if (!err && there != dir)
+			err = -ENOENT; // renamed meanwhile
+		inode_put(there);
 	}
-	inode_put(last.dir);
+	if (!err)
+		err = mount_on(what, above, name, path);
+	inode_put(above);
 	return err;
 }
 
-/* All of them kernel memory, or NULL. */
-static int mount_named(struct mounting *what, char *source, char *target, const char *type)
+static int find_kind(struct mounting *what, char *source, const char *type)
 {
-	int err = 0;
-
 	what->type = type_find(type);
 	if (!what->type)
 		return -ENODEV;
+	if (!what->type->needs_device)
+		return 0;
+	return source ? source_find(source, &what->dev) : -EFAULT;
+}
+
+/* All of them kernel memory; source may be NULL. In Linux's order. */
+static int mount_named(struct mounting *what, char *source, char *target, const char *type)
+{
+	struct inode *dir;
+	int err;
+
 	mounts_lock();
-	if (what->type->needs_device)
-		err = source ? source_find(source, &what->dev) : -EFAULT;
-	if (!err)
-		err = mount_at(what, target);
+	err = path_lookup(AT_FDCWD, target, true, &dir);
+	if (!err) {
+		err = find_kind(what, source, type);
+		if (!err)
+			err = mount_over(what, dir, target);
+		inode_put(dir);
+	}
 	mounts_unlock();
 	return err;
 }
@@ -184,7 +184,7 @@ int fs_mount(const char *source, const char *target, const char *type, unsigned 
 
 	if (flags & ~known)
 		return -EINVAL;
-	err = path_copy(type, &kind);
+	err = type ? copy_or_null(type, &kind) : -EFAULT;
 	if (!err)
 		err = path_copy(target, &path);
 	if (!err)
@@ -193,7 +193,7 @@ int fs_mount(const char *source, const char *target, const char *type, unsigned 
 		err = copy_or_null(options, &text);
 	what.options = text;
 	if (!err)
-		err = mount_named(&what, from, path, kind);
+		err = mount_named(&what, from, path, kind ? kind : "");
 	kfree(kind);
 	kfree(from);
 	kfree(path);

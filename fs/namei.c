@@ -355,10 +355,10 @@ static int prepend(struct inode **at, char *buf, char **start)
 	return 0;
 }
 
-int dir_path(struct inode *dir, char *buf)
+int dir_path(struct inode *dir, char *buf, size_t size)
 {
 	struct inode *root = mount_root(), *at = inode_ref(dir);
-	char *start = buf + PATH_SIZE - 1;
+	char *start = buf + size - 1;
 	int err = 0;
 
 	*start = 0;

@@ -40,6 +40,6 @@ int dir_above(struct inode *dir, struct inode **out);
 /* The current directory, referenced; and another one, whose reference is taken over. */
 struct inode *cwd_get(void);
 void cwd_set(struct inode *dir);
-/* The path from the root to a directory, into PATH_SIZE bytes. -ENOENT: it was removed, -ENAMETOOLONG. */
-int dir_path(struct inode *dir, char *buf);
+/* The path from the root to a directory, into size bytes. -ENOENT: it was removed, -ENAMETOOLONG. */
+int dir_path(struct inode *dir, char *buf, size_t size);
 void namei_init(void);

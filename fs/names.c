@@ -232,17 +232,35 @@ static int check_link(const struct inode *dir, const struct inode *inode)
 	return 0;
 }
 
-/* names_lock held. */
-static int link_once(struct last_name *last, struct inode *inode)
+/* In Linux's order: what is there already comes first. */
+static int check_link_name(const struct last_name *last, const struct inode *inode)
 {
-	struct inode *dir = last->dir, *there;
-	int err = name_lookup(dir, last->name, last->len, &there);
+	const struct super *super = last->dir->super;
+	struct inode *there;
+	int err;
 
+	if (name_is_dots(last) || name_has_mount(last->dir, last->name, last->len))
+		return -EEXIST;
+	err = name_lookup(last->dir, last->name, last->len, &there);
 	if (!err)
 		inode_put(there);
 	if (err != -ENOENT)
 		return err ? err : -EEXIST;
-	err = last->slash ? -ENOENT : check_link(dir, inode);
+	if (last->slash)
+		return -ENOENT;
+	if (atomic_load(&super->read_only))
+		return -EROFS;
+	return super == inode->super ? 0 : -EXDEV;
+}
+
+/* names_lock held. */
+static int link_once(struct last_name *last, struct inode *inode)
+{
+	struct inode *dir = last->dir;
+	int err = check_link_name(last, inode);
+
+	if (!err)
+		err = check_link(dir, inode);
 	if (err)
 		return err;
 	mutex_lock(&dir->lock);
@@ -259,13 +277,10 @@ static int link_once(struct last_name *last, struct inode *inode)
 
 static int link_to(struct last_name *last, struct inode *inode)
 {
-	int err;
+	int err = check_link_name(last, inode);
 
-	if (name_is_dots(last) || name_has_mount(last->dir, last->name, last->len))
-		return -EEXIST;
-	if (last->dir->super != inode->super)
-		return -EXDEV;
-	err = names_change_begin(last->dir);
+	if (!err)
+		err = names_change_begin(last->dir);
 	if (err)
 		return err;
 	err = link_once(last, inode);

@@ -236,10 +236,10 @@ int fs_fchdir(int fd)
 	return change_directory(dir);
 }
 
-int fs_getcwd(char *buf)
+int fs_getcwd(char *buf, size_t size)
 {
 	struct inode *dir = cwd_get();
-	int err = dir_path(dir, buf);
+	int err = dir_path(dir, buf, size);
 
 	inode_put(dir);
 	return err;
@@ -249,7 +249,7 @@ int fs_getcwd(char *buf)
 static int path_below(struct last_name *last, char *buf)
 {
 	size_t len;
-	int err = dir_path(last->dir, buf);
+	int err = dir_path(last->dir, buf, PATH_SIZE);
 
 	if (err)
 		return err;
@@ -275,7 +275,7 @@ static int real_path(char *path, char *buf)
 	if (err)
 		return err;
 	if (S_ISDIR(inode->mode)) {
-		err = dir_path(inode, buf);
+		err = dir_path(inode, buf, PATH_SIZE);
 	} else {
 		strcpy(path, buf);
 		err = path_parent(AT_FDCWD, path, true, &last);

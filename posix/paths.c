@@ -123,33 +123,55 @@ int fchdir(int fd)
 	return (int)result_posix(KERNEL_CALL(fs_fchdir(fd)));
 }
 
-/* The current directory's path, or with a path what that is without links and dots; into the application's memory. */
+/* A path into the application's memory. */
 static int path_out(const char *path, char *buf, size_t size)
 {
-	char *own = kmalloc_wait(PATH_MAX);
-	size_t len;
+	const size_t len = strlen(path) + 1;
+
+	return len > size ? -ERANGE : user_copy(buf, path, len);
+}
+
+static int cwd_out(char *buf, size_t size)
+{
+	char *own;
 	int err;
 
-	if (!own)
-		return -ENOMEM;
-	err = path ? fs_realpath(path, own) : fs_getcwd(own);
-	if (!err) {
-		len = strlen(own) + 1;
-		err = len > size ? -ERANGE : user_copy(buf, own, len);
+	/* It may be longer than a path can be that a call is given. */
+	for (size_t room = PATH_MAX;; room *= 2) {
+		own = kmalloc_wait(room);
+		if (!own)
+			return -ENOMEM;
+		err = fs_getcwd(own, room);
+		if (err != -ENAMETOOLONG || room >= size)
+			break;
+		kfree(own);
 	}
+	if (err == -ENAMETOOLONG)
+		err = -ERANGE;
+	if (!err)
+		err = path_out(own, buf, size);
 	kfree(own);
 	return err;
 }
 
-/* With memory of malloc's if there is no buffer. */
-static char *path_make(const char *path, char *buf, size_t size)
+char *getcwd(char *buf, size_t size)
 {
-	char *made = buf ? NULL : malloc(size);
+	size_t room = size || buf ? size : PATH_MAX;
+	char *made = NULL;
 	int err;
 
-	if (!buf && !made)
+	if (buf && size == 0) {
+		(void)result_posix(-EINVAL);
 		return NULL;
-	err = KERNEL_CALL(path_out(path, buf ? buf : made, size));
+	}
+	do {
+		free(made);
+		made = buf ? NULL : malloc(room);
+		if (!buf && !made)
+			return NULL;
+		err = KERNEL_CALL(cwd_out(buf ? buf : made, room));
+		room *= 2;
+	} while (err == -ERANGE && size == 0);
 	if (!err)
 		return buf ? buf : made;
 	free(made);
@@ -157,25 +179,41 @@ static char *path_make(const char *path, char *buf, size_t size)
 	return NULL;
 }
 
-char *getcwd(char *buf, size_t size)
-{
-	if (buf && size == 0) {
-		(void)result_posix(-EINVAL);
-		return NULL;
-	}
-	return path_make(NULL, buf, size ? size : PATH_MAX);
-}
-
 char *get_current_dir_name(void)
 {
-	return path_make(NULL, NULL, PATH_MAX);
+	return getcwd(NULL, 0);
+}
+
+static int real_path_out(const char *path, char *buf)
+{
+	char *own = kmalloc_wait(PATH_MAX);
+	int err;
+
+	if (!own)
+		return -ENOMEM;
+	err = fs_realpath(path, own);
+	if (!err)
+		err = path_out(own, buf, PATH_MAX);
+	kfree(own);
+	return err;
 }
 
 char *realpath(const char *restrict path, char *restrict resolved)
 {
+	char *made;
+	int err;
+
 	if (!path) {
 		(void)result_posix(-EINVAL);
 		return NULL;
 	}
-	return path_make(path, resolved, PATH_MAX);
+	made = resolved ? NULL : malloc(PATH_MAX);
+	if (!resolved && !made)
+		return NULL;
+	err = KERNEL_CALL(real_path_out(path, made ? made : resolved));
+	if (!err)
+		return made ? made : resolved;
+	free(made);
+	(void)result_posix(err);
+	return NULL;
 }

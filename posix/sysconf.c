@@ -27,10 +27,10 @@ long sysconf(int name)
 		return (long)frame_free_count();
 	case _SC_OPEN_MAX:
 		return FDS_MAX;
-	case _SC_IOV_MAX:
-		return IOV_MAX;
 	case _SC_SYMLOOP_MAX:
 		return LINKS_MAX;
+	case _SC_IOV_MAX:
+		return IOV_MAX;
 	case _SC_THREAD_STACK_MIN:
 		return PTHREAD_STACK_MIN;
 	case _SC_THREAD_KEYS_MAX:

@@ -228,7 +228,7 @@ void op_getcwd(struct fsmodel *m)
 	if (linked && !path_to(m, m->cwd, path, sizeof(path)))
 		return;
 	note(m, "%s", linked ? path : "(removed)");
-	if (expect(m, fs_getcwd((char *)m->buf), linked ? 0 : -ENOENT) == AGREED && linked &&
+	if (expect(m, fs_getcwd((char *)m->buf, PATH_BYTES), linked ? 0 : -ENOENT) == AGREED && linked &&
 	    strcmp((const char *)m->buf, path) != 0)
 		fail(m, "it is \"%s\", not \"%s\"", (const char *)m->buf, path);
 }

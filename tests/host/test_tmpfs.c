@@ -660,8 +660,11 @@ static void mounting_body(void *arg)
 	assert_int_equal(fs_mount(NULL, "/m", "ext2", 0, NULL), -EFAULT);
 	assert_int_equal(fs_mount(NULL, "/m", "tmpfs", 0, "size=25%"), 0);
 	assert_int_equal(space_of("/m").blocks, (frame_total() + 3) / 4);
-	assert_int_equal(fs_mount(NULL, "/m", "tmpfs", 0, NULL), -EBUSY);
 	assert_int_equal(fs_mkdir(AT_FDCWD, "/m/sub", 0755), 0);
+	assert_int_equal(fs_mount(NULL, "/m/sub/..", "tmpfs", 0, "size=64k"), 0); // over it
+	assert_int_equal(space_of("/m").blocks, 16);
+	assert_int_equal(fs_umount("/m", 0), 0);
+	assert_int_equal(fs_mount(NULL, "/", "tmpfs", 0, NULL), -EBUSY);
 	assert_int_equal(fs_mount(NULL, "/m/sub", "tmpfs", MS_RDONLY, ""), 0);
 	assert_int_equal(create_at("/m/sub/x"), -EROFS);
 	assert_int_equal(fs_umount("/m", 0), -EBUSY);

@@ -51,11 +51,13 @@ static void used(unsigned i)
 
 static void descriptors(unsigned i)
 {
-	const char *name = names[i], *path = text("/dev/%s", name);
+	const char *name = names[i];
+	char path[20];
 	int reader = open_device(i, O_RDONLY), writer = open_device(i, O_WRONLY);
 	byte bytes[10];
 	struct stat st;
 
+	snprintf(path, sizeof(path), "/dev/%s", name);
 	STEPS(text("%s: rights", name), ret(write(reader, bytes, 1)), ret(read(writer, bytes, 1)));
 	STEPS(text("%s: stat", name), ret(fstat(reader, &st)), kind_of(st.st_mode), text("%ld", (long)st.st_size),
 	      kind(path));

@@ -221,8 +221,8 @@ static void selecting(void)
 	must_close(out);
 	make();
 	must_close(out);
-	out = 70;
-	STEPS("select: one that is not open", sets(71, true, true, false), sets(in + 1, true, true, false));
+	out = 60; // Linux's table begins with 64, and select looks no further than it reaches
+	STEPS("select: one that is not open", sets(61, true, true, false), sets(in + 1, true, true, false));
 	must_close(in);
 	file = open("file", O_RDONLY);
 	MUST(file >= 0);

@@ -23,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = [app.name for app in apps.oracle()]
 # Where the block size of the card may matter.
 SMALL_BLOCKS = ("directories", "fallocate", "file_sizes", "holes", "last_page", "links", "seek", "shared_file", "truncate_map")
+ON_A_TERMINAL = ("terminals",)  # nobody types on it
 TWO_HARTS = ("append", "file_locks", "pipes", "polling", "record_locks", "signals_mmap", "threads_map")
 SECONDS = 120
 MEMORY = "64M"
@@ -50,11 +51,20 @@ def machines():
             yield pytest.param(name, Machine(harts=2), id=f"{name}-2-harts", marks=pytest.mark.default)
 
 
-def run(words, where):
+def run(words, where, stdin=subprocess.DEVNULL):
     """What a program printed, and what else is known of its run, for messages."""
-    done = subprocess.run(words, cwd=where, capture_output=True, timeout=SECONDS + 60, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(words, cwd=where, capture_output=True, timeout=SECONDS + 60, check=False, stdin=stdin)
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     return out, f"status {done.returncode}\n{out}{err}"[-3000:]
+
+
+def run_on_a_terminal(words, where):
+    typist, terminal = os.openpty()
+    try:
+        return run(words, where, terminal)
+    finally:
+        os.close(typist)
+        os.close(terminal)
 
 
 def run_on_linux(name):
@@ -67,8 +77,9 @@ def run_on_cairn(name, machine):
     card = os.path.join(build.BUILD, "test", f"oracle-{name}-{machine.block_size}-{machine.harts}.img")
     if os.path.exists(card):
         os.unlink(card)
-    output = run([os.path.join(apps.ROOT, "cairn"), "run", os.path.join(HERE, f"{name}.c"), "--no-build", "--image", card,
-                  "--timeout", str(SECONDS), *machine.options()], apps.ROOT)
+    words = [os.path.join(apps.ROOT, "cairn"), "run", os.path.join(HERE, f"{name}.c"), "--no-build", "--image", card,
+             "--timeout", str(SECONDS), *machine.options()]
+    output = run_on_a_terminal(words, apps.ROOT) if name in ON_A_TERMINAL else run(words, apps.ROOT)
     assert os.path.exists(card), f"cairn: did not run\n{output[1]}"
     checked = subprocess.run(["/sbin/e2fsck", "-fn", image.ext2_device(card)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, f"e2fsck -fn: {checked.stdout}\n{output[1]}"

@@ -159,9 +159,9 @@ int fs_fchdir(int fd)
 	return (int)result(fchdir(fd));
 }
 
-int fs_getcwd(char *buf)
+int fs_getcwd(char *buf, size_t size)
 {
-	return getcwd(buf, PATH_BYTES) ? 0 : -errno;
+	return getcwd(buf, size) ? 0 : -errno;
 }
 
 /* One entry; the others that came with it are read again, from where it says that they begin. */
