@@ -29,6 +29,7 @@ IMAGES = (
     ("4k", "1M", "-b 4096 -I 256 -N 64", True),
     ("4k-unclean", "1M", "-b 4096 -I 128 -N 64", False),
     ("1k-tree", "512k", "-b 1024 -I 128 -N 64", True),
+    ("1k-backup", "8400k", "-b 1024 -I 128 -N 64", True),
 )
 # Blocks of the indexed directory, its names, and how long they are; in a tree of two levels, if a block has no room for more leaves.
 INDEX, INDEX_TREE = (5, 40, 60), (170, 600, 200)
@@ -97,7 +98,7 @@ def make(path, size, options, clean):
 
 
 def seeds(folder, count):
-    """Each image with every operation; and with one change at each kind of place."""
+    """Each image with every operation; and with one change at each kind of place, and without the superblock's magic number."""
     def write(name, data):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(bytes(data))
@@ -105,6 +106,7 @@ def seeds(folder, count):
     for image in range(count):
         write(f"{image:02}-all", [image, 0])
         write(f"{image:02}-few", [image, 0x80])
+        write(f"{image:02}-magic", [image, 1, 0, 8, 0, 0, 56, 0, 0, 0, 0, 0])
         for place in range(8):
             write(f"{image:02}-place-{place}", [image, 1, place, 8 + 4, place, 0, place * 4, 0, image, 0, 0, 0])
 

@@ -25,7 +25,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #define FRAMES 2048
-#define CARD_MAX (4u << 20)
+#define CARD_MAX (9u << 20)
 
 static uint8_t card[CARD_MAX];
 static struct blkdev dev = {

@@ -11,6 +11,7 @@
 
 #include "fs/fs.h"
 #include "mm/pcache.h"
+#include "mm/reclaim.h"
 #include "tests/fuzz/fuzz.h"
 
 #define HELD 4
@@ -195,6 +196,13 @@ static void crowd(const struct operation *op)
 	}
 }
 
+/* All that can be forgotten is. */
+static void forget(void)
+{
+	(void)pcache_drop_clean();
+	(void)reclaim_shrink(SIZE_MAX / 2);
+}
+
 static void operate(const struct operation *op)
 {
 	struct fs_space space;
@@ -222,7 +230,7 @@ static void operate(const struct operation *op)
 		else if (op->kind % 4 == 1)
 			(void)fs_sync();
 		else if (op->kind % 4 == 2)
-			(void)pcache_drop_clean();
+			forget();
 		else
 			(void)fs_space(AT_FDCWD, "/", &space);
 	}
