@@ -329,6 +329,15 @@ void buffer_set_dirty(struct buffer *b, enum buffer_class class)
 	spin_unlock(&pool->lock, flags);
 }
 
+bool buffer_is_early(struct buffer *b)
+{
+	unsigned long flags = spin_lock(&b->pool->lock);
+	const bool early = b->class == BUFFER_EARLY;
+
+	spin_unlock(&b->pool->lock, flags);
+	return early;
+}
+
 bool buffer_any(struct buffer_pool *pool, enum buffer_class class)
 {
 	unsigned long flags = spin_lock(&pool->lock);

@@ -75,6 +75,7 @@ void buffer_forget(struct buffer_pool *pool, fsblk_t block);
 /* An early buffer stays early until it is clean. */
 void buffer_set_dirty(struct buffer *b, enum buffer_class class);
 
+bool buffer_is_early(struct buffer *b); // it is held
 bool buffer_any(struct buffer_pool *pool, enum buffer_class class);
 /* Writes all dirty ones of a class and waits: the first error. */
 int buffer_write(struct buffer_pool *pool, enum buffer_class class);

@@ -245,6 +245,16 @@ int txn_zero_again(struct volume *vol)
 	return err;
 }
 
+bool txn_failing(struct volume *vol)
+{
+	bool failing;
+
+	mutex_lock(&vol->txn.lock);
+	failing = vol->txn.failing;
+	mutex_unlock(&vol->txn.lock);
+	return failing;
+}
+
 bool txn_frees_pending(struct volume *vol)
 {
 	bool pending;

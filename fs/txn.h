@@ -99,6 +99,8 @@ int txn_commit_zeroed(struct volume *vol, uint32_t ino);
  * commit, which begins with this, tries again.
  */
 int txn_zero_again(struct volume *vol);
+/* The last commit failed: what it had to write is still to be written. */
+bool txn_failing(struct volume *vol);
 /* Something freed will come back with a commit. */
 bool txn_frees_pending(struct volume *vol);
 

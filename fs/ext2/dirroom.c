@@ -60,6 +60,19 @@ static bool was_elsewhere(struct inode *dir, const char *name, unsigned len, fsb
 	return removed->count > NAMES_REMOVED_MAX;
 }
 
+/*
+ * The name will go there; puts the buffer. A block that the last commit could not write still goes before all inodes:
+ * no name may come into it before it is on the card.
+ */
+static int room_found(struct inode *dir, const char *name, unsigned len, struct buffer *b, uint32_t offset)
+{
+	struct volume *vol = ext2_volume(dir);
+	const bool wait = was_elsewhere(dir, name, len, b->block, offset) || (buffer_is_early(b) && txn_failing(vol));
+
+	buffer_put(b);
+	return wait ? txn_commit(vol) : 0;
+}
+
 /* Where the room in an entry begins, as an offset in the block like `at`, where the entry lies. */
 static uint32_t room_start(const struct volume *vol, const struct ext2_dirent *e, uint32_t at)
 {
@@ -205,7 +218,6 @@ static int indexed_make_room(struct inode *dir, const char *name, unsigned len)
 	struct dx_path path;
 	uint32_t offset;
 	struct buffer *b;
-	fsblk_t block;
 	int err;
 
 	for (;;) {
@@ -220,9 +232,7 @@ static int indexed_make_room(struct inode *dir, const char *name, unsigned len)
 	}
 	if (err)
 		return err;
-	block = b->block;
-	buffer_put(b);
-	return was_elsewhere(dir, name, len, block, offset) ? txn_commit(ext2_volume(dir)) : 0;
+	return room_found(dir, name, len, b, offset);
 }
 
 /* A block more, or an index instead. */
@@ -245,13 +255,10 @@ static int linear_make_room(struct inode *dir, const char *name, unsigned len)
 {
 	uint32_t offset, from = ext2_node(dir)->room;
 	struct buffer *b;
-	fsblk_t block;
 	int err = linear_room(dir, len, &b, &offset);
 
 	if (!err) {
-		block = b->block;
-		buffer_put(b);
-		return was_elsewhere(dir, name, len, block, offset) ? txn_commit(ext2_volume(dir)) : 0;
+		return room_found(dir, name, len, b, offset);
 	}
 	for (uint32_t lblk = from; lblk < ext2_dir_blocks(dir) && err == -ENOSPC; lblk++) {
 		err = split_room(dir, lblk, len);
