@@ -91,11 +91,12 @@ static bool has_root(struct search *s, const struct ext2_group *first)
 	       raw->block[0] >= vol->first_block && raw->block[0] < vol->blocks;
 }
 
-static bool is_zero(const void *data, size_t size)
+/* Erased, or never read: all bytes are the same. */
+static bool is_blank(const void *data, size_t size)
 {
 	const uint8_t *byte = data;
 
-	while (size && !byte[size - 1])
+	while (size && byte[size - 1] == byte[0])
 		size--;
 	return !size;
 }
@@ -110,7 +111,7 @@ static bool is_of_this_volume(struct search *s, uint32_t group, struct ext2_grou
 		return false;
 	same = memcmp(uuid, none, sizeof(none)) && !memcmp(uuid, s->primary.uuid, sizeof(none));
 	/* Where something else lies, it is no longer this volume: another system may have made that of it. */
-	if (!same && (!agree || (s->primary.magic != EXT2_MAGIC && !is_zero(&s->primary, sizeof(s->primary)))))
+	if (!same && (!agree || (s->primary.magic != EXT2_MAGIC && !is_blank(&s->primary, sizeof(s->primary)))))
 		return false;
 	return has_root(s, descriptors);
 }
