@@ -396,7 +396,7 @@ static void test_temporary(void)
 	int fd = mkstemp(file), second = mkostemps(other_file, 2, O_APPEND);
 	struct stat st;
 
-	CHECK(fd >= 0 && stat(file, &st) == 0 && (st.st_mode & 0777) == 0600 && !strchr(file, 'X'));
+	CHECK(fd >= 0 && stat(file, &st) == 0 && (st.st_mode & 0777) == 0600 && strcmp(file, "/aXXXXXX") != 0);
 	CHECK(second >= 0 && (fcntl(second, F_GETFL) & O_APPEND) && strcmp(other_file + 8, ".c") == 0);
 	CHECK(mkdtemp(dir) == dir && rmdir(dir) == 0 && FAILS(mkstemp(short_of_xs), EINVAL));
 	CHECK(close(fd) == 0 && close(second) == 0 && unlink(file) == 0 && unlink(other_file) == 0);
