@@ -126,14 +126,19 @@ static int open_file(int at, char *path, int flags, mode_t mode, struct file **o
 	if (err)
 		return err;
 	err = check_open(inode, flags);
-	if (!err && (flags & O_TRUNC) && inode_has_pages(inode) && S_ISREG(inode->mode))
-		err = truncate_opened(inode);
 	if (err) {
 		inode_put(inode);
 		return err;
 	}
-	return file_make(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY),
-			 out);
+	err = file_make(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY),
+			out);
+	/* Last: who cannot open the file cuts nothing. */
+	if (!err && (flags & O_TRUNC) && inode_has_pages(inode) && S_ISREG(inode->mode)) {
+		err = truncate_opened(inode);
+		if (err)
+			(void)file_put(*out); // the error to report is the earlier one
+	}
+	return err;
 }
 
 int fs_open(int at, const char *path, int flags, mode_t mode)

@@ -25,7 +25,7 @@ struct super_ops {
 	int (*load)(struct inode *inode, bool orphan);
 	/* Nobody has it: it is about to be forgotten, and what it has not written yet is written now. */
 	int (*write_out)(struct inode *inode);
-	/* It must stay in memory for now. Under a spinlock. */
+	/* It must stay in memory: work on the card is left. Under a spinlock. */
 	bool (*keeps)(const struct inode *inode);
 	/* It has no links, and nobody has it: its contents go. */
 	int (*remove)(struct inode *inode);

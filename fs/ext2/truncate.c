@@ -126,8 +126,8 @@ void ext2_extend_undo(struct inode *inode)
 	int err = ext2_truncate_blocks(inode, inode->object.size);
 
 	if (err)
-		log_error("ext2: %s: inode %u keeps blocks beyond its end for now (%d)", ext2_volume(inode)->super.name,
-			  inode->ino, err);
+		log_error("ext2: %s: inode %u keeps blocks beyond its end until it is cut or grows (%d)",
+			  ext2_volume(inode)->super.name, inode->ino, err);
 }
 
 int ext2_grow(struct inode *inode, uint64_t at, size_t *len, uint64_t end)

@@ -42,6 +42,21 @@ static long open_fifo(void)
 	return fd < 0 ? fd : fs_close(fd);
 }
 
+/* Where it fails, nothing is cut. */
+static long cut_file(void)
+{
+	int fd = fs_open(AT_FDCWD, "/cut", O_WRONLY | O_TRUNC, 0);
+	struct stat st;
+
+	allocfail_disarm();
+	assert_int_equal(fs_stat(AT_FDCWD, "/cut", &st, 0), 0);
+	assert_int_equal(st.st_size, fd < 0 ? 100 : 0);
+	if (fd < 0)
+		return fd;
+	assert_int_equal(fs_write(fd, bytes, 100), 100); // for the next time
+	return fs_close(fd);
+}
+
 /* The first bytes of a pipe need its pages. */
 static long write_pipe(void)
 {
@@ -95,9 +110,13 @@ static const struct {
 	long (*call)(void);
 	int error; // that it may give
 } calls[] = {
-    {"pipe", make_pipe, -ENOMEM},	    {"open", open_file, -ENOMEM},
-    {"open of a fifo", open_fifo, -ENOMEM}, {"write to a pipe", write_pipe, -ENOMEM},
-    {"lock", split_lock, -ENOLCK},	    {"writev", write_list, -ENOMEM},
+    {"pipe", make_pipe, -ENOMEM},
+    {"open", open_file, -ENOMEM},
+    {"open and cut", cut_file, -ENOMEM},
+    {"open of a fifo", open_fifo, -ENOMEM},
+    {"write to a pipe", write_pipe, -ENOMEM},
+    {"lock", split_lock, -ENOLCK},
+    {"writev", write_list, -ENOMEM},
     {"readv", read_list, -ENOMEM},
 };
 
@@ -136,10 +155,15 @@ static unsigned fail_each(const char *name, long (*call)(void), int error)
 
 static void body(void *arg)
 {
+	int cut;
+
 	(void)arg;
 	harness_start();
 	file = stack_open("/data", O_RDWR);
 	assert_int_equal(fs_pipe(ends, 0), 0);
+	cut = stack_open("/cut", O_CREAT | O_WRONLY);
+	assert_int_equal(fs_write(cut, bytes, 100), 100);
+	assert_int_equal(fs_close(cut), 0);
 	assert_int_equal(fs_mkfifo(AT_FDCWD, "/fifo", 0600), 0);
 	for (size_t i = 0; i < array_size(calls); i++) {
 		size_t before;
