@@ -15,13 +15,8 @@
 #include <string.h>
 
 #include "kernel/time.h"
+#include "lib/bitmap.h"
 #include "mm/kmalloc.h"
-
-static void mark_run(struct recovery *rec, uint32_t group, uint32_t first, uint32_t count)
-{
-	for (uint32_t i = first; i < first + count; i++)
-		rec->used[group][i / 8] |= 1u << i % 8;
-}
 
 static int make_maps(struct recovery *rec)
 {
@@ -40,11 +35,13 @@ static int make_maps(struct recovery *rec)
 		if (!rec->used[group] || !rec->found[group])
 			return -ENOMEM;
 		if (ext2_group_has_super(vol, group))
-			mark_run(rec, group, 0, min_of(blocks, 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks));
-		mark_run(rec, group, g->block_bitmap - start, 1);
-		mark_run(rec, group, g->inode_bitmap - start, 1);
-		mark_run(rec, group, g->inode_table - start, vol->inodes_per_group * vol->inode_size / vol->block_size);
-		mark_run(rec, group, blocks, vol->block_size * 8 - blocks);
+			bitmap_set(rec->used[group], 0,
+				   min_of(blocks, 1 + vol->gdt_blocks + vol->es.reserved_gdt_blocks));
+		bitmap_set(rec->used[group], g->block_bitmap - start, 1);
+		bitmap_set(rec->used[group], g->inode_bitmap - start, 1);
+		bitmap_set(rec->used[group], g->inode_table - start,
+			   vol->inodes_per_group * vol->inode_size / vol->block_size);
+		bitmap_set(rec->used[group], blocks, vol->block_size * 8 - blocks);
 	}
 	return 0;
 }
@@ -63,7 +60,6 @@ static int claim(struct recovery *rec, fsblk_t block, bool shared)
 {
 	struct volume *vol = rec->vol;
 	uint32_t group, offset;
-	uint8_t *byte;
 
 	if (!rec->reserved && !ext2_block_valid(vol, block))
 		return ext2_damaged_at(vol, rec->ino, block, "inode %u points to block %u, which cannot be its own",
@@ -73,11 +69,10 @@ static int claim(struct recovery *rec, fsblk_t block, bool shared)
 				       vol->blocks);
 	group = (block - vol->first_block) / vol->blocks_per_group;
 	offset = (block - vol->first_block) % vol->blocks_per_group;
-	byte = &rec->used[group][offset / 8];
-	if (*byte & 1u << offset % 8 && !rec->reserved && !shared)
+	if (bitmap_test(rec->used[group], offset) && !rec->reserved && !shared)
 		return ext2_damaged_at(vol, rec->ino, block, "block %u belongs to inode %u and to another", block,
 				       rec->ino);
-	*byte |= 1u << offset % 8;
+	bitmap_set(rec->used[group], offset, 1);
 	rec->blocks++;
 	return 0;
 }
@@ -260,7 +255,7 @@ static int bits_of_block(struct volume *vol, uint32_t group, uint32_t first, uin
 	int err = buffer_get(vol->buffers, ext2_group(vol, group)->inode_bitmap, &b);
 
 	for (uint32_t i = 0; i < count && !err; i++) {
-		used[i] = ((const uint8_t *)b->data)[(first + i) / 8] & 1u << (first + i) % 8;
+		used[i] = bitmap_test(b->data, first + i);
 		*free += !used[i];
 	}
 	buffer_put(b);
@@ -322,16 +317,14 @@ static int correct_bitmap(struct recovery *rec, uint32_t group)
 	bool change = false;
 	struct buffer *b;
 	struct txn t;
-	uint8_t *map;
 	int err = txn_begin(&t, vol, 1, 0);
 
 	if (err)
 		return err;
 	err = buffer_get(vol->buffers, ext2_group(vol, group)->block_bitmap, &b);
 	if (!err) {
-		map = b->data;
 		for (uint32_t i = 0; i < blocks; i++) {
-			const bool is = map[i / 8] & 1u << i % 8, ought = rec->used[group][i / 8] & 1u << i % 8;
+			const bool is = bitmap_test(b->data, i), ought = bitmap_test(rec->used[group], i);
 
 			rec->leaked += is && !ought;
 			rec->missing += ought && !is;
@@ -340,7 +333,7 @@ static int correct_bitmap(struct recovery *rec, uint32_t group)
 		}
 		if (change) {
 			txn_access(&t, b);
-			memcpy(map, rec->used[group], vol->block_size);
+			memcpy(b->data, rec->used[group], vol->block_size);
 			txn_dirty(&t, b, BUFFER_EARLY);
 		}
 		buffer_put(b);
