@@ -22,7 +22,7 @@ struct found {
 
 struct recovery {
 	struct volume *vol;
-	uint64_t **used;	      // a bitmap for each group: blocks
+	uint64_t **used;      // a bitmap for each group: blocks
 	struct found **found; // an array for each group: inodes
 	uint32_t directories; // of all linked inodes
 	uint32_t ino;	      // being walked
