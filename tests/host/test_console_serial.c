@@ -12,9 +12,13 @@
 
 static uint8_t model_read(const volatile void *base, size_t off);
 static void model_write(volatile void *base, size_t off, uint8_t v);
+static volatile void *model_map(paddr_t pa, size_t len);
+static int model_irq(uint32_t irq, void (*handler)(void *arg), void *arg, const char *name);
 
 #define io_read8 model_read
 #define io_write8 model_write
+#define io_map model_map
+#define irq_request model_irq
 #include "drivers/serial/ns16550.c"
 
 #include "arch/host/host.h"
@@ -155,12 +159,12 @@ int console_register(struct console_port *port)
 	return port == &uart.port ? 0 : -EINVAL;
 }
 
-volatile void *io_map(paddr_t pa, size_t len)
+static volatile void *model_map(paddr_t pa, size_t len)
 {
 	return pa && len ? &hw : NULL;
 }
 
-int irq_request(uint32_t irq, void (*handler)(void *arg), void *arg, const char *name)
+static int model_irq(uint32_t irq, void (*handler)(void *arg), void *arg, const char *name)
 {
 	(void)name;
 	return irq && handler && arg ? 0 : -EINVAL;
