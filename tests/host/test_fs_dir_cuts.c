@@ -19,7 +19,7 @@
 #include "tests/host/image.h"
 #include "tests/host/simlog.h"
 
-static const unsigned cut_counts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 40, [EFFORT_LONG] = 1500};
+static const unsigned cut_counts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 14, [EFFORT_LONG] = 1500};
 #define SEEDS 3 // none of the volatile writes, all, a subset
 #define ROUNDS_MAX 64
 
