@@ -134,9 +134,15 @@ int sd_register(struct sd_card *card, uint8_t index, bool app, uint32_t arg, uin
 	const struct blk_segment segment = {.pa = va_to_pa(card->buf), .len = bytes};
 	const struct sd_data data = {.block_size = bytes, .blocks = 1, .segments = &segment, .segment_count = 1};
 	struct sd_command cmd = {.index = index, .answer = SD_R1, .arg = arg, .data = &data, .limit = COMMAND_LIMIT};
-	int error = app ? app_prefix(card) : 0;
+	int error = app ? app_prefix(card) : 0, reset;
 
-	return error ? error : execute(card, &cmd);
+	if (error)
+		return error;
+	error = execute(card, &cmd);
+	if (!error)
+		return 0;
+	reset = card->host->ops->reset(card->host); // some can do without the register
+	return reset ? reset : error;
 }
 
 int sd_status(struct sd_card *card, uint32_t *status)

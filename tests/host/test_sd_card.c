@@ -268,7 +268,8 @@ static void body_fault(void *arg)
 static void faults(enum simcard_kind kind, enum simcard_fault fault, bool for_good)
 {
 	static struct step *step;
-	const unsigned every = harness_effort() == EFFORT_QUICK ? 7 : 1;
+	const enum harness_effort effort = harness_effort();
+	const unsigned every = effort == EFFORT_QUICK ? 11 : effort == EFFORT_LONG ? 1 : 4;
 	unsigned runs = 0, failed_calls = 0;
 	uint64_t fired = 0;
 
