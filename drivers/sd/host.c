@@ -289,13 +289,17 @@ void sd_host_card_changed(struct sd_host *host)
 	spin_unlock(&card->lock, flags);
 }
 
+void sd_host_init(struct sd_host *host)
+{
+	spin_init(&host->lock, "sd host");
+	waitq_init(&host->waitq);
+}
+
 int sd_host_add(struct sd_host *host)
 {
 	struct sd_card *card = wired_alloc(sizeof(*card));
 	int error;
 
-	spin_init(&host->lock, "sd host");
-	waitq_init(&host->waitq);
 	if (!card)
 		return -ENOMEM;
 	card->buf = wired_alloc(PAGE_SIZE);

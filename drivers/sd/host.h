@@ -136,8 +136,10 @@ void sd_host_wake(struct sd_host *host);
 /* For a host that learns of a card put in or taken out: the card's thread looks. Any context. */
 void sd_host_card_changed(struct sd_host *host);
 
+/* Makes lock and queue: before interrupts of the controller are let through. */
+void sd_host_init(struct sd_host *host);
 /*
- * Announces a slot: sets up lock and queue, looks for a card, and makes the block device (mmcblk0, ...) and the
+ * Announces a slot, made by sd_host_init: looks for a card, and makes the block device (mmcblk0, ...) and the
  * card's thread. An empty slot is reported and watched. 0, -ENOMEM, -EINVAL (limits). May sleep.
  */
 int sd_host_add(struct sd_host *host);
