@@ -131,6 +131,7 @@ struct blkdev {
 	uint32_t discard_unit;	      // sectors: a larger DISCARD is cut at multiples of it; 0: anywhere
 	uint32_t max_zeroes_sectors;  // of one WRITE_ZEROES; 0: there is none
 	uint32_t block_size;	      // logical, bytes: 512 .. 4096
+	uint32_t physical_sectors;    // a request that is split is cut at multiples of it, where it can be; 0: anywhere
 	nsec_t timeout;		      // of one request to the driver; 0: 30 s
 	paddr_t reach;		      // last byte of memory that it can transfer from and to; 0: any
 	const struct blkdev_ops *ops; // NULL for a partition

@@ -84,12 +84,12 @@ static uint32_t io_max_sectors(const struct blkdev *dev, enum blk_op op)
 					: dev->max_sectors;
 }
 
-/* So many of the sectors from `at` on that the I/O ends at a multiple of the unit, if it can. */
-static uint32_t io_cut_at_unit(const struct blkdev *dev, sector_t at, uint32_t sectors)
+/* By how many of the sectors from `at` on an I/O goes beyond a multiple of the unit, where that can be cut off. */
+static uint32_t io_over_unit(sector_t at, uint32_t sectors, uint32_t unit)
 {
-	const uint32_t over = dev->discard_unit ? (uint32_t)((at + sectors) % dev->discard_unit) : 0;
+	const uint32_t over = unit ? (uint32_t)((at + sectors) % unit) : 0;
 
-	return over < sectors ? sectors - over : sectors;
+	return over < sectors ? over : 0;
 }
 
 /* Adds req from its sector `issued` on, as far as the limits allow; returns the sectors taken. */
@@ -101,7 +101,7 @@ static uint32_t io_add(const struct blkdev *dev, struct blk_io *io, const struct
 
 	if (!blk_op_has_data(req->op)) {
 		if (room < left && req->op == BLK_DISCARD)
-			room = io_cut_at_unit(dev, req->at + req->issued, room);
+			room -= io_over_unit(req->at + req->issued, room, dev->discard_unit);
 		io->req.sectors += room;
 		return room;
 	}
@@ -214,9 +214,14 @@ static struct blk_io *io_build_locked(struct blkdev *dev, struct blk_request *re
 				break;
 		}
 	} else {
-		uint32_t taken = io_add(dev, io, req);
+		uint32_t taken = io_add(dev, io, req), over;
 
 		assert(taken);
+		if (taken < req->sectors - req->issued && blk_op_has_data(op)) {
+			over = io_over_unit(io->req.sector, taken, dev->physical_sectors);
+			io_trim(io, over);
+			taken -= over;
+		}
 		req->issued += taken;
 		req->parts++;
 		io->part_of = req;
