@@ -187,6 +187,8 @@ static void card_describe(struct sd_card *card)
 	blk->max_segments = host->max_segments;
 	blk->max_segment_bytes = host->max_segment_bytes;
 	blk->max_sectors = host->max_blocks;
+	blk->depth = SD_TAKEN_MAX;
+	blk->max_discard_sectors = card->discard ? SD_DISCARD_SECTORS : 0;
 	blk->block_size = SECTOR_SIZE;
 	blk->timeout = REQUEST_TIMEOUT;
 	blk->reach = host->reach;

@@ -120,7 +120,6 @@ void sdhci_irq(void *arg)
 
 	if (!(io_read32(s->regs, REG_STATUS) & STATUS_WANTED))
 		return; // of another device on the line
-	atomic_fetch_add_explicit(&s->host.counts.interrupts, 1, memory_order_relaxed);
 	take_status(s);
 }
 
@@ -214,7 +213,6 @@ static void port_block(struct sdhci *s, bool write, char *at, uint32_t bytes)
 			__builtin_memcpy(at + i, &word, 4);
 		}
 	}
-	atomic_fetch_add_explicit(&s->host.counts.cpu_bytes, bytes, memory_order_relaxed);
 }
 
 static int port_transfer(struct sdhci *s, const struct sd_data *data, nsec_t deadline)
@@ -291,11 +289,10 @@ static int finish_data(struct sdhci *s, struct sd_command *cmd, nsec_t deadline)
 		error = wait_for(s, transfer_done, deadline);
 	if (error)
 		return error;
-	if (dma) {
+	if (dma)
 		dma_rmb(); // TRANSFER before the data: pairs with the controller, which writes the data first
-		atomic_fetch_add_explicit(&s->host.counts.dma_bytes, (uint64_t)data->blocks * data->block_size,
-					  memory_order_relaxed);
-	}
+	else
+		cmd->cpu_bytes = data->blocks * data->block_size;
 	if (data->stop)
 		cmd->stop_response = io_read32(s->regs, REG_RESPONSE + 12);
 	return 0;
