@@ -27,6 +27,11 @@ void panic_set_exit(void (*exit)(int status, char kind))
 	panic_exit = exit;
 }
 
+bool panic_begun(void)
+{
+	return atomic_load(&panics) > 0;
+}
+
 void upcall_print(const char *format, ...)
 {
 	va_list ap;

@@ -12,5 +12,8 @@
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void panic_trap(const struct trap_frame *tf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Somebody panics: no other hart runs, and nobody sleeps any more. Any context. */
+bool panic_begun(void);
+
 /* Set by the console: carries the exit status out by the polled path. Any context. */
 void panic_set_exit(void (*exit)(int status, char kind));
