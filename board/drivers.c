@@ -5,8 +5,8 @@
 
 #include "drivers/driver.h"
 
-extern const struct driver plic_driver, ns16550_driver, virtio_mmio_driver, goldfish_rtc_driver;
+extern const struct driver plic_driver, ns16550_driver, sifive_uart_driver, virtio_mmio_driver, goldfish_rtc_driver;
 
 const struct driver *const board_drivers[] = {
-    &plic_driver, &ns16550_driver, &virtio_mmio_driver, &goldfish_rtc_driver, NULL,
+    &plic_driver, &ns16550_driver, &sifive_uart_driver, &virtio_mmio_driver, &goldfish_rtc_driver, NULL,
 };
