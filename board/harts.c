@@ -50,6 +50,19 @@ static int start(unsigned index, uint64_t id)
 	return err ? err : hart_start(hart, id);
 }
 
+void harts_count(const struct fdt *fdt)
+{
+	fdt_node_t cpus = fdt_by_path(fdt, "/cpus");
+	unsigned count = 0;
+	uint64_t id;
+
+	for (fdt_node_t cpu = cpus < 0 ? cpus : fdt_first_child(fdt, cpus); cpu >= 0;
+	     cpu = fdt_next_sibling(fdt, cpu))
+		count += hart_usable(fdt, cpu, &id);
+	count = max_of(count, 1u);
+	cpu_set_possible(min_of(count, (unsigned)HARTS_MAX));
+}
+
 void harts_start(const struct fdt *fdt)
 {
 	fdt_node_t cpus = fdt_by_path(fdt, "/cpus");

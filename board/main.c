@@ -117,6 +117,7 @@ static void start_devices(void)
 	sched_init();
 	hart_init();
 	irq_enable();
+	harts_count(&tree);
 	drivers_probe(&tree);
 	if (console_init())
 		log_error("no console: the device tree needs a ns16550 or virtio console, named by console= or "

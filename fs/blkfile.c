@@ -61,14 +61,35 @@ static struct blkfile *blkfile_of(struct pcache_object *obj)
 
 /* ---- pages ---- */
 
-static struct transfer *transfer_take(void)
+static struct list_node *transfer_pop(void)
 {
 	unsigned long flags = spin_lock(&pool.lock);
-	struct list_node *node;
+	struct list_node *node = list_pop_front(&pool.free);
 
-	while (!(node = list_pop_front(&pool.free)))
-		waitq_wait(&pool.waitq, &pool.lock, &flags);
 	spin_unlock(&pool.lock, flags);
+	return node;
+}
+
+/* Transfers that are submitted together. */
+struct transfer_list {
+	struct blkfile *file;
+	enum blk_priority priority;
+	struct list_node requests;
+};
+
+/* Who waits for one has none that is not submitted. */
+static struct transfer *transfer_take(struct transfer_list *list)
+{
+	struct list_node *node = transfer_pop();
+	unsigned long flags;
+
+	if (!node) {
+		blk_submit_list(list->file->dev, &list->requests);
+		flags = spin_lock(&pool.lock);
+		while (!(node = list_pop_front(&pool.free)))
+			waitq_wait(&pool.waitq, &pool.lock, &flags);
+		spin_unlock(&pool.lock, flags);
+	}
 	return list_entry(node, struct transfer, node);
 }
 
@@ -90,11 +111,13 @@ static void transfer_done(struct blk_request *request)
 }
 
 /* At most SEGMENTS pages, side by side, none beyond the end. */
-static void transfer_start(struct blkfile *file, enum blk_op op, pgidx_t first, struct page **pages, size_t n)
+static void transfer_add(struct transfer_list *list, enum blk_op op, pgidx_t first, struct page **pages, size_t n)
 {
-	struct transfer *t = transfer_take();
+	const struct blkfile *file = list->file;
+	struct transfer *t = transfer_take(list);
 
 	t->request = (struct blk_request){.op = op,
+					  .priority = list->priority,
 					  .sector = first * (PAGE_SIZE / SECTOR_SIZE),
 					  .segments = t->segments,
 					  .segment_count = (uint32_t)n,
@@ -110,25 +133,31 @@ static void transfer_start(struct blkfile *file, enum blk_op op, pgidx_t first, 
 		t->segments[i] = (struct blk_segment){.pa = page_pa(pages[i]), .len = len};
 		t->request.sectors += len / SECTOR_SIZE;
 	}
-	blk_submit(file->dev, &t->request);
+	list_push_back(&list->requests, &t->request.node);
 }
 
-static void transfer_all(struct pcache_object *obj, enum blk_op op, pgidx_t first, struct page **pages, size_t n)
+static void transfer_all(struct transfer_list *list, enum blk_op op, pgidx_t first, struct page **pages, size_t n)
 {
+	list_init(&list->requests);
 	for (size_t i = 0, run; i < n; i += run) {
 		run = min_of(n - i, (size_t)SEGMENTS);
-		transfer_start(blkfile_of(obj), op, first + i, pages + i, run);
+		transfer_add(list, op, first + i, pages + i, run);
 	}
+	blk_submit_list(list->file->dev, &list->requests);
 }
 
-static void fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+static void fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
-	transfer_all(obj, BLK_READ, first, pages, n);
+	struct transfer_list list = {.file = blkfile_of(obj), .priority = awaited ? BLK_URGENT : BLK_NORMAL};
+
+	transfer_all(&list, BLK_READ, first, pages, n);
 }
 
-static void write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+static void write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
-	transfer_all(obj, BLK_WRITE, first, pages, n);
+	struct transfer_list list = {.file = blkfile_of(obj), .priority = awaited ? BLK_NORMAL : BLK_BACKGROUND};
+
+	transfer_all(&list, BLK_WRITE, first, pages, n);
 }
 
 /* All of it is there. */

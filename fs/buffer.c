@@ -189,19 +189,19 @@ static void transfer_done(struct blk_request *request)
 }
 
 /* b is busy already. */
-static void transfer(struct buffer *b, enum blk_op op)
+static void transfer_prepare(struct buffer *b, enum blk_op op)
 {
 	const uint32_t block_size = b->pool->block_size, sectors = block_size / SECTOR_SIZE;
 
 	b->segment = (struct blk_segment){.pa = va_to_pa(b->data), .len = block_size};
 	b->request = (struct blk_request){.op = op,
+					  .priority = op == BLK_READ ? BLK_URGENT : BLK_NORMAL,
 					  .sector = (sector_t)b->block * sectors,
 					  .sectors = sectors,
 					  .segments = &b->segment,
 					  .segment_count = 1,
 					  .done = transfer_done,
 					  .arg = b};
-	blk_submit(b->pool->dev, &b->request);
 }
 
 /* The referenced buffer of a block, as it is or new and neither valid nor busy. */
@@ -245,7 +245,8 @@ int buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 	if (!b->valid && !b->busy) {
 		b->busy = true;
 		spin_unlock(&pool->lock, flags);
-		transfer(b, BLK_READ);
+		transfer_prepare(b, BLK_READ);
+		blk_submit(pool->dev, &b->request);
 		flags = spin_lock(&pool->lock);
 	}
 	while (!b->valid && b->busy)
@@ -351,6 +352,7 @@ bool buffer_any(struct buffer_pool *pool, enum buffer_class class)
 
 int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 {
+	struct list_node requests = LIST_INIT(requests);
 	unsigned long flags = spin_lock(&pool->lock);
 	fsblk_t failed = 0;
 	int err = 0;
@@ -362,10 +364,12 @@ int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 			continue;
 		assert(!b->busy);
 		b->busy = true;
-		spin_unlock(&pool->lock, flags);
-		transfer(b, BLK_WRITE);
-		flags = spin_lock(&pool->lock);
+		transfer_prepare(b, BLK_WRITE);
+		list_push_back(&requests, &b->request.node);
 	}
+	spin_unlock(&pool->lock, flags);
+	blk_submit_list(pool->dev, &requests);
+	flags = spin_lock(&pool->lock);
 	for (unsigned i = 0; i < pool->count; i++) {
 		struct buffer *b = &pool->buffers[i];
 

@@ -45,6 +45,7 @@ static const struct synth proc_files[] = {
     LIST(14, "maps", proc_next_map),
     LIST(15, "mounts", proc_next_mount),
     LIST(16, "threads", proc_next_thread),
+    TEXT(17, "diskio", proc_show_diskio),
 };
 
 static const struct synth *proc_nth(const struct synth *dir, unsigned n)

@@ -11,6 +11,7 @@ void proc_show_meminfo(const struct synth *file, struct text *out);
 void proc_show_vmstat(const struct synth *file, struct text *out);
 void proc_show_partitions(const struct synth *file, struct text *out);
 void proc_show_diskstats(const struct synth *file, struct text *out);
+void proc_show_diskio(const struct synth *file, struct text *out);
 void proc_show_interrupts(const struct synth *file, struct text *out);
 void proc_show_cmdline(const struct synth *file, struct text *out);
 void proc_show_uptime(const struct synth *file, struct text *out);

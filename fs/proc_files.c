@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* Of /proc what is about mounts, devices, threads and the machine. Formats are Linux's but for threads. No lock. */
+/* Of /proc what is about mounts, devices, threads and the machine. Formats are Linux's but for threads and diskio. No
+ * lock. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "kernel/cpu.h"
 #include "kernel/interrupts.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 
@@ -72,7 +74,13 @@ void proc_show_partitions(const struct synth *file, struct text *out)
 			    row->name);
 }
 
-/* What nobody counts is 0: times, and which requests were merged. */
+static void put_op(struct text *out, const struct blk_op_stats *op)
+{
+	text_printf(out, " %llu %llu %llu %llu", (unsigned long long)op->requests, (unsigned long long)op->merged,
+		    (unsigned long long)op->sectors, (unsigned long long)(op->time / NSEC_PER_MSEC));
+}
+
+/* Linux's columns. As there, zeros that the device writes by itself are writes. */
 void proc_show_diskstats(const struct synth *file, struct text *out)
 {
 	const struct synth *row;
@@ -80,13 +88,53 @@ void proc_show_diskstats(const struct synth *file, struct text *out)
 	(void)file;
 	for (unsigned n = 0; (row = blkfile_nth(n)); n++) {
 		struct blkdev_stats stats;
-		unsigned in_flight;
+		struct blk_op_stats *writes = &stats.op[BLK_WRITE];
+		const struct blk_op_stats *zeroes = &stats.op[BLK_WRITE_ZEROES], *flushes = &stats.op[BLK_FLUSH];
+		unsigned pending;
+		nsec_t weighted = 0;
 
-		blk_stats(row->device, &stats, &in_flight);
-		text_printf(out, "%4u %7u %s %llu 0 %llu 0 %llu 0 %llu 0 %u 0 0 0 0 0 0 %llu 0\n", BLKFILE_MAJOR, n,
-			    row->name, (unsigned long long)stats.reads, (unsigned long long)stats.read_sectors,
-			    (unsigned long long)stats.writes, (unsigned long long)stats.write_sectors, in_flight,
-			    (unsigned long long)stats.flushes);
+		blk_stats(row->device, &stats, &pending);
+		writes->requests += zeroes->requests;
+		writes->merged += zeroes->merged;
+		writes->sectors += zeroes->sectors;
+		writes->time += zeroes->time;
+		for (unsigned op = 0; op < BLK_OPS; op++)
+			weighted += op == BLK_WRITE_ZEROES ? 0 : stats.op[op].time;
+		text_printf(out, "%4u %7u %s", BLKFILE_MAJOR, n, row->name);
+		put_op(out, &stats.op[BLK_READ]);
+		put_op(out, writes);
+		text_printf(out, " %u %llu %llu", pending, (unsigned long long)(stats.busy / NSEC_PER_MSEC),
+			    (unsigned long long)(weighted / NSEC_PER_MSEC));
+		put_op(out, &stats.op[BLK_DISCARD]);
+		text_printf(out, " %llu %llu\n", (unsigned long long)flushes->requests,
+			    (unsigned long long)(flushes->time / NSEC_PER_MSEC));
+	}
+}
+
+/* What Linux has no columns for, of whole devices: what the drivers were given, and who moved the bytes. */
+void proc_show_diskio(const struct synth *file, struct text *out)
+{
+	const struct synth *row;
+
+	(void)file;
+	text_printf(out, "name reads writes flushes discards zeroes errors retries resets split unreachable dma-bytes "
+			 "cpu-bytes bounced\n");
+	for (unsigned n = 0; (row = blkfile_nth(n)); n++) {
+		struct blkdev *dev = row->device;
+		struct blkdev_stats stats;
+		unsigned pending;
+
+		if (dev->parent)
+			continue;
+		blk_stats(dev, &stats, &pending);
+		text_printf(out, "%s", row->name);
+		for (unsigned op = 0; op < BLK_OPS; op++)
+			text_printf(out, " %llu", (unsigned long long)stats.commands[op]);
+		text_printf(out, " %llu %llu %llu %llu %llu %llu %llu %llu\n", (unsigned long long)stats.errors,
+			    (unsigned long long)stats.retries, (unsigned long long)stats.resets,
+			    (unsigned long long)stats.split, (unsigned long long)stats.unreachable,
+			    (unsigned long long)stats.dma_bytes, (unsigned long long)stats.cpu_bytes,
+			    (unsigned long long)stats.bounced);
 	}
 }
 

@@ -6,11 +6,22 @@
 
 static struct cpu cpus[HARTS_MAX];
 static bool known[HARTS_MAX];
+static unsigned possible = 1;
 
 void cpu_set(unsigned index, const struct cpu *cpu)
 {
 	cpus[index] = *cpu;
 	known[index] = true;
+}
+
+void cpu_set_possible(unsigned count)
+{
+	possible = count;
+}
+
+unsigned cpu_possible(void)
+{
+	return possible;
 }
 
 bool cpu_get(unsigned index, struct cpu *out)

@@ -13,5 +13,8 @@ struct cpu {
 
 /* The hart with this index. At start, before the application. */
 void cpu_set(unsigned index, const struct cpu *cpu);
+/* How many harts may run, from before the drivers are probed on. */
+void cpu_set_possible(unsigned count);
+unsigned cpu_possible(void);
 /* False: it is not known. */
 bool cpu_get(unsigned index, struct cpu *out);

@@ -31,14 +31,16 @@ struct pcache_ops {
 	 * pcache_fill_done exactly once, from any context, also when this returns. Holes become zeros; `backed` is
 	 * told to fill_done. Pages beyond end of file are not asked for; the tail of the last page is zeroed by fill.
 	 * Called with map_lock held, no page lock. An error that kept it from starting goes to fill_done too.
+	 * `awaited`: a thread waits for the first of them.
 	 */
-	void (*fill)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
+	void (*fill)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited);
 
 	/*
 	 * Starts writing pages (writing, backed) and returns; each ends with pcache_write_done exactly once. Bytes past
 	 * end of file are not written, whatever the frame has there. Allocates no memory. Called with no lock.
+	 * `awaited`: a thread waits for all of them.
 	 */
-	void (*write)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n);
+	void (*write)(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited);
 
 	/*
 	 * Allocates the disk block(s) behind a page that is about to be stored into. 0, -ENOSPC, -EIO, -EROFS...
@@ -96,7 +98,7 @@ struct pcache_object {
 };
 
 enum pcache_tag { PCACHE_TAG_DIRTY, PCACHE_TAG_WRITING };
-#define PCACHE_RUN_MAX 128 // pages of one ops->write, and made ready together
+#define PCACHE_RUN_MAX 256 // pages of one ops->write, and made ready together
 
 /* Mount-time set-up: starts the writeback thread. */
 int pcache_init(void);

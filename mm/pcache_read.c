@@ -19,7 +19,7 @@
 #include "mm/shm.h"
 #include "mm/tunable.h"
 
-#define FILL_RUN_MAX 64 // pages of one ops->fill; on the fault's stack
+#define FILL_RUN_MAX 256 // pages of one ops->fill; on the fault's stack
 #define WINDOW_MIN 4u
 #define WILL_NEED_STEP 256u // pages under one hold of map_lock
 
@@ -92,7 +92,7 @@ static size_t run_extend_locked(struct pcache_object *obj, pgidx_t first, struct
  * Puts a page at index, filling, and reads it and up to n-1 that follow. *out is pinned by the caller. -EEXIST: it is
  * in the cache now. *read is how many pages were asked for.
  */
-static int fill_start(struct pcache_object *obj, pgidx_t index, size_t n, struct page *page, size_t *read)
+static int fill_start(struct pcache_object *obj, pgidx_t index, size_t n, bool awaited, struct page *page, size_t *read)
 {
 	struct page *run[FILL_RUN_MAX];
 	unsigned long flags = spin_lock(&obj->lock);
@@ -107,7 +107,7 @@ static int fill_start(struct pcache_object *obj, pgidx_t index, size_t n, struct
 	*read = run_extend_locked(obj, index, run, min_of(n, (size_t)FILL_RUN_MAX));
 	spin_unlock(&obj->lock, flags);
 	atomic_fetch_add_explicit(&cache_counts.fills, *read, memory_order_relaxed);
-	obj->ops->fill(obj, index, run, *read);
+	obj->ops->fill(obj, index, run, *read, awaited);
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static int insert_missing(struct pcache_object *obj, pgidx_t index, size_t n, st
 
 		if (!page)
 			return -ENOMEM;
-		err = fill_start(obj, index, n, page, read);
+		err = fill_start(obj, index, n, true, page, read);
 		if (!err) {
 			*out = page;
 			return 0;
@@ -149,7 +149,7 @@ void pcache_readahead(struct pcache_object *obj, pgidx_t first, size_t n)
 			page = spare_frame();
 			if (!page)
 				return;
-			err = fill_start(obj, index, end - index, page, &read);
+			err = fill_start(obj, index, end - index, false, page, &read);
 			if (!err)
 				pcache_put(page);
 			else

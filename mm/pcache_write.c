@@ -103,7 +103,7 @@ size_t write_batch(struct pcache_object *obj, pgidx_t *index, pgidx_t last, size
 
 		for (run = 1; i + run < n && pages[i + run]->index == first + run; run++)
 			;
-		obj->ops->write(obj, first, pages + i, run);
+		obj->ops->write(obj, first, pages + i, run, wait);
 	}
 	return n;
 }

@@ -64,7 +64,7 @@ void tunables_init(size_t frames)
 
 	range_by_ram(TUNE_MIN_FREE_KBYTES, clamp(ram / 128, 16, 512), quarter);
 	range_by_ram(TUNE_WATERMARK_SCALE_FACTOR, clamp(10000ul * 512 / max_of(frames, (size_t)1), 10, 156), 1000);
-	range_by_ram(TUNE_READAHEAD_KBYTES, clamp(ram / 128, 64, 256), 16384);
+	range_by_ram(TUNE_READAHEAD_KBYTES, clamp(ram / 128, 64, 1024), 16384);
 	range_by_ram(TUNE_CACHE_RESERVE_KBYTES, clamp(ram / 16, 32, 4096), quarter);
 	for (struct tunable *t = tunables; t < tunables + TUNABLES; t++)
 		atomic_store_explicit(&t->value, t->def, memory_order_relaxed);

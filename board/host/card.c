@@ -66,6 +66,7 @@ static int card_carry_out(const struct blk_request *req)
 	case BLK_FLUSH:
 		return fdatasync(card.fd) < 0 ? card_error(errno) : 0;
 	case BLK_DISCARD:
+	case BLK_WRITE_ZEROES:
 		break;
 	}
 	return -EOPNOTSUPP;
@@ -138,6 +139,7 @@ int host_card_open(const char *path, struct blkdev **out)
 				   .has_flush = true,
 				   .max_segments = BLK_SEGMENTS_MAX,
 				   .max_sectors = BLK_SEGMENTS_MAX * (PAGE_SIZE / SECTOR_SIZE),
+				   .depth = DEPTH,
 				   .block_size = SECTOR_SIZE,
 				   .ops = &card_ops};
 	*out = &card.dev;

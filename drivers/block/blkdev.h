@@ -9,6 +9,7 @@
  * lost writes fails. Partitions are devices over a part of another.
  *
  * Requests are carried out in any order and beside each other: whoever needs one after another waits for the first.
+ * Which goes first is said by their priority; one that has waited for long goes before others, so nothing starves.
  */
 #pragma once
 
@@ -18,14 +19,27 @@
 #include "lib/list.h"
 #include "lib/types.h"
 
-enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD };
+/*
+ * DISCARD: the range is of no use any more, and is anything when read until it is written. WRITE_ZEROES: it is zeros.
+ * Both have no memory.
+ */
+enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES };
+#define BLK_OPS 5
+
+/*
+ * BLK_URGENT: a thread cannot go on without it (a page fault's read); BLK_BACKGROUND: nobody waits. What is less
+ * urgent has its turn all the same once it has waited for long (io.c). A FLUSH goes before all.
+ */
+enum blk_priority { BLK_NORMAL, BLK_URGENT, BLK_BACKGROUND };
+#define BLK_PRIORITIES 3
 
 struct blk_segment {
 	paddr_t pa;
 	uint32_t len; // bytes, a multiple of the device's block size
 };
 
-#define BLK_SEGMENTS_MAX 128 // a request's: 512 KiB of single frames
+#define BLK_SEGMENTS_MAX 256 // a request's: 1 MiB of single frames
+#define BLK_DEPTH_MAX 64
 
 struct blkdev;
 
@@ -36,6 +50,7 @@ struct blkdev;
  */
 struct blk_request {
 	enum blk_op op;
+	enum blk_priority priority;
 	sector_t sector; // of the device submitted to
 	uint32_t sectors;
 	struct blk_segment *segments;
@@ -45,12 +60,21 @@ struct blk_request {
 	int error; // set before done: 0, -EIO, -ENOSPC (device full), -EROFS, -ENODEV, -EINVAL (unaligned), -EFAULT
 		   // (out of reach), -EOPNOTSUPP
 
+	/*
+	 * The driver's, of a read or write that it ends well, set before blk_complete: how the data went. Both are 0
+	 * when it gets the request.
+	 */
+	uint32_t cpu_bytes; // moved by the CPU; the rest by DMA
+	uint32_t bounced;   // frames that were copied, since the device could not transfer from or to them
+
 	/* The block layer's. */
 	struct blkdev *dev;
 	struct list_node node;
-	sector_t at;	 // where it starts on the whole device
-	uint32_t issued; // sectors that have become I/Os; less than `sectors` while the driver's limits split it
-	uint32_t parts;	 // I/Os under way for parts of it
+	struct list_node age; // among those of its priority
+	nsec_t since;	      // when it was submitted
+	sector_t at;	      // where it starts on the whole device
+	uint32_t issued;      // sectors that have become I/Os; less than `sectors` while the driver's limits split it
+	uint32_t parts;	      // I/Os under way for parts of it
 	unsigned attempts;
 };
 
@@ -69,14 +93,27 @@ struct blkdev_ops {
 	int (*reset)(struct blkdev *dev);
 };
 
-struct blkdev_stats {
-	uint64_t reads, read_sectors, writes, write_sectors, flushes, errors; // requests, as they completed
-	uint64_t merged, split, retries, resets;			      // of the whole device
-	uint64_t unreachable; // requests refused because of memory beyond its reach; of the whole device
+/* Requests that ended well, as they were submitted. */
+struct blk_op_stats {
+	uint64_t requests, sectors;
+	uint64_t merged; // of the requests: went in one with another
+	nsec_t time;	 // from when each was submitted to its end
 };
 
-/* As of now; in_flight: I/Os that the driver of the whole device has. Any context. */
-void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *in_flight);
+struct blkdev_stats {
+	struct blk_op_stats op[BLK_OPS];
+	uint64_t errors; // requests that failed
+	nsec_t busy;	 // time with a request under way or waiting
+
+	/* Of the whole device. */
+	uint64_t commands[BLK_OPS]; // what the driver was given, each attempt
+	uint64_t split, retries, resets;
+	uint64_t unreachable; // requests refused because of memory beyond its reach
+	uint64_t dma_bytes, cpu_bytes, bounced;
+};
+
+/* As of now; pending: requests that have not ended. Any context. */
+void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *pending);
 
 struct blk_io; // what the driver has: merged requests, or a part of a large one
 
@@ -89,7 +126,12 @@ struct blkdev {
 	uint32_t max_segments;	      // of one request to the driver, 1 .. BLK_SEGMENTS_MAX
 	uint32_t max_segment_bytes;   // 0: any
 	uint32_t max_sectors;	      // of one request to the driver
+	uint32_t depth;		      // requests that the driver takes at once, up to BLK_DEPTH_MAX; 0: 16
+	uint32_t max_discard_sectors; // of one DISCARD; 0: there is none
+	uint32_t discard_unit;	      // sectors: a larger DISCARD is cut at multiples of it; 0: anywhere
+	uint32_t max_zeroes_sectors;  // of one WRITE_ZEROES; 0: there is none
 	uint32_t block_size;	      // logical, bytes: 512 .. 4096
+	uint32_t physical_sectors;    // a request that is split is cut at multiples of it, where it can be; 0: anywhere
 	nsec_t timeout;		      // of one request to the driver; 0: 30 s
 	paddr_t reach;		      // last byte of memory that it can transfer from and to; 0: any
 	const struct blkdev_ops *ops; // NULL for a partition
@@ -109,20 +151,25 @@ struct blkdev {
 	/* All below is guarded by lock, a partition's stats by the lock of its whole device. */
 	struct spinlock lock;
 	struct blkdev_stats stats;
-	struct list_node waiting[3]; // requests by enum blk_op; reads and writes sorted by sector
-	struct list_node ready;	     // I/Os to be tried again, which go first
-	struct list_node started;    // I/Os that the driver has
-	struct list_node free;	     // I/Os
-	unsigned in_flight;	     // length of started
-	enum blk_op direction;	     // which of reads and writes has its turn,
-	unsigned batch;		     // for how many I/Os already
-	sector_t head[2];	     // where the last read and write ended
-	bool flushing;		     // one FLUSH at a time: those that come meanwhile share the next
-	bool resetting;		     // nothing is started
-	bool stalled;		     // the driver has no room: nothing is started before something ends
-	bool dead;		     // reset failed: everything ends with -EIO
-	bool unflushed;		     // a write completed since the last FLUSH started
-	bool lost_writes;	     // a reset may have lost some of those: the next FLUSH must fail
+	unsigned pending;			  // requests that have not ended,
+	nsec_t busy_since;			  // and since when there are any
+	struct list_node waiting[BLK_OPS];	  // requests; all but those of FLUSH sorted by sector,
+	struct list_node aged[BLK_PRIORITIES];	  // and the same, oldest first
+	unsigned queued[BLK_PRIORITIES][BLK_OPS]; // how many
+	struct list_node ready;			  // I/Os to be tried again, which go first
+	struct list_node started;		  // I/Os that the driver has
+	struct list_node free;			  // I/Os
+	unsigned in_flight;			  // length of started
+	enum blk_op direction;			  // which of the operations has its turn,
+	unsigned batch;				  // for how many I/Os already
+	bool late_turn;				  // the last turn was of one that had waited for long
+	sector_t head[BLK_OPS];			  // where the last one ended
+	bool flushing;				  // one FLUSH at a time: those that come meanwhile share the next
+	bool resetting;				  // nothing is started
+	bool stalled;				  // the driver has no room: nothing is started before something ends
+	bool dead;				  // reset failed: everything ends with -EIO
+	bool unflushed;				  // a write completed since the last FLUSH started
+	bool lost_writes;			  // a reset may have lost some of those: the next FLUSH must fail
 };
 
 /*
@@ -141,6 +188,11 @@ struct blkdev *blkdev_next(struct blkdev *after);
  * called before this returns.
  */
 void blk_submit(struct blkdev *dev, struct blk_request *req);
+/*
+ * The same for all requests of a list (blk_request.node), which is left empty. Nothing is started before all are
+ * queued, so that neighbours become one command: plugging.
+ */
+void blk_submit_list(struct blkdev *dev, struct list_node *requests);
 
 /*
  * One synchronous request on memory of the linear map. Sleeps, or polls the device where it cannot (start-up, panic).
@@ -150,6 +202,9 @@ int blk_read(struct blkdev *dev, sector_t sector, void *buf, uint32_t sectors);
 int blk_write(struct blkdev *dev, sector_t sector, const void *buf, uint32_t sectors);
 /* Completion of everything completed before this call is stable when it returns 0. */
 int blk_flush(struct blkdev *dev);
+/* -EOPNOTSUPP: the device cannot. */
+int blk_discard(struct blkdev *dev, sector_t sector, uint32_t sectors);
+int blk_write_zeroes(struct blkdev *dev, sector_t sector, uint32_t sectors);
 /*
  * How many FLUSHes of the whole device have failed. Each failure is counted before another FLUSH starts: who saw the
  * same count before a write was submitted and after a good FLUSH knows that no failure came between.

@@ -81,6 +81,8 @@ void blkdev_add_partition(struct blkdev *whole, struct blkdev *part)
 	part->max_segments = whole->max_segments;
 	part->max_segment_bytes = whole->max_segment_bytes;
 	part->max_sectors = whole->max_sectors;
+	part->max_discard_sectors = whole->max_discard_sectors;
+	part->max_zeroes_sectors = whole->max_zeroes_sectors;
 	part->block_size = whole->block_size;
 	part->reach = whole->reach;
 	blkdev_add(part);
@@ -147,7 +149,18 @@ static bool blkdev_limits_good(const struct blkdev *dev)
 
 	return bs >= SECTOR_SIZE && bs <= 4096 && !(bs & (bs - 1)) && dev->sectors % (bs / SECTOR_SIZE) == 0 &&
 	       dev->max_segments && dev->max_segments <= BLK_SEGMENTS_MAX && dev->max_segment_bytes &&
-	       dev->max_sectors && dev->sectors <= UINT64_MAX >> SECTOR_SHIFT;
+	       dev->max_sectors && dev->depth <= BLK_DEPTH_MAX && dev->sectors <= UINT64_MAX >> SECTOR_SHIFT;
+}
+
+/* Whole blocks, and no more than the arithmetic is for. */
+static void blkdev_round_limits(struct blkdev *dev)
+{
+	const uint32_t block = dev->block_size / SECTOR_SIZE;
+
+	dev->max_sectors = align_down(min_of(dev->max_sectors, BLK_SECTORS_MAX), block);
+	dev->max_segment_bytes = align_down(dev->max_segment_bytes, dev->block_size);
+	dev->max_discard_sectors = align_down(dev->max_discard_sectors, block);
+	dev->max_zeroes_sectors = align_down(dev->max_zeroes_sectors, block);
 }
 
 int blkdev_register(struct blkdev *dev)
@@ -155,10 +168,8 @@ int blkdev_register(struct blkdev *dev)
 	assert(dev->ops && dev->ops->start && dev->ops->poll && dev->ops->reset && !dev->parent);
 	if (!dev->max_segment_bytes)
 		dev->max_segment_bytes = BLK_SECTORS_MAX << SECTOR_SHIFT;
-	if (dev->block_size) {
-		dev->max_sectors = align_down(min_of(dev->max_sectors, BLK_SECTORS_MAX), dev->block_size / SECTOR_SIZE);
-		dev->max_segment_bytes = align_down(dev->max_segment_bytes, dev->block_size);
-	}
+	if (dev->block_size >= SECTOR_SIZE)
+		blkdev_round_limits(dev);
 	if (!blkdev_limits_good(dev)) {
 		log_error("%s: block size %u, %llu sectors, %u segments of %u bytes: cannot work with these, "
 			  "not used",
@@ -185,24 +196,24 @@ int blkdev_register(struct blkdev *dev)
 
 /* ---- requests ---- */
 
-static int blk_check(const struct blkdev *dev, const struct blk_request *req)
+static int blk_check_range(const struct blkdev *dev, const struct blk_request *req)
 {
-	uint32_t block = dev->block_size / SECTOR_SIZE;
-	uint64_t bytes = 0;
+	const uint32_t block = dev->block_size / SECTOR_SIZE;
 
-	if (req->op == BLK_FLUSH)
-		return 0;
-	if (req->op == BLK_DISCARD)
-		return -EOPNOTSUPP;
 	if (!req->sectors || req->sector > dev->sectors || req->sectors > dev->sectors - req->sector) {
 		log_error("%s: %u sectors at %llu lie beyond its end at %llu", dev->name, (unsigned)req->sectors,
 			  (unsigned long long)req->sector, (unsigned long long)dev->sectors);
 		return -EIO;
 	}
-	if (req->op == BLK_WRITE && dev->read_only)
+	if (req->op != BLK_READ && dev->read_only)
 		return -EROFS;
-	if (req->sector % block || req->sectors % block)
-		return -EINVAL;
+	return req->sector % block || req->sectors % block ? -EINVAL : 0;
+}
+
+static int blk_check_memory(const struct blkdev *dev, const struct blk_request *req)
+{
+	uint64_t bytes = 0;
+
 	for (uint32_t i = 0; i < req->segment_count; i++) {
 		if (dev->reach && req->segments[i].pa + req->segments[i].len - 1 > dev->reach)
 			return -EFAULT;
@@ -211,6 +222,21 @@ static int blk_check(const struct blkdev *dev, const struct blk_request *req)
 		bytes += req->segments[i].len;
 	}
 	return bytes == (uint64_t)req->sectors << SECTOR_SHIFT ? 0 : -EINVAL;
+}
+
+static int blk_check(const struct blkdev *dev, const struct blk_request *req)
+{
+	int error;
+
+	if (req->op == BLK_FLUSH)
+		return 0;
+	if ((req->op == BLK_DISCARD && !dev->max_discard_sectors) ||
+	    (req->op == BLK_WRITE_ZEROES && !dev->max_zeroes_sectors))
+		return -EOPNOTSUPP;
+	error = blk_check_range(dev, req);
+	if (error || req->op == BLK_DISCARD || req->op == BLK_WRITE_ZEROES)
+		return error;
+	return blk_check_memory(dev, req);
 }
 
 /* Memory of the kernel's own that is in the wrong zone: a mistake of ours, and the data is not there to be had. */
@@ -225,25 +251,47 @@ static void blk_count_unreachable(struct blkdev *whole)
 			  (unsigned long long)whole->reach);
 }
 
+/* Ends a request that does not get to the queue. */
+static void blk_refuse(struct blkdev *whole, struct blk_request *req, int error)
+{
+	if (error == -EFAULT)
+		blk_count_unreachable(whole);
+	if (error && req->op == BLK_FLUSH)
+		atomic_fetch_add(&whole->flush_failures, 1);
+	blk_request_end(req, error);
+}
+
+void blk_submit_list(struct blkdev *dev, struct list_node *requests)
+{
+	struct list_node good = LIST_INIT(good), *node;
+	struct blkdev *whole = blk_whole(dev);
+
+	while ((node = list_pop_front(requests))) {
+		struct blk_request *req = list_entry(node, struct blk_request, node);
+		int error = blk_fault_hook ? blk_fault_hook(dev, req) : 0;
+
+		req->dev = dev;
+		if (!error)
+			error = blk_check(dev, req);
+		if (error || (req->op == BLK_FLUSH && !dev->has_flush)) {
+			blk_refuse(whole, req, error);
+			continue;
+		}
+		req->at = req->sector + dev->start;
+		list_push_back(&good, &req->node);
+	}
+	if (list_empty(&good))
+		return;
+	blk_queue_add(whole, &good);
+	watch_arm();
+}
+
 void blk_submit(struct blkdev *dev, struct blk_request *req)
 {
-	struct blkdev *whole = blk_whole(dev);
-	int error = blk_fault_hook ? blk_fault_hook(dev, req) : 0;
+	struct list_node one = LIST_INIT(one);
 
-	req->dev = dev;
-	if (!error)
-		error = blk_check(dev, req);
-	if (error || (req->op == BLK_FLUSH && !dev->has_flush)) {
-		if (error == -EFAULT)
-			blk_count_unreachable(whole);
-		if (error && req->op == BLK_FLUSH)
-			atomic_fetch_add(&whole->flush_failures, 1);
-		blk_request_end(req, error);
-		return;
-	}
-	req->at = req->sector + dev->start;
-	blk_queue_add(whole, req);
-	watch_arm();
+	list_push_back(&one, &req->node);
+	blk_submit_list(dev, &one);
 }
 
 /* ---- synchronous calls ---- */
@@ -295,14 +343,19 @@ static void blk_sync_wait(struct blkdev *whole, struct blk_sync *sync)
 static int blk_sync_run(struct blkdev *dev, enum blk_op op, sector_t sector, void *buf, uint32_t sectors)
 {
 	struct blk_sync sync = {
-	    .req = {.op = op, .sector = sector, .sectors = sectors, .done = blk_sync_done, .arg = &sync},
+	    .req = {.op = op,
+		    .priority = BLK_URGENT,
+		    .sector = sector,
+		    .sectors = sectors,
+		    .done = blk_sync_done,
+		    .arg = &sync},
 	    .lock = SPINLOCK_INIT("block sync"),
 	};
 
-	if (sectors > UINT32_MAX >> SECTOR_SHIFT)
+	if (buf && sectors > UINT32_MAX >> SECTOR_SHIFT)
 		return -EINVAL;
 	waitq_init(&sync.waitq);
-	if (sectors) {
+	if (buf && sectors) {
 		sync.segment = (struct blk_segment){.pa = va_to_pa(buf), .len = sectors << SECTOR_SHIFT};
 		sync.req.segments = &sync.segment;
 		sync.req.segment_count = 1;
@@ -327,13 +380,25 @@ int blk_flush(struct blkdev *dev)
 	return blk_sync_run(dev, BLK_FLUSH, 0, NULL, 0);
 }
 
-void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *in_flight)
+int blk_discard(struct blkdev *dev, sector_t sector, uint32_t sectors)
+{
+	return blk_sync_run(dev, BLK_DISCARD, sector, NULL, sectors);
+}
+
+int blk_write_zeroes(struct blkdev *dev, sector_t sector, uint32_t sectors)
+{
+	return blk_sync_run(dev, BLK_WRITE_ZEROES, sector, NULL, sectors);
+}
+
+void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *pending)
 {
 	struct blkdev *whole = blk_whole(dev);
 	unsigned long flags = spin_lock(&whole->lock);
 
 	*out = dev->stats;
-	*in_flight = whole->in_flight;
+	*pending = dev->pending;
+	if (dev->pending)
+		out->busy += clock_now() - dev->busy_since;
 	spin_unlock(&whole->lock, flags);
 }
 

@@ -4,7 +4,7 @@
 /*
  * The queue of a block device. What the driver is given is an I/O from a fixed pool, with a segment list of its own
  * (io.c): either whole requests that lie one after another (merged), or a part of one request that is larger than the
- *driver's limits. So a driver sees one request, and every submitter gets the completion of its own.
+ * driver's limits. So a driver sees one request, and every submitter gets the completion of its own.
  *
  *	waiting <-> (no room with the driver)
  *	waiting -> started -> done
@@ -27,27 +27,35 @@
 #include "kernel/log.h"
 #include "kernel/time.h"
 
-#define BLK_DEPTH 16 // I/Os of one device: more wait, and may merge
+#define BLK_DEPTH 16 // I/Os of a device that does not say: more wait, and may merge
 #define BLK_ATTEMPTS 3
 #define BLK_TIMEOUT (30 * NSEC_PER_SEC)
 
-static const char *const op_names[] = {"read", "write", "flush", "discard"};
+static const char *const op_names[] = {"read", "write", "flush", "discard", "write of zeroes"};
 
 int blk_queue_init(struct blkdev *dev)
 {
-	struct blk_io *pool = wired_alloc(BLK_DEPTH * sizeof(*pool));
+	const size_t size = sizeof(struct blk_io) + dev->max_segments * sizeof(struct blk_segment);
+	char *pool;
 
+	if (!dev->depth)
+		dev->depth = BLK_DEPTH;
+	pool = wired_alloc(dev->depth * size);
 	if (!pool)
 		return -ENOMEM;
 	spin_init(&dev->lock, "block queue");
 	for (unsigned i = 0; i < array_size(dev->waiting); i++)
 		list_init(&dev->waiting[i]);
+	for (unsigned i = 0; i < array_size(dev->aged); i++)
+		list_init(&dev->aged[i]);
 	list_init(&dev->ready);
 	list_init(&dev->started);
 	list_init(&dev->free);
-	for (unsigned i = 0; i < BLK_DEPTH; i++) {
-		list_init(&pool[i].requests);
-		list_push_back(&dev->free, &pool[i].req.node);
+	for (unsigned i = 0; i < dev->depth; i++) {
+		struct blk_io *io = (struct blk_io *)(pool + i * size);
+
+		list_init(&io->requests);
+		list_push_back(&dev->free, &io->req.node);
 	}
 	dev->direction = BLK_READ;
 	return 0;
@@ -57,11 +65,12 @@ int blk_queue_init(struct blkdev *dev)
 
 static void blk_started_locked(struct blkdev *dev, const struct blk_io *io)
 {
+	dev->stats.commands[io->req.op]++;
 	if (io->req.op == BLK_FLUSH) {
 		dev->unflushed = false;
 	} else if (!io->req.attempts) {
 		dev->head[io->req.op] = io->req.sector + io->req.sectors;
-		dev->stats.merged += io->count > 1 ? io->count - 1 : 0;
+		dev->late_turn = io->late;
 		dev->stats.split += io->part_of != NULL;
 	}
 }
@@ -69,12 +78,14 @@ static void blk_started_locked(struct blkdev *dev, const struct blk_io *io)
 /* Hands the driver all it takes. An I/O that it refused is returned, with the error. */
 static struct blk_io *blk_start_locked(struct blkdev *dev, int *error)
 {
+	const nsec_t now = clock_now();
 	struct blk_io *io;
 
-	while ((io = blk_io_next_locked(dev))) {
+	while ((io = blk_io_next_locked(dev, now))) {
 		list_push_back(&dev->started, &io->req.node);
 		dev->in_flight++;
-		io->started = clock_now();
+		io->started = now;
+		io->req.cpu_bytes = io->req.bounced = 0;
 		io->overdue = false;
 		*error = dev->dead ? -EIO : dev->ops->start(dev, &io->req);
 		if (*error == -EAGAIN && dev->in_flight > 1) {
@@ -96,21 +107,47 @@ void blk_request_end(struct blk_request *req, int error)
 	req->done(req);
 }
 
-static void blk_account_locked(struct blkdev *dev, const struct blk_request *req)
+/* A request is there, or has ended: counted for the whole device, and for the partition that it was submitted to. */
+static void blk_pending_locked(struct blkdev *dev, const struct blk_request *req, int change, nsec_t now)
 {
-	struct blkdev_stats *stats = &dev->stats;
-
-	if (req->error) {
-		stats->errors++;
-	} else if (req->op == BLK_FLUSH) {
-		stats->flushes++;
-	} else if (req->op == BLK_READ) {
-		stats->reads++;
-		stats->read_sectors += req->sectors;
-	} else {
-		stats->writes++;
-		stats->write_sectors += req->sectors;
+	for (struct blkdev *d = req->dev;; d = dev) {
+		if (d->pending == 0)
+			d->busy_since = now;
+		d->pending += (unsigned)change;
+		if (d->pending == 0)
+			d->stats.busy += now - d->busy_since;
+		if (d == dev)
+			return;
 	}
+}
+
+static void blk_account_locked(struct blkdev *dev, const struct blk_request *req, bool merged, nsec_t now)
+{
+	blk_pending_locked(dev, req, -1, now);
+	for (struct blkdev *d = req->dev;; d = dev) {
+		struct blk_op_stats *stats = &d->stats.op[req->op];
+
+		if (req->error) {
+			d->stats.errors++;
+		} else {
+			stats->requests++;
+			stats->sectors += req->sectors;
+			stats->merged += merged;
+			stats->time += now - req->since;
+		}
+		if (d == dev)
+			return;
+	}
+}
+
+static void io_count_data_locked(struct blkdev *dev, const struct blk_io *io)
+{
+	const uint64_t bytes = (uint64_t)io->req.sectors << SECTOR_SHIFT;
+
+	assert(io->req.cpu_bytes <= bytes);
+	dev->stats.cpu_bytes += io->req.cpu_bytes;
+	dev->stats.dma_bytes += bytes - io->req.cpu_bytes;
+	dev->stats.bounced += io->req.bounced;
 }
 
 /*
@@ -143,6 +180,7 @@ static bool io_retry_locked(struct blkdev *dev, struct blk_io *io, int error)
 static void io_end_locked(struct blkdev *dev, struct blk_io *io, int error, struct list_node *done)
 {
 	struct blk_request *part_of = io->part_of;
+	const nsec_t now = clock_now();
 	struct list_node *node;
 
 	if (io->req.op == BLK_FLUSH) {
@@ -153,8 +191,10 @@ static void io_end_locked(struct blkdev *dev, struct blk_io *io, int error, stru
 		if (error)
 			atomic_fetch_add(&dev->flush_failures, 1);
 	}
-	if (io->req.op == BLK_WRITE || (io->req.op == BLK_FLUSH && error))
+	if (io->req.op != BLK_READ && (io->req.op != BLK_FLUSH || error))
 		dev->unflushed = true;
+	if (blk_op_has_data(io->req.op) && !error)
+		io_count_data_locked(dev, io);
 	while ((node = list_pop_front(&io->requests))) {
 		blk_request_of(node)->error = error;
 		list_push_back(done, node);
@@ -163,18 +203,16 @@ static void io_end_locked(struct blkdev *dev, struct blk_io *io, int error, stru
 		if (error) {
 			if (!part_of->error)
 				part_of->error = error;
-			list_remove(&part_of->node); // the rest is not worth asking for
+			if (part_of->issued < part_of->sectors)
+				blk_remove_locked(dev, part_of); // the rest is not worth asking for
 			part_of->issued = part_of->sectors;
 		}
 		if (--part_of->parts == 0 && part_of->issued == part_of->sectors)
 			list_push_back(done, &part_of->node);
 	}
 	list_push_front(&dev->free, &io->req.node);
-	list_for_each (done, it) {
-		blk_account_locked(dev, blk_request_of(it));
-		if (blk_request_of(it)->dev != dev)
-			blk_account_locked(blk_request_of(it)->dev, blk_request_of(it));
-	}
+	list_for_each (done, it)
+		blk_account_locked(dev, blk_request_of(it), io->count > 1 && it != done->next, now);
 }
 
 static void io_finish(struct blkdev *dev, struct blk_io *io, int error)
@@ -234,13 +272,21 @@ void blk_complete(struct blkdev *dev, struct blk_request *req, int error)
 	blk_queue_run(dev);
 }
 
-void blk_queue_add(struct blkdev *dev, struct blk_request *req)
+void blk_queue_add(struct blkdev *dev, struct list_node *requests)
 {
 	unsigned long flags = spin_lock(&dev->lock);
+	const nsec_t now = clock_now();
+	struct list_node *node;
 
-	req->issued = req->parts = req->attempts = 0;
-	req->error = 0;
-	blk_insert_locked(dev, req);
+	while ((node = list_pop_front(requests))) {
+		struct blk_request *req = blk_request_of(node);
+
+		req->issued = req->parts = req->attempts = 0;
+		req->error = 0;
+		req->since = now;
+		blk_pending_locked(dev, req, 1, now);
+		blk_insert_locked(dev, req);
+	}
 	spin_unlock(&dev->lock, flags);
 	blk_queue_run(dev);
 }

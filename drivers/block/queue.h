@@ -8,8 +8,8 @@
 
 /* Takes all memory that the queue will need. 0, -ENOMEM. */
 int blk_queue_init(struct blkdev *dev);
-/* Queues and starts what can start. Any context, nothing of the device locked. */
-void blk_queue_add(struct blkdev *dev, struct blk_request *req);
+/* Queues all requests of the list, then starts what can start. Any context, nothing of the device locked. */
+void blk_queue_add(struct blkdev *dev, struct list_node *requests);
 /* Ends a request that never got to the queue. */
 void blk_request_end(struct blk_request *req, int error);
 /* Polls, then resets, a device that keeps a request for too long. True if anything is under way or waiting. */

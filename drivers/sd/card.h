@@ -73,6 +73,7 @@ struct sd_card {
 	bool giving_up; // requests end with -EIO until there are none
 };
 
+#define SD_DISCARD_SECTORS 65536u	  // of one request, 32 MiB; the card is asked for less at a time
 #define SD_BUSY_LIMIT (10 * NSEC_PER_SEC) // cards are busy for seconds now and then
 
 /* ---- command.c ---- */
@@ -175,4 +176,4 @@ bool sd_slot_empty(const struct sd_card *card);
 /* ---- transfer.c ---- */
 
 /* Carries out a request of the block queue; its error. The card's thread. */
-int sd_carry_out(struct sd_card *card, const struct blk_request *req);
+int sd_carry_out(struct sd_card *card, struct blk_request *req);

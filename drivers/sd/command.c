@@ -79,7 +79,6 @@ static int execute(struct sd_card *card, struct sd_command *cmd)
 {
 	int error = card->host->ops->execute(card->host, cmd);
 
-	atomic_fetch_add_explicit(&card->host->counts.commands, 1, memory_order_relaxed);
 	if (!error && (cmd->answer == SD_R1 || cmd->answer == SD_R1B))
 		error = sd_status_error(cmd->response[0]);
 	return error;
@@ -113,7 +112,6 @@ static int app_prefix(struct sd_card *card)
 	    .index = SD_APP, .answer = SD_R1, .arg = (uint32_t)card->rca << 16, .limit = COMMAND_LIMIT};
 	int error = card->host->ops->execute(card->host, &cmd);
 
-	atomic_fetch_add_explicit(&card->host->counts.commands, 1, memory_order_relaxed);
 	if (error)
 		return error;
 	/* In SPI mode there is no such bit, and ILLEGAL is about this command. */
@@ -151,7 +149,6 @@ int sd_status(struct sd_card *card, uint32_t *status)
 	    .index = SD_SEND_STATUS, .answer = SD_R1, .arg = (uint32_t)card->rca << 16, .limit = COMMAND_LIMIT};
 	int error = card->host->ops->execute(card->host, &cmd);
 
-	atomic_fetch_add_explicit(&card->host->counts.commands, 1, memory_order_relaxed);
 	*status = cmd.response[0];
 	return error;
 }

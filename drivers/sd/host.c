@@ -187,6 +187,8 @@ static void card_describe(struct sd_card *card)
 	blk->max_segments = host->max_segments;
 	blk->max_segment_bytes = host->max_segment_bytes;
 	blk->max_sectors = host->max_blocks;
+	blk->depth = SD_TAKEN_MAX;
+	blk->max_discard_sectors = card->discard ? SD_DISCARD_SECTORS : 0;
 	blk->block_size = SECTOR_SIZE;
 	blk->timeout = REQUEST_TIMEOUT;
 	blk->reach = host->reach;
@@ -289,13 +291,17 @@ void sd_host_card_changed(struct sd_host *host)
 	spin_unlock(&card->lock, flags);
 }
 
+void sd_host_init(struct sd_host *host)
+{
+	spin_init(&host->lock, "sd host");
+	waitq_init(&host->waitq);
+}
+
 int sd_host_add(struct sd_host *host)
 {
 	struct sd_card *card = wired_alloc(sizeof(*card));
 	int error;
 
-	spin_init(&host->lock, "sd host");
-	waitq_init(&host->waitq);
 	if (!card)
 		return -ENOMEM;
 	card->buf = wired_alloc(PAGE_SIZE);

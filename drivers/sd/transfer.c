@@ -67,7 +67,7 @@ static void report(const struct sd_card *card, const struct sd_command *cmd, con
 		    (unsigned)req->sectors, (unsigned long long)req->sector, what, -error, (unsigned)cmd->response[0]);
 }
 
-static int transfer_once(struct sd_card *card, const struct blk_request *req)
+static int transfer_once(struct sd_card *card, struct blk_request *req)
 {
 	static const uint8_t indices[2][2] = {{SD_READ, SD_READ_MULTIPLE}, {SD_WRITE, SD_WRITE_MULTIPLE}};
 	const bool write = req->op == BLK_WRITE, many = req->sectors > 1;
@@ -89,8 +89,7 @@ static int transfer_once(struct sd_card *card, const struct blk_request *req)
 	sync_segments(req, true);
 	error = card->host->ops->execute(card->host, &cmd);
 	sync_segments(req, false);
-	atomic_fetch_add_explicit(&card->host->counts.commands, 1 + (data.stop && !card->host->auto_stop),
-				  memory_order_relaxed);
+	req->cpu_bytes = cmd.cpu_bytes;
 	if (!error)
 		error = sd_status_error(cmd.response[0]);
 	if (!error && data.stop)
@@ -175,7 +174,7 @@ static int recover(struct sd_card *card, int why, unsigned failures)
 	return sd_bring_up(card);
 }
 
-static int once(struct sd_card *card, const struct blk_request *req)
+static int once(struct sd_card *card, struct blk_request *req)
 {
 	switch (req->op) {
 	case BLK_READ:
@@ -183,6 +182,7 @@ static int once(struct sd_card *card, const struct blk_request *req)
 		return transfer_once(card, req);
 	case BLK_DISCARD:
 		return discard(card, req);
+	case BLK_WRITE_ZEROES: // not offered
 	case BLK_FLUSH:
 		break;
 	}
@@ -195,7 +195,7 @@ static int request_error(int error)
 	return error == -ETIMEDOUT || error == -EILSEQ || error == -EOPNOTSUPP ? -EIO : error;
 }
 
-int sd_carry_out(struct sd_card *card, const struct blk_request *req)
+int sd_carry_out(struct sd_card *card, struct blk_request *req)
 {
 	int error = 0;
 

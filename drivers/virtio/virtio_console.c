@@ -175,7 +175,8 @@ static void virtio_console_irq(void *arg)
 {
 	struct virtio_console *vc = arg;
 
-	virtio_irq_ack(vc->dev);
+	if (!virtio_irq_ack(vc->dev))
+		return;
 	rx_deliver(vc);
 
 	unsigned long flags = spin_lock(&vc->lock);
@@ -196,7 +197,7 @@ static void virtio_console_irq(void *arg)
 int virtio_console_probe(struct virtio_dev *dev)
 {
 	struct virtio_console *vc = wired_alloc(sizeof(*vc));
-	int error = virtio_start(dev, 0);
+	int error = virtio_start(dev, VIRTIO_F_EVENT_INDEX);
 	uint16_t rx = virtio_queue_max(dev, QUEUE_RX), tx = virtio_queue_max(dev, QUEUE_TX);
 
 	if (!vc)

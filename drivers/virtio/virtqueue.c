@@ -62,7 +62,7 @@ void virtqueue_reset(struct virtqueue *vq)
 		vq->slots[i].next = (uint16_t)(i + 1);
 	vq->free_head = 0;
 	vq->free_count = vq->size;
-	vq->avail_index = vq->used_index = 0;
+	vq->avail_index = vq->used_index = vq->notified = 0;
 	vq->broken = vq->reported = false;
 }
 
@@ -121,8 +121,16 @@ int virtqueue_add(struct virtqueue *vq, const struct virtq_buf *bufs, unsigned o
 
 bool virtqueue_must_notify(struct virtqueue *vq)
 {
+	const uint16_t from = vq->notified;
+
+	vq->notified = vq->avail_index;
 	dma_mb(); // index before flags: pairs with the device, which sets its flag, then looks at the index again
-	return !(vq->used[RING_FLAGS] & USED_NO_NOTIFY);
+	if (!vq->events)
+		return !(vq->used[RING_FLAGS] & USED_NO_NOTIFY);
+	/* The index that the device waits for, behind its ring, is among what was added. */
+	const uint16_t event = vq->used[RING_ENTRIES + 4 * vq->size];
+
+	return (uint16_t)(vq->avail_index - event - 1) < (uint16_t)(vq->avail_index - from);
 }
 
 static void chain_free(struct virtqueue *vq, uint16_t head)
@@ -137,11 +145,23 @@ static void chain_free(struct virtqueue *vq, uint16_t head)
 	vq->slots[head].token = NULL;
 }
 
+/* How many entries of the used ring are new; with none the device is asked to interrupt for the next. */
+static uint16_t used_pending(struct virtqueue *vq)
+{
+	const uint16_t pending = (uint16_t)(vq->used[RING_INDEX] - vq->used_index);
+
+	if (pending || !vq->events)
+		return pending;
+	vq->avail[RING_ENTRIES + vq->size] = vq->used_index; // behind the ring
+	dma_mb(); // that before the index: pairs with the device, which puts an entry, then looks whether to interrupt
+	return (uint16_t)(vq->used[RING_INDEX] - vq->used_index);
+}
+
 void *virtqueue_take(struct virtqueue *vq, uint32_t *written)
 {
-	uint16_t pending = (uint16_t)(vq->used[RING_INDEX] - vq->used_index);
+	const uint16_t pending = vq->broken ? 0 : used_pending(vq);
 
-	if (vq->broken || !pending)
+	if (!pending)
 		return NULL;
 	dma_rmb(); // index before entry: pairs with the device's writes, the entry first
 	const volatile uint32_t *entry =

@@ -26,10 +26,12 @@ struct virtq_desc {
 };
 
 struct virtqueue {
-	uint16_t index; // the device's number for it
-	uint16_t size;	// a power of two
-	bool broken;	// the device wrote nonsense: nothing is taken from it until the next reset
-	bool reported;	// virtqueue_report has said so
+	uint16_t index;	    // the device's number for it
+	uint16_t size;	    // a power of two
+	bool broken;	    // the device wrote nonsense: nothing is taken from it until the next reset
+	bool reported;	    // virtqueue_report has said so
+	bool events;	    // each side says at which index it wants to hear of the other (VIRTIO_F_EVENT_INDEX)
+	uint32_t notify_at; // bytes: where in the device's window it is notified
 
 	volatile struct virtq_desc *desc;
 	volatile uint16_t *avail; // flags, index, ring
@@ -38,6 +40,7 @@ struct virtqueue {
 
 	uint16_t free_head, free_count;
 	uint16_t avail_index, used_index; // free-running
+	uint16_t notified;		  // avail_index at the last virtqueue_must_notify
 	struct {
 		void *token; // NULL: not the head of a chain under way
 		uint32_t in; // bytes that the device may write
@@ -56,12 +59,12 @@ void virtqueue_reset(struct virtqueue *vq);
  */
 int virtqueue_add(struct virtqueue *vq, const struct virtq_buf *bufs, unsigned out, unsigned in,
 		  struct virtq_desc *table, void *token);
-/* True if the device wants to be notified of what was added. */
+/* True if the device wants to be notified of what was added since the last such call. */
 bool virtqueue_must_notify(struct virtqueue *vq);
 
 /*
  * Next chain that the device is done with: its token, and how many bytes were written (at most what it may write); NULL
- * if there is none. Nonsense breaks the queue.
+ * if there is none; then the device interrupts for the next. Nonsense breaks the queue.
  */
 void *virtqueue_take(struct virtqueue *vq, uint32_t *written);
 /* Logs once that a queue is broken. Without the lock, which the console's way to the log may need. */

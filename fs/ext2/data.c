@@ -10,7 +10,8 @@
  * with zeros there, since stores into the page go on meanwhile, and are the application's own affair.
  *
  * Requests are a fixed pool of DATA_REQUESTS, copies one of DATA_TAILS. Who finds none waits for one to end; who waits
- * for a copy has no request that is not submitted, so their holders wait for the device only. Starting transfers sleeps
+ * has no request that is not submitted, so their holders wait for the device only. Those of one call are submitted
+ * together, so that neighbours become one command, however many a request has room for. Starting transfers sleeps
  * (look-ups read indirect blocks); ends come from interrupts.
  */
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
 
-#define DATA_REQUESTS 16
+#define DATA_REQUESTS 32
 #define DATA_SEGMENTS 64
 #define DATA_TAILS 2
 
@@ -63,6 +64,16 @@ int ext2_data_init(void)
 		list_push_back(&pool.tails_free, &pool.tails[i].node);
 	}
 	return 0;
+}
+
+/* NULL: none is free. */
+static struct data_request *request_try(void)
+{
+	unsigned long flags = spin_lock(&pool.lock);
+	struct list_node *node = list_pop_front(&pool.free);
+
+	spin_unlock(&pool.lock, flags);
+	return node ? list_entry(node, struct data_request, node) : NULL;
 }
 
 static struct data_request *request_take(void)
@@ -178,33 +189,45 @@ static void data_done(struct blk_request *request)
 struct transfer {
 	struct inode *inode;
 	enum blk_op op;
+	enum blk_priority priority;
 	uint64_t eof;
-	struct data_request *request; // being filled, or NULL
+	struct data_request *request; // being filled: the last of the next, or NULL
+	struct list_node requests;    // not submitted yet
 };
 
-static void transfer_flush(struct transfer *t)
+static void transfer_submit(struct transfer *t)
 {
-	if (t->request)
-		blk_submit(ext2_volume(t->inode)->super.dev, &t->request->request);
+	blk_submit_list(ext2_volume(t->inode)->super.dev, &t->requests);
 	t->request = NULL;
+}
+
+static struct data_request *transfer_request(struct transfer *t, sector_t sector)
+{
+	struct data_request *r = request_try();
+
+	if (!r) {
+		transfer_submit(t);
+		r = request_take();
+	}
+	r->inode = t->inode;
+	r->eof = t->eof;
+	r->tail = NULL;
+	r->request = (struct blk_request){.op = t->op,
+					  .priority = t->priority,
+					  .sector = sector,
+					  .segments = r->segments,
+					  .done = data_done,
+					  .arg = r};
+	list_push_back(&t->requests, &r->request.node);
+	return r;
 }
 
 static void transfer_add(struct transfer *t, struct page *page, paddr_t pa, uint32_t len, sector_t sector)
 {
 	struct data_request *r = t->request;
 
-	if (r && (r->request.segment_count == DATA_SEGMENTS || r->request.sector + r->request.sectors != sector)) {
-		transfer_flush(t);
-		r = NULL;
-	}
-	if (!r) {
-		r = t->request = request_take();
-		r->inode = t->inode;
-		r->eof = t->eof;
-		r->tail = NULL;
-		r->request = (struct blk_request){
-		    .op = t->op, .sector = sector, .segments = r->segments, .done = data_done, .arg = r};
-	}
+	if (!r || r->request.segment_count == DATA_SEGMENTS || r->request.sector + r->request.sectors != sector)
+		r = t->request = transfer_request(t, sector);
 	page_add_part(page);
 	r->pages[r->request.segment_count] = page;
 	r->segments[r->request.segment_count++] = (struct blk_segment){.pa = pa, .len = len};
@@ -217,12 +240,12 @@ static void transfer_add_tail(struct transfer *t, struct page *page, uint32_t of
 	const uint32_t size = ext2_volume(t->inode)->block_size;
 	struct tail *tail;
 
-	transfer_flush(t);
+	transfer_submit(t);
 	tail = tail_take();
 	tail_fill(tail, (const char *)page_va(page) + offset, size, t->eof % size);
 	transfer_add(t, page, page_pa(tail->frame), size, sector);
 	t->request->tail = tail;
-	transfer_flush(t);
+	transfer_submit(t);
 }
 
 /* Blocks of one page that lie in the file. *holes: some are not on the card; a fill makes them zeros. */
@@ -258,12 +281,14 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 	return 0;
 }
 
-static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
 	struct inode *inode = inode_of(obj);
-	struct transfer t = {.inode = inode, .op = BLK_READ, .eof = obj->size};
+	struct transfer t = {
+	    .inode = inode, .op = BLK_READ, .priority = awaited ? BLK_URGENT : BLK_NORMAL, .eof = obj->size};
 
 	(void)first;
+	list_init(&t.requests);
 	for (size_t i = 0; i < n; i++) {
 		bool holes;
 		int err;
@@ -274,20 +299,23 @@ static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pa
 			__atomic_fetch_or(&pages[i]->io_pending, PART_BACKED, __ATOMIC_RELAXED);
 		fill_part_done(pages[i], t.eof, err);
 	}
-	transfer_flush(&t);
+	transfer_submit(&t);
 }
 
-static void data_write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+static void data_write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
 	struct inode *inode = inode_of(obj);
 	/*
 	 * Without map_lock. A page becomes dirty, under the page lock, after the size that has it was set; and who cuts
 	 * the file waits for the transfers of what goes.
 	 */
-	struct transfer t = {
-	    .inode = inode, .op = BLK_WRITE, .eof = atomic_load_explicit(&obj->size, memory_order_relaxed)};
+	struct transfer t = {.inode = inode,
+			     .op = BLK_WRITE,
+			     .priority = awaited ? BLK_NORMAL : BLK_BACKGROUND,
+			     .eof = atomic_load_explicit(&obj->size, memory_order_relaxed)};
 
 	(void)first;
+	list_init(&t.requests);
 	for (size_t i = 0; i < n; i++) {
 		bool holes;
 		int err = 0;
@@ -301,7 +329,7 @@ static void data_write(struct pcache_object *obj, pgidx_t first, struct page **p
 			err = transfer_page(&t, pages[i], &holes);
 		write_part_done(inode, pages[i], err);
 	}
-	transfer_flush(&t);
+	transfer_submit(&t);
 }
 
 static int data_reserve(struct pcache_object *obj, pgidx_t index)

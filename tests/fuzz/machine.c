@@ -37,6 +37,7 @@ static unsigned seen_count;
 static uint32_t seen_size;
 
 void __wrap_blk_submit(struct blkdev *d, struct blk_request *req);
+void __wrap_blk_submit_list(struct blkdev *d, struct list_node *requests);
 int __wrap_blk_read(struct blkdev *d, sector_t sector, void *buf, uint32_t sectors);
 int __wrap_blk_write(struct blkdev *d, sector_t sector, const void *buf, uint32_t sectors);
 int __wrap_blk_flush(struct blkdev *d);
@@ -72,6 +73,14 @@ void __wrap_blk_submit(struct blkdev *d, struct blk_request *req)
 		at += segment->len;
 	}
 	req->done(req);
+}
+
+void __wrap_blk_submit_list(struct blkdev *d, struct list_node *requests)
+{
+	struct list_node *node;
+
+	while ((node = list_pop_front(requests)))
+		__wrap_blk_submit(d, list_entry(node, struct blk_request, node));
 }
 
 int __wrap_blk_read(struct blkdev *d, sector_t sector, void *buf, uint32_t sectors)

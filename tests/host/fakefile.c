@@ -102,20 +102,22 @@ static void transfer_start(struct fakefile *file, struct page *page, pgidx_t ind
 		transfer_end(&t->event);
 }
 
-static void fake_fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+static void fake_fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
 	struct fakefile *file = file_of(obj);
 
+	(void)awaited;
 	pace_take(file, n);
 	file->fills++;
 	for (size_t i = 0; i < n; i++)
 		transfer_start(file, pages[i], first + i, false);
 }
 
-static void fake_write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n)
+static void fake_write(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
 	struct fakefile *file = file_of(obj);
 
+	(void)awaited;
 	assert_in_range(n, 1, PCACHE_RUN_MAX);
 	pace_take(file, n);
 	for (size_t i = 0; i < n; i++) {

@@ -62,7 +62,7 @@ static struct {
 
 	struct simdisk_fault fault;
 	uint64_t fault_seen, fault_fired;
-	uint64_t ended[4]; // by enum blk_op
+	uint64_t ended[BLK_OPS]; // by enum blk_op
 } sim = {.lock = SPINLOCK_INIT("sim0's device")};
 
 static uint64_t sim_random(void)

@@ -156,4 +156,5 @@ void simslot_init(struct simslot *slot, struct simcard *card)
 		     .max_segments = 64,
 		     .transfer = SD_DMA},
 	};
+	sd_host_init(&slot->host);
 }

@@ -2,214 +2,19 @@
 // Copyright the cairn authors
 
 /*
- * The block layer over a device that does nothing by itself: it keeps what it is given until the test completes it,
- * in any order, with any error, so that each decision of the queue can be seen.
+ * The block layer over a device that does nothing by itself (fakedev.h), so that each decision of the queue can be
+ * seen. Whose turn it is: test_block_order.c.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/clock.h"
-#include "arch/irq.h"
 #include "arch/page.h"
-#include "drivers/block/blkdev.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
-#include "mm/frame.h"
+#include "tests/host/fakedev.h"
 #include "tests/host/harness.h"
-
-#define SECTORS 2048
-#define HELD_MAX 64
-#define LOG_MAX 256
-
-static struct fake {
-	struct blkdev blk;
-	unsigned depth;	 // requests it takes before -EAGAIN
-	int start_error; // what start returns instead, always if start_nth is 0, else that time only
-	unsigned start_nth, starts;
-	int reset_error;	   // what reset returns
-	bool poll_completes;	   // poll ends everything
-	sector_t bad_from, bad_to; // requests that touch these sectors end with -EIO when polled
-	unsigned polls, resets;
-
-	struct blk_request *held[HELD_MAX];
-	unsigned held_count;
-	struct started {
-		enum blk_op op;
-		sector_t sector;
-		uint32_t sectors, segments;
-	} log[LOG_MAX];
-	unsigned log_count;
-	uint8_t data[SECTORS * SECTOR_SIZE];
-} fake;
-
-static int fake_start(struct blkdev *dev, struct blk_request *req)
-{
-	uint64_t bytes = 0;
-
-	assert_ptr_equal(dev, &fake.blk);
-	fake.starts++;
-	if (fake.start_error && (!fake.start_nth || fake.starts == fake.start_nth))
-		return fake.start_error;
-	if (fake.held_count >= fake.depth)
-		return -EAGAIN;
-	assert_true(req->segment_count <= dev->max_segments);
-	assert_true(req->sectors <= dev->max_sectors);
-	for (uint32_t i = 0; i < req->segment_count; i++) {
-		assert_true(req->segments[i].len > 0);
-		assert_int_equal(req->segments[i].len % dev->block_size, 0);
-		assert_true(req->segments[i].len <= dev->max_segment_bytes);
-		bytes += req->segments[i].len;
-	}
-	assert_int_equal(bytes, (uint64_t)req->sectors * SECTOR_SIZE);
-	assert_true(req->sector + req->sectors <= SECTORS);
-	if (fake.log_count < LOG_MAX)
-		fake.log[fake.log_count++] = (struct started){req->op, req->sector, req->sectors, req->segment_count};
-	fake.held[fake.held_count++] = req;
-	return 0;
-}
-
-static void fake_move(struct blk_request *req)
-{
-	uint8_t *at = fake.data + req->sector * SECTOR_SIZE;
-
-	for (uint32_t i = 0; i < req->segment_count; i++) {
-		void *memory = pa_to_va(req->segments[i].pa);
-
-		if (req->op == BLK_READ)
-			memcpy(memory, at, req->segments[i].len);
-		else
-			memcpy(at, memory, req->segments[i].len);
-		at += req->segments[i].len;
-	}
-}
-
-/* Ends the request at place i of those that the device keeps. */
-static void fake_end(unsigned i, int error)
-{
-	struct blk_request *req = fake.held[i];
-
-	assert_true(i < fake.held_count);
-	memmove(&fake.held[i], &fake.held[i + 1], (fake.held_count - i - 1) * sizeof(fake.held[0]));
-	fake.held_count--;
-	if (!error)
-		fake_move(req);
-	blk_complete(&fake.blk, req, error);
-}
-
-static void fake_end_all(void)
-{
-	while (fake.held_count) {
-		const struct blk_request *req = fake.held[0];
-		bool bad = req->sectors && req->sector < fake.bad_to && req->sector + req->sectors > fake.bad_from;
-
-		fake_end(0, bad ? -EIO : 0);
-	}
-}
-
-static void fake_poll(struct blkdev *dev)
-{
-	(void)dev;
-	fake.polls++;
-	if (fake.poll_completes)
-		fake_end_all();
-}
-
-static int fake_reset(struct blkdev *dev)
-{
-	struct blk_request *reqs[HELD_MAX];
-	unsigned count = fake.held_count;
-
-	(void)dev;
-	fake.resets++;
-	memcpy(reqs, fake.held, sizeof(reqs));
-	fake.held_count = 0;
-	for (unsigned i = 0; i < count; i++)
-		blk_complete(&fake.blk, reqs[i], -EIO);
-	return fake.reset_error;
-}
-
-static const struct blkdev_ops fake_ops = {.start = fake_start, .poll = fake_poll, .reset = fake_reset};
-
-static void fake_make(void)
-{
-	fake.blk = (struct blkdev){
-	    .name = "fake",
-	    .sectors = SECTORS,
-	    .has_flush = true,
-	    .max_segments = 8,
-	    .max_sectors = 64,
-	    .block_size = 512,
-	    .ops = &fake_ops,
-	};
-	fake.depth = HELD_MAX;
-}
-
-/* Registers; the partition table is read by polling. From then on nothing ends by itself. */
-static void fake_register(void)
-{
-	unsigned long flags = irq_save();
-
-	fake.poll_completes = true;
-	assert_int_equal(blkdev_register(&fake.blk), 0);
-	fake.poll_completes = false;
-	fake.log_count = 0;
-	irq_restore(flags);
-}
-
-/* ---- requests of the test's ---- */
-
-#define SEGMENTS 8
-
-struct job {
-	struct blk_request req;
-	struct blk_segment segments[SEGMENTS];
-	unsigned done;
-};
-
-static void job_done(struct blk_request *req)
-{
-	struct job *job = req->arg;
-
-	job->done++;
-}
-
-static uint8_t *memory_take(size_t frames)
-{
-	struct page *page = frame_alloc_contig(frames, PAGE_SIZE);
-
-	assert_non_null(page);
-	return memset(page_va(page), 0, frames * PAGE_SIZE);
-}
-
-static void job_submit(struct blkdev *dev, struct job *job, enum blk_op op, sector_t sector, uint32_t sectors,
-		       void *memory)
-{
-	*job = (struct job){
-	    .req = {.op = op, .sector = sector, .sectors = sectors, .done = job_done, .arg = job, .error = 1},
-	};
-	if (sectors) {
-		job->segments[0] = (struct blk_segment){.pa = va_to_pa(memory), .len = sectors * SECTOR_SIZE};
-		job->req.segments = job->segments;
-		job->req.segment_count = 1;
-	}
-	blk_submit(dev, &job->req);
-}
-
-static void job_check(const struct job *job, int error)
-{
-	assert_int_equal(job->done, 1);
-	assert_int_equal(job->req.error, error);
-}
-
-static void started_check(unsigned i, enum blk_op op, sector_t sector, uint32_t sectors)
-{
-	assert_true(i < fake.log_count);
-	assert_int_equal(fake.log[i].op, op);
-	assert_int_equal(fake.log[i].sector, sector);
-	assert_int_equal(fake.log[i].sectors, sectors);
-}
 
 /* ---- registration ---- */
 
@@ -359,10 +164,13 @@ static void body_merge(void *arg)
 	assert_int_equal(memory[4 * 4096], 16);
 	assert_int_equal(memory[3 * 4096], 24);
 	assert_int_equal(memory[3 * 4096 + 7 * 512], 31);
-	assert_int_equal(fake.blk.stats.merged, 3);
-	assert_int_equal(fake.blk.stats.reads, 5 + 1); // with the partition table's
-	assert_int_equal(fake.blk.stats.writes, 2);
-	assert_int_equal(fake.blk.stats.write_sectors, 16);
+	assert_int_equal(fake.blk.stats.op[BLK_READ].merged, 2);
+	assert_int_equal(fake.blk.stats.op[BLK_READ].requests, 5 + 1); // with the partition table's
+	assert_int_equal(fake.blk.stats.op[BLK_WRITE].requests, 2);
+	assert_int_equal(fake.blk.stats.op[BLK_WRITE].merged, 1);
+	assert_int_equal(fake.blk.stats.op[BLK_WRITE].sectors, 16);
+	assert_int_equal(fake.blk.stats.commands[BLK_READ], 3 + 1);
+	assert_int_equal(fake.blk.stats.commands[BLK_WRITE], 1);
 }
 
 static void body_merge_limits(void *arg)
@@ -450,56 +258,6 @@ static void body_split(void *arg)
 		fake_end(0, bad ? -EIO : 0);
 	}
 	job_check(&job, -EIO);
-}
-
-/* ---- order ---- */
-
-static void body_sweep(void *arg)
-{
-	static const sector_t at[] = {700, 100, 900, 300, 500};
-	static const sector_t order[] = {700, 900, 100, 300, 500};
-	uint8_t *memory = memory_take(1);
-	struct job jobs[6];
-
-	(void)arg;
-	fake_make();
-	fake_register();
-	fake.depth = 1;
-	job_submit(&fake.blk, &jobs[5], BLK_READ, 600, 1, memory);
-	for (unsigned i = 0; i < 5; i++)
-		job_submit(&fake.blk, &jobs[i], BLK_READ, at[i], 1, memory);
-	fake_end_all();
-	for (unsigned i = 0; i < 5; i++)
-		started_check(i + 1, BLK_READ, order[i], 1);
-}
-
-/* Whoever submits reads without end cannot keep a write waiting, nor the other way round. */
-static void body_turns(void *arg)
-{
-	uint8_t *memory = memory_take(1);
-	static struct job jobs[201];
-
-	(void)arg;
-	for (int turned = 0; turned < 2; turned++) {
-		enum blk_op many = turned ? BLK_WRITE : BLK_READ, one = turned ? BLK_READ : BLK_WRITE;
-
-		if (!turned) {
-			fake_make();
-			fake_register();
-		}
-		fake.depth = 1;
-		fake.log_count = 0;
-		for (unsigned i = 0; i < 200; i++)
-			job_submit(&fake.blk, &jobs[i], many, 4 * i, 1, memory);
-		job_submit(&fake.blk, &jobs[200], one, 10, 1, memory);
-		for (unsigned i = 0; i < 40; i++)
-			fake_end(0, 0);
-		job_check(&jobs[200], 0);
-		assert_int_equal(jobs[199].done, 0);
-		fake_end_all();
-		for (unsigned i = 0; i < 200; i++)
-			job_check(&jobs[i], 0);
-	}
 }
 
 /* ---- errors ---- */
@@ -626,7 +384,7 @@ static void body_flush(void *arg)
 		job_check(&flushes[i], 0);
 	fake_end_all();
 	assert_int_equal(fake.log_count, 4);
-	assert_int_equal(fake.blk.stats.flushes, 4);
+	assert_int_equal(fake.blk.stats.op[BLK_FLUSH].requests, 4);
 
 	/* A later good one proves nothing: no second try. */
 	job_submit(&fake.blk, &flushes[0], BLK_FLUSH, 0, 0, NULL);
@@ -789,8 +547,8 @@ static void body_partition(void *arg)
 	job_submit(part, &job, BLK_FLUSH, 0, 0, NULL);
 	fake_end_all();
 	job_check(&job, 0);
-	assert_int_equal(part->stats.writes, 1);
-	assert_int_equal(part->stats.flushes, 1);
+	assert_int_equal(part->stats.op[BLK_WRITE].requests, 1);
+	assert_int_equal(part->stats.op[BLK_FLUSH].requests, 1);
 	assert_int_equal(part->stats.errors, 0);
 }
 
@@ -881,8 +639,6 @@ TEST(hook)
 TEST(merge)
 TEST(merge_limits)
 TEST(split)
-TEST(sweep)
-TEST(turns)
 TEST(retry)
 TEST(nth_start)
 TEST(flush)
@@ -903,11 +659,11 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_limits),    cmocka_unit_test(test_door),	   cmocka_unit_test(test_hook),
-	    cmocka_unit_test(test_merge),     cmocka_unit_test(test_merge_limits), cmocka_unit_test(test_split),
-	    cmocka_unit_test(test_sweep),     cmocka_unit_test(test_turns),	   cmocka_unit_test(test_retry),
-	    cmocka_unit_test(test_nth_start), cmocka_unit_test(test_flush),	   cmocka_unit_test(test_timeout),
-	    cmocka_unit_test(test_watch),     cmocka_unit_test(test_partition),	   cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_limits),  cmocka_unit_test(test_door),	 cmocka_unit_test(test_hook),
+	    cmocka_unit_test(test_merge),   cmocka_unit_test(test_merge_limits), cmocka_unit_test(test_split),
+	    cmocka_unit_test(test_retry),   cmocka_unit_test(test_nth_start),	 cmocka_unit_test(test_flush),
+	    cmocka_unit_test(test_timeout), cmocka_unit_test(test_watch),	 cmocka_unit_test(test_partition),
+	    cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,9 +17,12 @@
 #include "kernel/cpu.h"
 #include "kernel/interrupts.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
+#include "mm/frame.h"
 #include "mm/map.h"
 #include "tests/host/harness.h"
 #include "tests/host/image.h"
+#include "tests/host/simdisk.h"
 #include "tests/host/stack.h"
 
 #define RW (MAP_R | MAP_W)
@@ -185,6 +188,51 @@ static void test_mounts(void **state)
 	with_files(mounts_body);
 }
 
+/* A read that takes some milliseconds. */
+static void *slow_reader(void *arg)
+{
+	assert_int_equal(blk_read(arg, 0, page_va(frame_alloc()), 2), 0);
+	return NULL;
+}
+
+static void take_time(struct blkdev *dev)
+{
+	struct thread *thread;
+	void *result;
+
+	simdisk_hold(true);
+	assert_int_equal(thread_create("reader", THREAD_STACK_SIZE, slow_reader, dev, &thread), 0);
+	thread_sleep_until(clock_now() + 5 * NSEC_PER_MSEC);
+	simdisk_hold(false);
+	assert_int_equal(thread_join(thread, &result), 0);
+}
+
+/* A disk, its counters of commands and bytes. */
+static void check_diskio(struct blkdev *dev)
+{
+	struct blkdev_stats stats;
+	unsigned long long column[13];
+	unsigned pending, n = 0;
+	char *rest;
+	int used;
+
+	get("/proc/diskio", 4096);
+	assert_memory_equal(whole, "name reads writes flushes discards zeroes errors ", 49);
+	rest = strchr(whole, '\n') + 1;
+	assert_memory_equal(rest, "sim0 ", 5);
+	for (rest += 4; n < 13 && sscanf(rest, " %llu%n", &column[n], &used) == 1; n++)
+		rest += used;
+	assert_int_equal(n, 13);
+	assert_string_equal(rest, "\n");
+	blk_stats(dev, &stats, &pending);
+	for (unsigned op = 0; op < BLK_OPS; op++)
+		assert_int_equal(column[op], stats.commands[op]);
+	assert_true(column[BLK_READ] > 0 && column[BLK_WRITE] > 0);
+	assert_int_equal(column[5] + column[6] + column[7] + column[8] + column[9], 0);
+	assert_int_equal(column[10], (stats.op[BLK_READ].sectors + stats.op[BLK_WRITE].sectors) * SECTOR_SIZE);
+	assert_int_equal(column[11] + column[12], 0);
+}
+
 static void disks_body(void *arg)
 {
 	struct blkdev_stats before, after;
@@ -200,6 +248,7 @@ static void disks_body(void *arg)
 	assert_memory_equal(whole, "major minor  #blocks  name\n\n", 28);
 	has_line(" 120        0       4096 sim0");
 	dev = blkdev_find("sim0");
+	take_time(dev);
 	blk_stats(dev, &before, &in_flight);
 	get("/proc/diskstats", 4096);
 	blk_stats(dev, &after, &in_flight);
@@ -210,12 +259,20 @@ static void disks_body(void *arg)
 		rest += used;
 	assert_int_equal(n, 17);
 	assert_string_equal(rest, "\n");
-	assert_in_range(column[0], before.reads, after.reads);
-	assert_in_range(column[2], before.read_sectors, after.read_sectors);
-	assert_in_range(column[4], before.writes, after.writes);
-	assert_in_range(column[6], before.write_sectors, after.write_sectors);
-	assert_in_range(column[15], before.flushes, after.flushes);
+	for (unsigned op = 0; op < 2; op++) {
+		const struct blk_op_stats *from = &before.op[op], *to = &after.op[op];
+
+		assert_in_range(column[4 * op], from->requests, to->requests);
+		assert_in_range(column[4 * op + 1], from->merged, to->merged);
+		assert_in_range(column[4 * op + 2], from->sectors, to->sectors);
+		assert_in_range(column[4 * op + 3], from->time / NSEC_PER_MSEC, to->time / NSEC_PER_MSEC);
+	}
+	assert_in_range(column[9], before.busy / NSEC_PER_MSEC, after.busy / NSEC_PER_MSEC);
+	assert_in_range(column[10], column[3] + column[7] + column[16], column[3] + column[7] + column[16] + 2);
+	assert_in_range(column[15], before.op[BLK_FLUSH].requests, after.op[BLK_FLUSH].requests);
+	assert_true(column[3] + column[7] > 0 && column[9] > 0);
 	assert_true(column[0] > 0 && column[4] > 0 && column[15] > 0);
+	check_diskio(dev);
 	assert_int_equal(harness_stop(), 0);
 }
 
