@@ -316,20 +316,20 @@ static void body_overrun(void *arg)
 /* Masked for so long that even the driver's ring is full: the loss is told, at its place, and counted. */
 static void body_ring_full(void *arg)
 {
-	static char line[RX_SIZE + 1000];
+	static char line[SERIAL_RX_SIZE + 1000];
 
 	(void)arg;
 	uart_make(true);
-	send_to_board(RX_SIZE + 500);
+	send_to_board(SERIAL_RX_SIZE + 500);
 	unsigned long flags = irq_save();
 
 	ns16550_write_polled(&uart.port, line, sizeof(line));
 	irq_restore(flags);
 	pass(1000);
-	got_check(RX_SIZE);
+	got_check(SERIAL_RX_SIZE);
 	assert_int_equal(error_sum, 500);
 	assert_int_equal(error_count, 1);
-	assert_int_equal(errors_at[0], RX_SIZE);
+	assert_int_equal(errors_at[0], SERIAL_RX_SIZE);
 }
 
 /* A panic while the driver's lock is held: out it goes. A line that is stuck does not stop the machine. */
