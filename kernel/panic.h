@@ -12,5 +12,7 @@
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void panic_trap(const struct trap_frame *tf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Called once everything has been said, to keep it; what it does wrong ends it, not the panic. Any context. */
+void panic_set_keep(void (*keep)(void));
 /* Set by the console: carries the exit status out by the polled path. Any context. */
 void panic_set_exit(void (*exit)(int status, char kind));
