@@ -44,8 +44,36 @@ struct mounting {
 	bool read_only;
 };
 
-/* On a name, or as the root, as mount_add has it. Mounts locked. */
-static int mount_on(const struct mounting *what, struct inode *dir, const char *name, const char *path)
+/* Where it is to be mounted: on a name in a directory, or as the root. */
+struct mount_place {
+	struct inode *above; // NULL: the root
+	const char *name, *path;
+	struct inode *there; // the directory that has the name; NULL: another mount's root
+};
+
+/* While names stay as they are, so that what is mounted on is there, and who removes or renames it sees the mount. */
+static int place(struct super *super, const struct mount_place *at)
+{
+	struct inode *there = NULL;
+	int err = 0;
+
+	if (!at->above)
+		return mount_add(super, NULL, at->name, at->path);
+	mutex_lock(&at->above->super->names_lock);
+	if (at->there) {
+		err = name_lookup(at->above, at->name, (unsigned)strlen(at->name), &there);
+		if (!err && there != at->there)
+			err = -ENOENT; // renamed meanwhile
+		inode_put(there);
+	}
+	if (!err)
+		err = mount_add(super, at->above, at->name, at->path);
+	mutex_unlock(&at->above->super->names_lock);
+	return err;
+}
+
+/* Mounts locked. */
+static int mount_on(const struct mounting *what, const struct mount_place *at)
 {
 	struct super *super;
 	int err;
@@ -56,7 +84,7 @@ static int mount_on(const struct mounting *what, struct inode *dir, const char *
 		return err;
 	err = what->type->mount(what->dev, what->options, what->read_only, &super);
 	if (!err) {
-		err = mount_add(super, dir, name, path);
+		err = place(super, at);
 		if (err) {
 			(void)super->ops->unmount(super); // nobody has changed anything
 			super->ops->release(super);
@@ -73,7 +101,7 @@ int fs_mount_root(struct blkdev *dev, bool read_only)
 	int err;
 
 	mounts_lock();
-	err = mount_on(&what, NULL, NULL, "/");
+	err = mount_on(&what, &(struct mount_place){.path = "/"});
 	mounts_unlock();
 	return err;
 }
@@ -116,26 +144,20 @@ static int source_find(char *source, struct blkdev **dev)
 /* Over a directory, which may be another mount's root. path: PATH_SIZE bytes, scratch. Mounts locked. */
 static int mount_over(const struct mounting *what, struct inode *dir, char *path)
 {
-	struct inode *above, *there;
-	const char *name;
+	struct mount_place at = {.path = path};
 	int err = S_ISDIR(dir->mode) ? dir_path(dir, path, PATH_SIZE) : -ENOTDIR;
 
 	if (err)
 		return err;
-	name = strrchr(path, '/') + 1;
-	if (!*name)
+	at.name = strrchr(path, '/') + 1;
+	if (!*at.name)
 		return -EBUSY; // the root
-	above = inode_ref(dir);
-	err = dir_above(above, &above);
-	if (!err && dir != dir->super->root) {
-		err = name_lookup(above, name, (unsigned)strlen(name), &there);
-		if (!err && there != dir)
-			err = -ENOENT; // renamed meanwhile
-		inode_put(there);
-	}
+	at.there = dir != dir->super->root ? dir : NULL;
+	at.above = inode_ref(dir);
+	err = dir_above(at.above, &at.above);
 	if (!err)
-		err = mount_on(what, above, name, path);
-	inode_put(above);
+		err = mount_on(what, &at);
+	inode_put(at.above);
 	return err;
 }
 

@@ -360,12 +360,13 @@ static int unlink_checked(struct last_name *last, bool directory)
 		return -EISDIR;
 	if (name_is_dots(last))
 		return strcmp(last->name, ".") ? -ENOTEMPTY : -EINVAL;
-	if (name_has_mount(last->dir, last->name, last->len))
-		return directory ? -EBUSY : -EISDIR;
 	err = names_change_begin(last->dir);
 	if (err)
 		return err;
-	err = unlink_begun(last, directory);
+	if (name_has_mount(last->dir, last->name, last->len))
+		err = directory ? -EBUSY : -EISDIR;
+	else
+		err = unlink_begun(last, directory);
 	names_change_end(last->dir);
 	return err;
 }

@@ -104,6 +104,8 @@ static int rename_once(struct rename *r, unsigned flags, bool slash, bool to_sla
 	/* Settling for space has let others in. */
 	if (!r->from->links || !r->to->links)
 		return -ENOENT;
+	if (name_has_mount(r->from, r->name, r->len) || name_has_mount(r->to, r->to_name, r->to_len))
+		return -EBUSY;
 	err = name_lookup(r->from, r->name, r->len, &r->inode);
 	if (err)
 		return err;
@@ -146,8 +148,6 @@ static int rename_names(struct last_name *old, struct last_name *new, unsigned f
 		return -EBUSY;
 	if (name_is_dots(new))
 		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	if (name_has_mount(old->dir, old->name, old->len) || name_has_mount(new->dir, new->name, new->len))
-		return -EBUSY;
 	err = names_change_begin(new->dir);
 	if (err)
 		return err;

@@ -64,6 +64,8 @@ static const struct {
     {"block sync", NULL},
     {"block queue", NULL},
     {"virtio-blk", NULL},
+    {"sd card", NULL},
+    {"sd host", NULL},
     {"lru", NULL},
     {"kmalloc", NULL},
     {"evictor wait", NULL},

@@ -34,6 +34,11 @@ void panic_set_keep(void (*keep)(void))
 	panic_keep = keep;
 }
 
+bool panic_begun(void)
+{
+	return atomic_load(&panics) > 0;
+}
+
 void upcall_print(const char *format, ...)
 {
 	va_list ap;

@@ -14,5 +14,8 @@ _Noreturn void panic_trap(const struct trap_frame *tf, const char *format, ...) 
 
 /* Called once everything has been said, to keep it; what it does wrong ends it, not the panic. Any context. */
 void panic_set_keep(void (*keep)(void));
+/* Somebody panics: no other hart runs, and nobody sleeps any more. Any context. */
+bool panic_begun(void);
+
 /* Set by the console: carries the exit status out by the polled path. Any context. */
 void panic_set_exit(void (*exit)(int status, char kind));

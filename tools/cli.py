@@ -93,6 +93,8 @@ def add_run(command):
     run.add_argument("--gdb", action="store_true", help=f"wait for a debugger on port {qemu.GDB_PORT}")
     run.add_argument("--append", metavar="ARGS", default="", help="more boot arguments")
     run.add_argument("--qemu-arg", metavar="ARG", action="append", default=[], help="one more word for QEMU; repeat as needed")
+    run.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio",
+                     help="what the card is behind: a virtio disk (default), the same on PCI, or an SD host controller on PCI")
     run.add_argument("--read-only", action="store_true", help="a write-protected card")
     run.add_argument("--drive", metavar="SPEC", help="QEMU's -drive options for the card, in place of --image "
                      "(fault injection, recording)")
@@ -205,13 +207,16 @@ def run_run(options):
     arguments = qemu.boot_arguments(options.console, mode, options.quiet, options.append, options.argv, app.name)
     drive = options.drive or qemu.file_drive(card, options.read_only)
     machine = qemu.Machine(build.kernel(app), drive, options.memory, options.smp, arguments, options.console, options.gdb,
-                           options.qemu_arg)
+                           options.sd, options.qemu_arg)
+    if options.sd == "sdhci" and not options.drive:
+        qemu.check_sd_size(card)
     return launcher.run_machine(machine, options.timeout, options.firmware)
 
 
 def refuse_machine_options(options):
     given = {"--gdb": options.gdb, "--smp": options.smp != 1, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
-             "--read-only": options.read_only, "--firmware": options.firmware, "--console serial": options.console == "serial"}
+             "--read-only": options.read_only, "--firmware": options.firmware, "--console serial": options.console == "serial",
+             "--sd sdhci": options.sd != "virtio"}
     for name in (name for name, value in given.items() if value):
         raise Failure(f"{name} is for a machine; --board host runs a process", f"Leave out {name} or --board host.")
 

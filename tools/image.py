@@ -27,6 +27,7 @@ MIN_SIZE = 24 * MIB
 LINUX_GUID = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 FAT_GUID = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
 FEATURES = "none,filetype,sparse_super,large_file,dir_index,ext_attr"
+IDENTITY = "7c0d1a52-3f5e-4b86-9a40-c4a1a2b1e001"  # of the file system, and what its directories hash with: runs repeat
 EXTLINUX = "default cairn\ntimeout 1\nlabel cairn\n  kernel /cairn.bin\n"
 
 
@@ -115,7 +116,7 @@ def make_root(path, size, files, block_size, features):
         blocks = (size - TAIL - ROOT_START) // block_size
         populate = ["-d", stage] if files else []
         tool(["mke2fs", "-q", "-F", "-t", "ext2", "-O", features, "-b", str(block_size), "-I", "256", "-m", "0", "-L", "cairn",
-              "-E", f"offset={ROOT_START},root_owner=0:0,lazy_itable_init=0,nodiscard", *populate, path, f"{blocks * block_size // 1024}k"])
+              "-U", IDENTITY, "-E", f"offset={ROOT_START},root_owner=0:0,lazy_itable_init=0,nodiscard,hash_seed={IDENTITY}", *populate, path, f"{blocks * block_size // 1024}k"])
 
 
 def partitions(path):

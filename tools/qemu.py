@@ -17,6 +17,9 @@ BOOTARGS_MAX = 4095  # kernel/bootargs.h, less the NUL
 PR_SET_PDEATHSIG = 1
 GDB_PORT = 1234
 MEMORY_MIN, MEMORY_MAX = 8, 16 << 10  # MiB
+SLOTS = {"virtio": ["-device", "virtio-blk-device,drive=card"],
+         "virtio-pci": ["-device", "virtio-blk-pci,drive=card"],
+         "sdhci": ["-device", "sdhci-pci", "-device", "sd-card,drive=card"]}
 
 
 @dataclass
@@ -28,11 +31,19 @@ class Machine:
     bootargs: str = ""
     console: str = "virtio"  # virtio | serial
     gdb: bool = False
+    sd: str = "virtio"  # how the card is reached: one of SLOTS
     extra: list = field(default_factory=list)
 
 
 def file_drive(path, read_only=False):
     return f"file={path.replace(',', ',,')},format=raw" + (",readonly=on" if read_only else "")
+
+
+def check_sd_size(path):
+    """QEMU's SD cards have sizes that are powers of two."""
+    size = os.path.getsize(path)
+    if size & (size - 1):
+        raise Failure(f"{path} has {size} bytes; QEMU's SD cards have a power of two", "Make it with --size 256M, 512M, 1G...", 125)
 
 
 def check_memory(text):
@@ -76,7 +87,7 @@ def command(machine, serial_fd, virtio_fd):
     """virtio_fd: None when the serial port is the console."""
     words = [PROGRAM, "-M", "virt", "-m", machine.memory, "-smp", str(machine.harts), "-nodefaults", "-display", "none",
              "-no-reboot", "-bios", "default", "-kernel", machine.kernel, "-append", machine.bootargs,
-             "-drive", f"if=none,id=card,{machine.drive}", "-device", "virtio-blk-device,drive=card",
+             "-drive", f"if=none,id=card,{machine.drive}", *SLOTS[machine.sd],
              "-chardev", f"socket,id=c0,fd={serial_fd}", "-serial", "chardev:c0"]
     if virtio_fd is not None:
         words += ["-device", "virtio-serial-device", "-chardev", f"socket,id=c1,fd={virtio_fd}",

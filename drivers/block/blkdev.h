@@ -220,6 +220,12 @@ uint64_t blk_flush_failures(struct blkdev *dev);
 void blk_complete(struct blkdev *dev, struct blk_request *req, int error);
 
 /*
+ * For drivers, of a whole device: what was written since the last FLUSH began may be lost, since the device lost its
+ * power. The next FLUSH fails. Any context, without the queue's lock.
+ */
+void blk_writes_lost(struct blkdev *dev);
+
+/*
  * Time-outs as of `now`: a device that keeps a request for longer is polled, then reset. True if anything is under way.
  * The block layer's own thread calls it each second while there is I/O.
  */

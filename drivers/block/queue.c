@@ -258,6 +258,14 @@ static void blk_queue_run(struct blkdev *dev)
 	} while (refused);
 }
 
+void blk_writes_lost(struct blkdev *dev)
+{
+	unsigned long flags = spin_lock(&dev->lock);
+
+	dev->lost_writes |= dev->has_flush && dev->unflushed;
+	spin_unlock(&dev->lock, flags);
+}
+
 void blk_complete(struct blkdev *dev, struct blk_request *req, int error)
 {
 	io_finish(dev, blk_io_of(req), error);

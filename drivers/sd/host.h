@@ -9,8 +9,6 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "drivers/block/blkdev.h"
 #include "kernel/wait.h"
 #include "lib/types.h"
@@ -48,6 +46,7 @@ struct sd_command {
 	 */
 	uint32_t response[4];
 	uint32_t stop_response; // CMD12's, where data.stop
+	uint32_t cpu_bytes;	// of the data, moved by the CPU; the rest by DMA
 };
 
 enum sd_timing { SD_IDENTIFY, SD_DEFAULT_SPEED, SD_HIGH_SPEED };
@@ -63,14 +62,15 @@ struct sd_ios {
 enum sd_transfer { SD_DMA, SD_PIO, SD_POLLED }; // who moves the words, and who says that they are there
 
 struct sd_host;
+struct sd_card;
 
 struct sd_host_ops {
 	/*
 	 * Carries out a command with its data, and CMD12 where asked for. 0: it answered, and the data passed;
 	 * -ETIMEDOUT: no answer, or the data or busy's end did not come in time; -EILSEQ: a CRC or framing error of
 	 * answer or data; -EIO: the controller's own failure; -ENODEV: no card. The answer's status bits are the
-	 * caller's. After an error the host does nothing more by itself until reset. The card's thread, nothing locked;
-	 * may sleep (sd_host_wait).
+	 * caller's. After an error of a command with data only reset may follow. The card's thread, nothing locked; may
+	 * sleep (sd_host_wait).
 	 */
 	int (*execute)(struct sd_host *host, struct sd_command *cmd);
 	/* Sets power, clock, width and timing; 0, -EIO, -EOPNOTSUPP (a width, timing or clock it has not). As execute.
@@ -92,11 +92,6 @@ struct sd_host_ops {
 #define SD_STATE_LOCKED 4u  // its write-protect switch is on
 #define SD_STATE_BUSY 8u    // it holds DAT0 low
 
-/* Bytes and commands since the start, for proofs and measurements; relaxed counters. */
-struct sd_host_counts {
-	atomic_uint_least64_t commands, dma_bytes, cpu_bytes, interrupts;
-};
-
 struct sd_host {
 	/* The controller's driver's, before sd_host_add; constant then. */
 	const char *name; // of its node or PCI place, for messages
@@ -115,12 +110,14 @@ struct sd_host {
 	paddr_t reach;		       // last byte of memory that its DMA reaches; 0: any
 	enum sd_transfer transfer;     // what it uses: what the boot argument sd.transfer= asks for, as far as it can
 
-	struct sd_host_counts counts;
+	struct sd_card *card; // once sd_host_add has looked; constant then
 
 	struct spinlock lock; // guards the driver's record of what the controller reported
 	struct waitq waitq;   // the card's thread, for that
 };
 
+/* What the boot argument sd.transfer= asks for; SD_DMA without it. */
+enum sd_transfer sd_transfer_wanted(void);
 /*
  * For hosts: sleeps, or polls, until done(host) says so or the clock passes the deadline; done is called with
  * host->lock held. 0, -ETIMEDOUT. The card's thread.
@@ -131,8 +128,10 @@ void sd_host_wake(struct sd_host *host);
 /* For a host that learns of a card put in or taken out: the card's thread looks. Any context. */
 void sd_host_card_changed(struct sd_host *host);
 
+/* Makes lock and queue: before interrupts of the controller are let through. */
+void sd_host_init(struct sd_host *host);
 /*
- * Announces a slot: sets up lock and queue, looks for a card, and makes the block device (mmcblk0, ...) and the
+ * Announces a slot, made by sd_host_init: looks for a card, and makes the block device (mmcblk0, ...) and the
  * card's thread. An empty slot is reported and watched. 0, -ENOMEM, -EINVAL (limits). May sleep.
  */
 int sd_host_add(struct sd_host *host);

