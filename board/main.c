@@ -17,6 +17,7 @@
 #include "board/root.h"
 #include "drivers/console.h"
 #include "drivers/driver.h"
+#include "fs/crash.h"
 #include "fs/fs.h"
 #include "kernel/bootargs.h"
 #include "kernel/log.h"
@@ -140,6 +141,10 @@ static int start_files(void)
 		return err;
 	}
 	err = root_mount();
+	if (!err) {
+		crash_prepare();
+		panic_set_keep(crash_keep);
+	}
 	if (!err)
 		err = fs_open_std();
 	return err;

@@ -134,7 +134,7 @@ static int check_access(const struct inode *inode, int mode)
 		return 0;
 	if (atomic_load(&inode->super->read_only))
 		return -EROFS;
-	return inode->flags & INODE_IMMUTABLE ? -EPERM : 0;
+	return inode->flags & INODE_FROZEN ? -EPERM : 0;
 }
 
 int fs_access(int at, const char *path, int mode, int flags)
@@ -185,7 +185,7 @@ static int check_setattr(const struct inode *inode, const struct fs_attr *attr)
 		return -EINVAL;
 	if (atomic_load(&inode->super->read_only))
 		return -EROFS;
-	if (!inode->ops->store || (inode->flags & (INODE_IMMUTABLE | INODE_APPEND)))
+	if (!inode->ops->store || (inode->flags & (INODE_FROZEN | INODE_APPEND)))
 		return -EPERM;
 	if (attr->what == FS_ATTR_MODE && S_ISLNK(inode->mode))
 		return -EOPNOTSUPP; // links have none

@@ -34,7 +34,7 @@ static int inode_truncate(struct inode *inode, int64_t size)
 {
 	int err;
 
-	if (inode->flags & (INODE_IMMUTABLE | INODE_APPEND))
+	if (inode->flags & (INODE_FROZEN | INODE_APPEND))
 		return -EPERM;
 	err = super_write_begin(inode->super);
 	if (err)

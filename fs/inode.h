@@ -20,6 +20,9 @@
 /* What chattr calls i and a; the same bits in every file system. */
 #define INODE_IMMUTABLE 0x10u
 #define INODE_APPEND 0x20u
+/* In memory only: where it lies is known elsewhere (fs/crash.c), so it stays as it is. */
+#define INODE_FIXED 0x80000000u
+#define INODE_FROZEN (INODE_IMMUTABLE | INODE_FIXED)
 
 struct file;
 struct file_ops;
@@ -75,6 +78,9 @@ struct inode_ops {
 	int (*resize)(struct inode *inode, uint64_t size);
 	int (*fallocate)(struct inode *inode, int mode, uint64_t offset, uint64_t len);
 	int (*next_data)(struct inode *inode, uint64_t *offset, bool hole);
+	/* Where the byte at offset, inside the file, lies on the device, and how far it goes on there: -ENXIO: a hole.
+	 */
+	int (*place)(struct inode *inode, uint64_t offset, uint64_t *at, uint64_t *len);
 	/*
 	 * Before a write from `at` that goes beyond the end, map_lock owned: room for *len bytes there, less if it is
 	 * short of space; `end` is where the whole call means to come to. The caller then raises object.size.

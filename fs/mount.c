@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 
 #include "fs/blkfile.h"
+#include "fs/crash.h"
 #include "fs/dentry.h"
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
@@ -299,6 +300,7 @@ int fs_unmount_all(void)
 {
 	int first = 0, err;
 
+	crash_forget();
 	mutex_lock(&mounts.mutex);
 	/* The last mounted first; the kernel's own have nothing to write, and stay. */
 	for (struct list_node *it = mounts.list.prev, *before; it != &mounts.list; it = before) {

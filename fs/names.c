@@ -129,7 +129,7 @@ static int make_once(const struct making *m, struct inode **out)
 	}
 	if (err != -ENOENT || !dir->links)
 		return err;
-	if ((dir->flags & INODE_IMMUTABLE) || !dir->ops->create)
+	if ((dir->flags & INODE_FROZEN) || !dir->ops->create)
 		return -EPERM;
 	mutex_lock(&dir->lock);
 	err = dir->ops->create(dir, m->name, m->len, m->mode, m->target, out);
@@ -226,8 +226,8 @@ static int check_link(const struct inode *dir, const struct inode *inode)
 {
 	if (!inode->links || !dir->links)
 		return -ENOENT;
-	if (S_ISDIR(inode->mode) || (inode->flags & (INODE_IMMUTABLE | INODE_APPEND)) ||
-	    (dir->flags & INODE_IMMUTABLE) || !dir->ops->link)
+	if (S_ISDIR(inode->mode) || (inode->flags & (INODE_FROZEN | INODE_APPEND)) || (dir->flags & INODE_FROZEN) ||
+	    !dir->ops->link)
 		return -EPERM;
 	return 0;
 }
@@ -323,7 +323,7 @@ int name_check_victim(const struct inode *dir, const struct inode *victim, bool 
 		return directory ? -ENOTDIR : -EISDIR;
 	if (victim == dir)
 		return -EINVAL; // a damaged directory
-	if ((dir->flags | victim->flags) & (INODE_IMMUTABLE | INODE_APPEND) || !dir->ops->unlink)
+	if ((dir->flags | victim->flags) & (INODE_FROZEN | INODE_APPEND) || !dir->ops->unlink)
 		return -EPERM;
 	return 0;
 }

@@ -42,7 +42,7 @@ static int check_open(const struct inode *inode, int flags)
 		return 0;
 	if (S_ISREG(inode->mode) && atomic_load(&inode->super->read_only))
 		return -EROFS;
-	if (inode->flags & INODE_IMMUTABLE)
+	if (inode->flags & INODE_FROZEN)
 		return -EPERM;
 	if ((inode->flags & INODE_APPEND) && (!(flags & O_APPEND) || (flags & O_TRUNC)))
 		return -EPERM;

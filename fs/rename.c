@@ -49,7 +49,7 @@ static int check_rename(const struct rename *r, bool slash, bool to_slash)
 		err = is_above(r->victim, r->from, &above);
 	if (err || above)
 		return err ? err : r->exchange ? -EINVAL : -ENOTEMPTY;
-	if ((r->from->flags | r->inode->flags) & (INODE_IMMUTABLE | INODE_APPEND) || (r->to->flags & INODE_IMMUTABLE) ||
+	if ((r->from->flags | r->inode->flags) & (INODE_FROZEN | INODE_APPEND) || (r->to->flags & INODE_FROZEN) ||
 	    !r->from->ops->rename)
 		return -EPERM;
 	if (!r->victim || r->exchange)

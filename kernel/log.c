@@ -102,6 +102,7 @@ void log_at_v(enum log_level level, const char *format, va_list ap)
 	unsigned long flags;
 
 	if (kernel_log.emergency) {
+		ring_put_locked(line, len); // nobody else runs
 		line_send(line, len);
 		return;
 	}
@@ -137,4 +138,27 @@ void log_set_sink(log_sink sink)
 void log_emergency(void)
 {
 	kernel_log.emergency = true;
+}
+
+static char ring_at(uint64_t at)
+{
+	return kernel_log.ring[at % RING_SIZE];
+}
+
+size_t log_copy(char *out, size_t size)
+{
+	const uint64_t end = kernel_log.written, kept = min_of(end, (uint64_t)RING_SIZE);
+	const bool all = kept == end && end <= size;
+	uint64_t at = end - min_of(kept, (uint64_t)size);
+	size_t len = 0;
+
+	while (!all && at < end && ring_at(at++) != '\n') // the rest of a line
+		;
+	while (at < end) {
+		for (at++; at < end && ring_at(at) != '\n'; at++) // behind the level
+			out[len++] = ring_at(at);
+		out[len++] = '\n';
+		at++;
+	}
+	return len;
 }

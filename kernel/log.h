@@ -31,5 +31,10 @@ void log_set_level(enum log_level level);
  */
 void log_set_sink(void (*write)(const char *text, size_t len));
 
-/* From now on lines go straight to the sink without the lock: for panic. */
+/* From now on lines go straight to the sink, and are kept, without the lock: for panic. */
 void log_emergency(void);
+/*
+ * The newest lines that are kept, as far as they fit into size bytes, as the sink gets them but of every level. Returns
+ * their length. After log_emergency, or while nobody logs: no lock.
+ */
+size_t log_copy(char *out, size_t size);

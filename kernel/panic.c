@@ -17,14 +17,21 @@
 #include "arch/power.h"
 #include "arch/upcall.h"
 #include "kernel/log.h"
+#include "kernel/spinlock.h"
 #include "kernel/thread.h"
 
 static void (*panic_exit)(int status, char kind);
+static void (*panic_keep)(void);
 static atomic_uint panics;
 
 void panic_set_exit(void (*exit)(int status, char kind))
 {
 	panic_exit = exit;
+}
+
+void panic_set_keep(void (*keep)(void))
+{
+	panic_keep = keep;
 }
 
 bool panic_begun(void)
@@ -86,6 +93,9 @@ static _Noreturn void report_end(int status, char kind)
 		log_error("in thread %s (%u)", self->name, self->id);
 		threads_print();
 	}
+	spin_emergency();
+	if (panic_keep)
+		panic_keep();
 	end(status, kind);
 }
 

@@ -12,6 +12,8 @@
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void panic_trap(const struct trap_frame *tf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Called once everything has been said, to keep it; what it does wrong ends it, not the panic. Any context. */
+void panic_set_keep(void (*keep)(void));
 /* Somebody panics: no other hart runs, and nobody sleeps any more. Any context. */
 bool panic_begun(void);
 

@@ -15,6 +15,8 @@
 #include "arch/irq.h"
 #include "kernel/thread.h"
 
+static atomic_bool emergency; // relaxed: set and read by the same hart, in the end
+
 void spin_init(struct spinlock *lock, const char *name)
 {
 	*lock = (struct spinlock)SPINLOCK_INIT(name);
@@ -33,6 +35,10 @@ static __attribute__((noinline)) void spin_wait(struct spinlock *lock, unsigned 
 {
 	/* Nobody else could release what this hart holds: a sure deadlock. */
 	do {
+		if (spin_is_emergency()) {
+			atomic_store_explicit(&lock->serving, ticket, memory_order_relaxed);
+			return;
+		}
 		assert(atomic_load_explicit(&lock->holder, memory_order_relaxed) != hart_self());
 		hart_relax();
 		/* Pairs with the release in spin_unlock. */
@@ -89,6 +95,16 @@ bool spin_held(const struct spinlock *lock)
 {
 	return atomic_load_explicit(&lock->next, memory_order_relaxed) !=
 	       atomic_load_explicit(&lock->serving, memory_order_relaxed);
+}
+
+void spin_emergency(void)
+{
+	atomic_store_explicit(&emergency, true, memory_order_relaxed);
+}
+
+bool spin_is_emergency(void)
+{
+	return atomic_load_explicit(&emergency, memory_order_relaxed);
 }
 
 unsigned spin_depth(void)

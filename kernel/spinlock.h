@@ -36,5 +36,12 @@ bool spin_trylock(struct spinlock *lock, unsigned long *flags);
 void spin_unlock(struct spinlock *lock, unsigned long flags);
 bool spin_held(const struct spinlock *lock); // for assertions: by anybody
 
+/*
+ * For the last that runs in a panic, all other harts stopped: from now on a lock that somebody holds is taken all the
+ * same, and the order of locks is not checked. What it guards may be half changed.
+ */
+void spin_emergency(void);
+bool spin_is_emergency(void);
+
 /* Spinlocks that the current thread or interrupt holds; 0 is "may sleep" together with irq_depth 0. */
 unsigned spin_depth(void);

@@ -7,7 +7,7 @@ import glob
 import os
 import sys
 
-from tools import apps, bench, build, doctor, image, launcher, log, packages, qemu, serialline, testrun
+from tools import apps, bench, build, crash, doctor, image, launcher, log, packages, qemu, serialline, testrun
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -56,6 +56,7 @@ def parser():
     form = reader.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a record")
     form.add_argument("--csv", action="store_true", help="comma-separated values with a header")
+    form.add_argument("--crash", action="store_true", help="the kernel's messages that the last panic kept, instead of the log")
     line = command("console", run_console, "talk to a board on a serial line", RUN_STATUS)
     line.add_argument("tty", metavar="TTY", help="serial device, such as /dev/ttyUSB0")
     line.add_argument("--baud", type=int, default=115200, help="bits per second (default: 115200)")
@@ -93,7 +94,7 @@ def add_run(command):
     run.add_argument("--append", metavar="ARGS", default="", help="more boot arguments")
     run.add_argument("--qemu-arg", metavar="ARG", action="append", default=[], help="one more word for QEMU; repeat as needed")
     run.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio",
-                     help="what the card is behind: a virtio disk (default), or an SD host controller on PCI")
+                     help="what the card is behind: a virtio disk (default), the same on PCI, or an SD host controller on PCI")
     run.add_argument("--read-only", action="store_true", help="a write-protected card")
     run.add_argument("--drive", metavar="SPEC", help="QEMU's -drive options for the card, in place of --image "
                      "(fault injection, recording)")
@@ -261,6 +262,8 @@ def run_log(options):
     ready()
     if not os.path.exists(options.image):
         raise Failure(f"{options.image} does not exist", "./cairn run makes a card; --image FILE keeps it at FILE.", 2)
+    if options.crash:
+        return crash.show(options.image)
     build.scons(["logread"])
     return log.read(options.image, ["--json"] if options.json else ["--csv"] if options.csv else [])
 

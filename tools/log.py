@@ -24,7 +24,7 @@ def extract(card, source, into):
         raise Failure(f"{card}: its ext2 cannot be opened", "The image is damaged or cut short; e2fsck -fn says more.", 2)
     if not os.path.exists(copied):
         raise Failure(f"{card} has no {source}: {result.stderr.strip().splitlines()[-1] if result.stderr.strip() else ''}",
-                      "Has the logger run on this card?")
+                      f"Has an application that makes {source} run on this card?")
     return copied
 
 

@@ -18,6 +18,7 @@ PR_SET_PDEATHSIG = 1
 GDB_PORT = 1234
 MEMORY_MIN, MEMORY_MAX = 8, 16 << 10  # MiB
 SLOTS = {"virtio": ["-device", "virtio-blk-device,drive=card"],
+         "virtio-pci": ["-device", "virtio-blk-pci,drive=card"],
          "sdhci": ["-device", "sdhci-pci", "-device", "sd-card,drive=card"]}
 
 

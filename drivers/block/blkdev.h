@@ -206,6 +206,11 @@ int blk_flush(struct blkdev *dev);
 int blk_discard(struct blkdev *dev, sector_t sector, uint32_t sectors);
 int blk_write_zeroes(struct blkdev *dev, sector_t sector, uint32_t sectors);
 /*
+ * For a panic: one request, by polling, whoever holds which lock (spin_emergency). -ETIMEDOUT: it had not ended at the
+ * deadline, and nothing may be asked for any more. buf is memory of the linear map, NULL for a FLUSH.
+ */
+int blk_run_polled(struct blkdev *dev, enum blk_op op, sector_t sector, void *buf, uint32_t sectors, nsec_t deadline);
+/*
  * How many FLUSHes of the whole device have failed. Each failure is counted before another FLUSH starts: who saw the
  * same count before a write was submitted and after a good FLUSH knows that no failure came between.
  */

@@ -390,6 +390,36 @@ int blk_write_zeroes(struct blkdev *dev, sector_t sector, uint32_t sectors)
 	return blk_sync_run(dev, BLK_WRITE_ZEROES, sector, NULL, sectors);
 }
 
+static void blk_polled_done(struct blk_request *req)
+{
+	*(bool *)req->arg = true;
+}
+
+int blk_run_polled(struct blkdev *dev, enum blk_op op, sector_t sector, void *buf, uint32_t sectors, nsec_t deadline)
+{
+	static struct blk_segment segment; // these stay when it is given up
+	static struct blk_request req;
+	static bool done;
+	struct blkdev *whole = blk_whole(dev);
+
+	done = false;
+	segment = (struct blk_segment){.pa = buf ? va_to_pa(buf) : 0, .len = sectors << SECTOR_SHIFT};
+	req = (struct blk_request){.op = op,
+				   .priority = BLK_URGENT,
+				   .sector = sector,
+				   .sectors = sectors,
+				   .segments = &segment,
+				   .segment_count = buf ? 1 : 0,
+				   .done = blk_polled_done,
+				   .arg = &done};
+	blk_submit(dev, &req);
+	while (!done && clock_now() < deadline) {
+		whole->ops->poll(whole);
+		(void)blk_queue_check(whole, clock_now()); // whether there is more under way does not matter
+	}
+	return done ? req.error : -ETIMEDOUT;
+}
+
 void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *pending)
 {
 	struct blkdev *whole = blk_whole(dev);

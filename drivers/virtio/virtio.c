@@ -14,6 +14,8 @@
 #include "arch/clock.h"
 #include "arch/io.h"
 #include "arch/page.h"
+#include "drivers/irq.h"
+#include "drivers/pci/pci.h"
 #include "kernel/time.h"
 
 #define RESET_TIMEOUT NSEC_PER_SEC
@@ -159,6 +161,8 @@ int virtio_queue_enable(struct virtio_dev *dev, struct virtqueue *vq)
 		return -EIO;
 	if (dev->layout->reg[VIRTIO_QUEUE_NOTIFY_OFF].width)
 		vq->notify_at = reg_read(dev, VIRTIO_QUEUE_NOTIFY_OFF) * dev->notify_unit;
+	if (vq->notify_at > dev->notify_len - dev->layout->notify_width)
+		return -EIO; // beyond what it has shown
 	reg_write(dev, VIRTIO_QUEUE_NUM, vq->size);
 	write_pa(dev, VIRTIO_QUEUE_DESC, vq->desc_pa);
 	write_pa(dev, VIRTIO_QUEUE_DRIVER, vq->avail_pa);
@@ -180,6 +184,11 @@ void virtio_notify(struct virtio_dev *dev, const struct virtqueue *vq)
 		io_write16(dev->notify, vq->notify_at, vq->index);
 	else
 		io_write32(dev->notify, vq->notify_at, vq->index);
+}
+
+int virtio_irq_request(struct virtio_dev *dev, void (*handler)(void *arg), void *arg, const char *name)
+{
+	return dev->pci ? pci_irq_request(dev->pci, handler, arg) : irq_request(dev->irq, handler, arg, name);
 }
 
 bool virtio_irq_ack(struct virtio_dev *dev)

@@ -33,6 +33,8 @@ enum virtio_reg {
 	VIRTIO_REGS
 };
 
+struct pci_device;
+
 struct virtio_layout {
 	struct {
 		uint16_t offset;
@@ -48,7 +50,8 @@ struct virtio_dev {
 	const struct virtio_layout *layout;
 	volatile void *regs, *config, *notify, *isr;
 	uint32_t notify_unit; // bytes between the places that queues are notified at; 0: one place
-	uint32_t config_len;
+	uint32_t notify_len, config_len;
+	struct pci_device *pci; // NULL: its interrupt is
 	uint32_t irq;
 	bool legacy;	   // virtio-mmio of version 1
 	uint64_t features; // agreed
@@ -61,6 +64,8 @@ uint16_t virtio_queue_max(struct virtio_dev *dev, uint16_t index);
 int virtio_queue_enable(struct virtio_dev *dev, struct virtqueue *vq); // -EIO, -EINVAL: unreachable memory
 int virtio_ready(struct virtio_dev *dev);			       // -EIO
 void virtio_notify(struct virtio_dev *dev, const struct virtqueue *vq);
+/* irq_request's, or pci_irq_request's, errors. */
+int virtio_irq_request(struct virtio_dev *dev, void (*handler)(void *arg), void *arg, const char *name);
 /* Acknowledges the device's interrupt. False: it has none (the line is shared). */
 bool virtio_irq_ack(struct virtio_dev *dev);
 /* Stops the device for good: it touches no memory after. -EIO: it does not answer. */

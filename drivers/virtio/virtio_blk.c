@@ -19,7 +19,6 @@
 #include "arch/hart.h"
 #include "arch/page.h"
 #include "drivers/block/blkdev.h"
-#include "drivers/irq.h"
 #include "drivers/virtio/virtio.h"
 #include "drivers/wired.h"
 #include "kernel/cpu.h"
@@ -341,7 +340,7 @@ int virtio_blk_probe(struct virtio_dev *dev)
 		error = virtio_blk_up(vb);
 	if (!error) {
 		virtio_blk_configure(vb);
-		error = irq_request(dev->irq, virtio_blk_irq, vb, vb->blk.name);
+		error = virtio_irq_request(dev, virtio_blk_irq, vb, vb->blk.name);
 	}
 	if (!error)
 		error = blkdev_register(&vb->blk);

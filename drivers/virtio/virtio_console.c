@@ -15,7 +15,6 @@
 #include "arch/clock.h"
 #include "arch/page.h"
 #include "drivers/console.h"
-#include "drivers/irq.h"
 #include "drivers/virtio/virtio.h"
 #include "drivers/wired.h"
 #include "kernel/panic.h"
@@ -225,7 +224,7 @@ int virtio_console_probe(struct virtio_dev *dev)
 	if (!error)
 		error = virtio_ready(dev);
 	if (!error)
-		error = irq_request(dev->irq, virtio_console_irq, vc, vc->name);
+		error = virtio_irq_request(dev, virtio_console_irq, vc, vc->name);
 	if (error)
 		return error;
 	consoles_found++;

@@ -71,6 +71,7 @@ static int virtio_mmio_probe(const struct device *node)
 				   .config = regs + REG_CONFIG,
 				   .config_len = (uint32_t)(node->reg[0].len - REG_CONFIG),
 				   .notify = regs + REG_QUEUE_NOTIFY,
+				   .notify_len = 4,
 				   .isr = regs + REG_IRQ_STATUS,
 				   .irq = node->irq[0],
 				   .legacy = version == 1};

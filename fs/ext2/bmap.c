@@ -310,3 +310,21 @@ int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uin
 	*reached = first;
 	return err;
 }
+
+int ext2_place(struct inode *inode, uint64_t offset, uint64_t *at, uint64_t *len)
+{
+	const struct volume *vol = ext2_volume(inode);
+	const uint32_t lblk = (uint32_t)(offset >> vol->block_shift), end = ext2_blocks_of(vol, inode_size(inode));
+	const uint64_t inside = offset - ((uint64_t)lblk << vol->block_shift);
+	fsblk_t block;
+	uint32_t run;
+	int err = ext2_bmap(inode, lblk, end - lblk, &block, &run);
+
+	if (err)
+		return err;
+	if (!block)
+		return -ENXIO;
+	*at = ((uint64_t)block << vol->block_shift) + inside;
+	*len = ((uint64_t)run << vol->block_shift) - inside;
+	return 0;
+}

@@ -309,6 +309,7 @@ void ext2_inode_wipe(struct inode *inode, struct buffer *itable);
  * *run blocks. -EIO, -EUCLEAN; never a hole instead.
  */
 int ext2_bmap(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run);
+int ext2_place(struct inode *inode, uint64_t offset, uint64_t *at, uint64_t *len); // inode_ops.place
 /*
  * Makes the hole at lblk into blocks of zeros that are on the card before anything points to them (I6); *run of them,
  * at most max. Where there is no hole, *run is how far not. The size on the card becomes the end of the last block or

@@ -89,7 +89,7 @@ static void decode(struct inode *inode, const struct ext2_inode *raw)
 	inode->uid = raw->uid | (uint32_t)raw->uid_high << 16;
 	inode->gid = raw->gid | (uint32_t)raw->gid_high << 16;
 	inode->links = raw->links;
-	inode->flags = raw->flags;
+	inode->flags = raw->flags & ~INODE_FIXED;
 	ext2_node(inode)->generation = raw->generation;
 	ext2_node(inode)->acl_block = raw->file_acl;
 	inode->size = raw->size;
@@ -206,7 +206,7 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 	raw->gid = inode->gid;
 	raw->gid_high = inode->gid >> 16;
 	raw->links = inode->links + ext2_node(inode)->links_pending;
-	raw->flags = inode->flags;
+	raw->flags = (raw->flags & INODE_FIXED) | (inode->flags & ~INODE_FIXED);
 	raw->generation = ext2_node(inode)->generation;
 	raw->file_acl = ext2_node(inode)->acl_block;
 	raw->size = inode->size;

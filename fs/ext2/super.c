@@ -28,6 +28,7 @@ const struct inode_ops ext2_inode_ops = {
     .resize = ext2_resize,
     .fallocate = ext2_fallocate_mode,
     .next_data = ext2_next_data,
+    .place = ext2_place,
     .grow = ext2_grow,
     .grow_end = ext2_grow_end,
     .sync = ext2_sync,

@@ -12,6 +12,7 @@
 
 #include "kernel/lockrank.h"
 #include "kernel/panic.h"
+#include "kernel/spinlock.h"
 
 unsigned lockcheck_find(struct lockclass *class, const char *name)
 {
@@ -40,7 +41,8 @@ void lockcheck_doubt(const struct lockcheck_held *held, unsigned rank, const cha
 	for (unsigned i = 0; i < held->count; i++) {
 		unsigned other = held->locks[i].rank;
 
-		if (other == LOCKRANK_FREE || other < rank || (other == rank && under && holds(held, under)))
+		if (other == LOCKRANK_FREE || other < rank || (other == rank && under && holds(held, under)) ||
+		    spin_is_emergency())
 			continue;
 		panic("lock order (I2): \"%s\" is taken while \"%s\" is held", name, held->locks[i].name);
 	}
@@ -72,7 +74,8 @@ void lockcheck_remove(struct lockcheck_held *held, unsigned rank, const char *na
 
 void lockcheck_too_many(const char *name)
 {
-	panic("lock order (I2): \"%s\" is one lock more than a thread may hold", name);
+	if (!spin_is_emergency())
+		panic("lock order (I2): \"%s\" is one lock more than a thread may hold", name);
 }
 
 void lockcheck_fault(const struct lockcheck_held *held)

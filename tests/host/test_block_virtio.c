@@ -125,9 +125,9 @@ uint64_t virtio_config64(struct virtio_dev *dev, size_t off)
 	return hw.capacity;
 }
 
-int irq_request(uint32_t irq, void (*handler)(void *arg), void *arg, const char *name)
+int virtio_irq_request(struct virtio_dev *dev, void (*handler)(void *arg), void *arg, const char *name)
 {
-	(void)irq;
+	(void)dev;
 	(void)name;
 	hw.handler = handler;
 	hw.arg = arg;
