@@ -66,6 +66,8 @@ static const struct {
     {"virtio-blk", NULL},
     {"sd card", NULL},
     {"sd host", NULL},
+    {"jh7110 gpio", NULL},
+    {"jh7110 crg", NULL},
     {"lru", NULL},
     {"kmalloc", NULL},
     {"evictor wait", NULL},
