@@ -90,7 +90,7 @@ def command(machine, serial_fd, virtio_fd):
              "-drive", f"if=none,id=card,{machine.drive}", *SLOTS[machine.sd],
              "-chardev", f"socket,id=c0,fd={serial_fd}", "-serial", "chardev:c0"]
     if virtio_fd is not None:
-        words += ["-device", "virtio-serial-device", "-chardev", f"socket,id=c1,fd={virtio_fd}",
+        words += ["-device", f"virtio-serial-{'pci' if machine.sd == 'virtio-pci' else 'device'}", "-chardev", f"socket,id=c1,fd={virtio_fd}",
                   "-device", "virtconsole,chardev=c1"]
     if machine.gdb:
         words += ["-gdb", f"tcp::{GDB_PORT}", "-S"]
