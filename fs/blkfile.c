@@ -138,9 +138,11 @@ static void transfer_add(struct transfer_list *list, enum blk_op op, pgidx_t fir
 
 static void transfer_all(struct transfer_list *list, enum blk_op op, pgidx_t first, struct page **pages, size_t n)
 {
+	const size_t most = blk_piece_segments(list->file->dev, SEGMENTS);
+
 	list_init(&list->requests);
 	for (size_t i = 0, run; i < n; i += run) {
-		run = min_of(n - i, (size_t)SEGMENTS);
+		run = min_of(n - i, most);
 		transfer_add(list, op, first + i, pages + i, run);
 	}
 	blk_submit_list(list->file->dev, &list->requests);

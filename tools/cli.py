@@ -94,7 +94,7 @@ def add_run(command):
     run.add_argument("--append", metavar="ARGS", default="", help="more boot arguments")
     run.add_argument("--qemu-arg", metavar="ARG", action="append", default=[], help="one more word for QEMU; repeat as needed")
     run.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio",
-                     help="what the card is behind: a virtio disk (default), the same on PCI, or an SD host controller on PCI")
+                     help="what the card is behind: a virtio disk (default), the same, and the console, on PCI, or an SD host controller on PCI")
     run.add_argument("--read-only", action="store_true", help="a write-protected card")
     run.add_argument("--drive", metavar="SPEC", help="QEMU's -drive options for the card, in place of --image "
                      "(fault injection, recording)")

@@ -98,7 +98,7 @@ def command(machine, serial_fd, virtio_fd):
     words += ["-dtb", boards.tree(machine.board)] if board.tree else []
     words += ["-semihosting"] if board.semihosting else []
     if virtio_fd is not None:
-        words += ["-device", "virtio-serial-device", "-chardev", f"socket,id=c1,fd={virtio_fd}",
+        words += ["-device", f"virtio-serial-{'pci' if machine.sd == 'virtio-pci' else 'device'}", "-chardev", f"socket,id=c1,fd={virtio_fd}",
                   "-device", "virtconsole,chardev=c1"]
     if machine.gdb:
         words += ["-gdb", f"tcp::{GDB_PORT}", "-S"]

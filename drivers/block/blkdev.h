@@ -201,6 +201,12 @@ void blk_submit(struct blkdev *dev, struct blk_request *req);
 void blk_submit_list(struct blkdev *dev, struct list_node *requests);
 
 /*
+ * How many segments, of at most max, the pieces of a long run best have, so that merged ones fill what the driver takes
+ * at once.
+ */
+uint32_t blk_piece_segments(const struct blkdev *dev, uint32_t max);
+
+/*
  * One synchronous request on memory of the linear map. Sleeps, or polls the device where it cannot (start-up, panic).
  * For mount time, metadata and tests.
  */

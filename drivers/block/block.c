@@ -294,6 +294,13 @@ void blk_submit(struct blkdev *dev, struct blk_request *req)
 	blk_submit_list(dev, &one);
 }
 
+uint32_t blk_piece_segments(const struct blkdev *dev, uint32_t max)
+{
+	const uint32_t pieces = (dev->max_segments + max - 1) / max;
+
+	return dev->max_segments / pieces;
+}
+
 /* ---- synchronous calls ---- */
 
 struct blk_sync {

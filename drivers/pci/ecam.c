@@ -217,6 +217,8 @@ static bool driver_matches(const struct pci_driver *drv, const struct pci_device
 		return (dev->class & drv->class_mask) == drv->class;
 	if (drv->vendor != dev->vendor)
 		return false;
+	if (!drv->devices[0])
+		return true;
 	for (unsigned i = 0; i < array_size(drv->devices) && drv->devices[i]; i++)
 		if (drv->devices[i] == dev->device)
 			return true;

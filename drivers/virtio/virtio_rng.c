@@ -60,6 +60,8 @@ int virtio_rng_probe(struct virtio_dev *dev)
 	if (!error)
 		error = virtqueue_alloc(&rng->vq, QUEUE, size);
 	if (!error)
+		virtqueue_quiet(&rng->vq); // its line may be others' too
+	if (!error)
 		error = virtio_queue_enable(dev, &rng->vq);
 	if (!error)
 		error = virtio_ready(dev);

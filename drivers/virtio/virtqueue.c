@@ -17,7 +17,7 @@
 
 enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
 enum { RING_FLAGS, RING_INDEX, RING_ENTRIES }; // places in avail and used, 16 bits each
-enum { USED_NO_NOTIFY = 1 };
+enum { USED_NO_NOTIFY = 1, AVAIL_NO_INTERRUPT = 1 };
 
 static size_t avail_offset(uint16_t size)
 {
@@ -64,6 +64,11 @@ void virtqueue_reset(struct virtqueue *vq)
 	vq->free_count = vq->size;
 	vq->avail_index = vq->used_index = vq->notified = 0;
 	vq->broken = vq->reported = false;
+}
+
+void virtqueue_quiet(struct virtqueue *vq)
+{
+	vq->avail[RING_FLAGS] = AVAIL_NO_INTERRUPT;
 }
 
 static void table_fill(struct virtq_desc *table, const struct virtq_buf *bufs, unsigned out, unsigned total)

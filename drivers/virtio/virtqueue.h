@@ -53,6 +53,9 @@ int virtqueue_alloc(struct virtqueue *vq, uint16_t index, uint16_t size);
 /* Empty, as the device sees it after a reset. */
 void virtqueue_reset(struct virtqueue *vq);
 
+/* For a driver that looks by itself: the device need not interrupt. Until the next reset. */
+void virtqueue_quiet(struct virtqueue *vq);
+
 /*
  * Offers `out` buffers that the device reads, then `in` that it writes. With a table (memory of the linear map, out +
  * in entries, the request's own) they take one descriptor of the queue, else one each. -EAGAIN: no room.

@@ -191,6 +191,7 @@ struct transfer {
 	enum blk_op op;
 	enum blk_priority priority;
 	uint64_t eof;
+	uint32_t segments;	      // of a request at most
 	struct data_request *request; // being filled: the last of the next, or NULL
 	struct list_node requests;    // not submitted yet
 };
@@ -226,7 +227,7 @@ static void transfer_add(struct transfer *t, struct page *page, paddr_t pa, uint
 {
 	struct data_request *r = t->request;
 
-	if (!r || r->request.segment_count == DATA_SEGMENTS || r->request.sector + r->request.sectors != sector)
+	if (!r || r->request.segment_count == t->segments || r->request.sector + r->request.sectors != sector)
 		r = t->request = transfer_request(t, sector);
 	page_add_part(page);
 	r->pages[r->request.segment_count] = page;
@@ -284,8 +285,11 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
 	struct inode *inode = inode_of(obj);
-	struct transfer t = {
-	    .inode = inode, .op = BLK_READ, .priority = awaited ? BLK_URGENT : BLK_NORMAL, .eof = obj->size};
+	struct transfer t = {.inode = inode,
+			     .op = BLK_READ,
+			     .priority = awaited ? BLK_URGENT : BLK_NORMAL,
+			     .segments = blk_piece_segments(ext2_volume(inode)->super.dev, DATA_SEGMENTS),
+			     .eof = obj->size};
 
 	(void)first;
 	list_init(&t.requests);
@@ -312,6 +316,7 @@ static void data_write(struct pcache_object *obj, pgidx_t first, struct page **p
 	struct transfer t = {.inode = inode,
 			     .op = BLK_WRITE,
 			     .priority = awaited ? BLK_NORMAL : BLK_BACKGROUND,
+			     .segments = blk_piece_segments(ext2_volume(inode)->super.dev, DATA_SEGMENTS),
 			     .eof = atomic_load_explicit(&obj->size, memory_order_relaxed)};
 
 	(void)first;

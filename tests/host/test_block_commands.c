@@ -42,10 +42,12 @@ static uint64_t commands(enum blk_op op)
 	return stats.commands[op];
 }
 
-/* With memory in single frames; frames that lie side by side are one segment, so it may be fewer. */
+/* For runs of 1 MiB in single frames; frames that lie side by side are one segment, so it may be fewer. */
 static uint64_t fewest(const struct limits *limits)
 {
-	return LENGTH / min_of(limits->segments * PAGE_SIZE, limits->sectors * SECTOR_SIZE);
+	const uint32_t each = min_of(limits->segments * PAGE_SIZE, limits->sectors * SECTOR_SIZE), run = MIB;
+
+	return LENGTH / run * ((run + each - 1) / each);
 }
 
 static bool dirty(void)
@@ -158,6 +160,13 @@ static void test_small(void **state)
 	run(64, 256);
 }
 
+/* One that is not a multiple of what a request of the file system has: three commands for each run of 1 MiB. */
+static void test_odd(void **state)
+{
+	(void)state;
+	run(126, 1u << 16);
+}
+
 static void test_pieces(void **state)
 {
 	(void)state;
@@ -169,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_large),
 	    cmocka_unit_test(test_small),
+	    cmocka_unit_test(test_odd),
 	    cmocka_unit_test(test_pieces),
 	};
 
