@@ -114,10 +114,7 @@ static int app_prefix(struct sd_card *card)
 
 	if (error)
 		return error;
-	/* In SPI mode there is no such bit, and ILLEGAL is about this command. */
-	if (card->host->spi)
-		return cmd.response[0] & SD_STATUS_ILLEGAL ? -EIO : 0;
-	return cmd.response[0] & SD_STATUS_APP ? 0 : -EIO;
+	return card->host->spi || (cmd.response[0] & SD_STATUS_APP) ? 0 : -EIO; // SPI has no such bit
 }
 
 int sd_app(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer answer, uint32_t *response)
