@@ -82,6 +82,7 @@ static const struct {
     {"console", NULL},
     {"virtio-console", NULL},
     {"ns16550", NULL},
+    {"sifive_uart", NULL},
     {"poll", NULL},
     {"pi mutexes", NULL},
     {"pi mutex", NULL},

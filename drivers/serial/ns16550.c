@@ -249,9 +249,9 @@ static int ns16550_probe(const struct device *dev)
 	    .start = ns16550_start,
 	    .preferred = serial_is_stdout(dev),
 	};
-	reg_write(u, IER, 0);
-	if (!lcr_set(u))
+	if (!lcr_set(u)) // first: with the divisor's latch open, others are no registers of theirs
 		return -EBUSY;
+	reg_write(u, IER, 0);
 	reg_write(u, FCR, FCR_ENABLE | FCR_TRIGGER_4);
 	u->fifo = (reg_read(u, IIR) & IIR_FIFO) == IIR_FIFO ? FIFO_SIZE : 1;
 	reg_write(u, MCR, MCR_DTR_RTS_OUT2);
