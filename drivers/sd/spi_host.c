@@ -23,8 +23,9 @@
 
 #define IDLE_CLOCKS 10 // bytes: 80 clocks before the first command
 #define ANSWER_BYTES 16
-#define PATIENCE 32 // looks at eight bytes before it sleeps between them
-#define NAP (100 * NSEC_PER_MSEC / 1000)
+#define PATIENCE 32		 // looks at eight bytes before it sleeps between them
+#define NAP (NSEC_PER_MSEC / 10) // grows to NAP_MAX
+#define NAP_MAX (5 * NSEC_PER_MSEC)
 #define CLOCK_MAX 20000000
 
 enum { TOKEN_BLOCK = 0xfe, TOKEN_MULTIPLE = 0xfc, TOKEN_STOP = 0xfd };
@@ -131,7 +132,7 @@ static int look_again(struct spi_host *s, unsigned *looks, nsec_t deadline)
 	if (clock_now() >= deadline)
 		return -ETIMEDOUT;
 	if (++*looks > PATIENCE)
-		(void)sd_host_wait(&s->host, never, clock_now() + NAP);
+		(void)sd_host_wait(&s->host, never, clock_now() + min_of((*looks - PATIENCE) * NAP / 4 + NAP, NAP_MAX));
 	return 0;
 }
 
@@ -386,6 +387,24 @@ static unsigned spi_state(struct sd_host *host)
 static const struct sd_host_ops spi_ops = {
     .execute = spi_execute, .configure = spi_configure, .reset = spi_reset, .state = spi_state, .poll = spi_poll};
 
+static void spi_host_init(struct spi_host *s, const char *name, uint32_t clock)
+{
+	s->host = (struct sd_host){.name = name,
+				   .ops = &spi_ops,
+				   .driver = s,
+				   .spi = true,
+				   .removable = true,
+				   .no_mmc = true,
+				   .widths = 1,
+				   .clock_min = (uint32_t)(s->spi.clock / 8192),
+				   .clock_max = clock,
+				   .max_blocks = 65535,
+				   .max_segments = BLK_SEGMENTS_MAX,
+				   .transfer = sd_transfer_wanted() == SD_POLLED ? SD_POLLED : SD_PIO};
+	s->ended = true;
+	sd_host_init(&s->host);
+}
+
 static int spi_probe(const struct device *dev)
 {
 	fdt_node_t child = fdt_first_child(dev->fdt, dev->node);
@@ -404,20 +423,7 @@ static int spi_probe(const struct device *dev)
 	error = dev->irq_count && clock ? sifive_spi_init(&s->spi, dev) : -EINVAL;
 	if (error)
 		return error;
-	s->host = (struct sd_host){.name = dev->name,
-				   .ops = &spi_ops,
-				   .driver = s,
-				   .spi = true,
-				   .removable = true,
-				   .no_mmc = true,
-				   .widths = 1,
-				   .clock_min = (uint32_t)(s->spi.clock / 8192),
-				   .clock_max = clock,
-				   .max_blocks = 65535,
-				   .max_segments = BLK_SEGMENTS_MAX,
-				   .transfer = sd_transfer_wanted() == SD_POLLED ? SD_POLLED : SD_PIO};
-	s->ended = true;
-	sd_host_init(&s->host);
+	spi_host_init(s, dev->name, clock);
 	error = irq_request(dev->irq[0], spi_irq, s, dev->name);
 	return error ? error : sd_host_add(&s->host);
 }

@@ -158,6 +158,14 @@ static void make_csd(const struct simcard *card, uint32_t words[4])
 	}
 }
 
+void simcard_register(const struct simcard *card, bool cid, uint32_t words[4])
+{
+	if (cid)
+		make_cid(card, words);
+	else
+		make_csd(card, words);
+}
+
 static void reg_begin(struct simcard *card, uint32_t len)
 {
 	struct simcard_state *s = card->s;

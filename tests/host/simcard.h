@@ -65,6 +65,8 @@ int simcard_command(struct simcard *card, uint8_t index, uint32_t arg, uint32_t 
 /* The next block of len bytes that the card sends or takes: 0, -ETIMEDOUT, -EILSEQ (bytes then are damaged). */
 int simcard_read_block(struct simcard *card, void *data, uint32_t len);
 int simcard_write_block(struct simcard *card, const void *data, uint32_t len);
+/* CSD, or CID, as it is in SPI mode without an answer of 136 bits. */
+void simcard_register(const struct simcard *card, bool cid, uint32_t words[4]);
 /* While DAT0 is low; until when. */
 bool simcard_busy(struct simcard *card);
 nsec_t simcard_busy_until(const struct simcard *card);
