@@ -56,8 +56,7 @@ void harts_count(const struct fdt *fdt)
 	unsigned count = 0;
 	uint64_t id;
 
-	for (fdt_node_t cpu = cpus < 0 ? cpus : fdt_first_child(fdt, cpus); cpu >= 0;
-	     cpu = fdt_next_sibling(fdt, cpu))
+	for (fdt_node_t cpu = cpus < 0 ? cpus : fdt_first_child(fdt, cpus); cpu >= 0; cpu = fdt_next_sibling(fdt, cpu))
 		count += hart_usable(fdt, cpu, &id);
 	count = max_of(count, 1u);
 	cpu_set_possible(min_of(count, (unsigned)HARTS_MAX));
