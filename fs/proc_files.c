@@ -118,7 +118,7 @@ void proc_show_diskio(const struct synth *file, struct text *out)
 
 	(void)file;
 	text_printf(out, "name reads writes flushes discards zeroes errors retries resets split unreachable dma-bytes "
-			 "cpu-bytes bounced\n");
+			 "cpu-bytes bounced damaged late device-errors slower restarts\n");
 	for (unsigned n = 0; (row = blkfile_nth(n)); n++) {
 		struct blkdev *dev = row->device;
 		struct blkdev_stats stats;
@@ -130,11 +130,14 @@ void proc_show_diskio(const struct synth *file, struct text *out)
 		text_printf(out, "%s", row->name);
 		for (unsigned op = 0; op < BLK_OPS; op++)
 			text_printf(out, " %llu", (unsigned long long)stats.commands[op]);
-		text_printf(out, " %llu %llu %llu %llu %llu %llu %llu %llu\n", (unsigned long long)stats.errors,
+		text_printf(out, " %llu %llu %llu %llu %llu %llu %llu %llu", (unsigned long long)stats.errors,
 			    (unsigned long long)stats.retries, (unsigned long long)stats.resets,
 			    (unsigned long long)stats.split, (unsigned long long)stats.unreachable,
 			    (unsigned long long)stats.dma_bytes, (unsigned long long)stats.cpu_bytes,
 			    (unsigned long long)stats.bounced);
+		for (unsigned i = 0; i < BLK_TROUBLES; i++)
+			text_printf(out, " %llu", (unsigned long long)stats.troubles[i]);
+		text_printf(out, "\n");
 	}
 }
 

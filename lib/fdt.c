@@ -370,18 +370,27 @@ bool fdt_prop_u32(const struct fdt *fdt, fdt_node_t node, const char *name, unsi
 	return true;
 }
 
-bool fdt_is_compatible(const struct fdt *fdt, fdt_node_t node, const char *compatible)
+int fdt_prop_index(const struct fdt *fdt, fdt_node_t node, const char *name, const char *value, unsigned *i)
 {
 	uint32_t len;
-	const char *list = fdt_prop(fdt, node, "compatible", &len);
+	const char *list = fdt_prop(fdt, node, name, &len);
 
-	if (!list || len == 0 || list[len - 1])
-		return false;
-	for (const char *it = list; it < list + len; it += strlen(it) + 1) {
-		if (!strcmp(it, compatible))
-			return true;
-	}
-	return false;
+	if (!list)
+		return -ENOENT;
+	if (len == 0 || list[len - 1])
+		return -EINVAL;
+	*i = 0;
+	for (const char *it = list; it < list + len; it += strlen(it) + 1, ++*i)
+		if (!strcmp(it, value))
+			return 0;
+	return -ENOENT;
+}
+
+bool fdt_is_compatible(const struct fdt *fdt, fdt_node_t node, const char *compatible)
+{
+	unsigned i;
+
+	return !fdt_prop_index(fdt, node, "compatible", compatible, &i);
 }
 
 bool fdt_is_enabled(const struct fdt *fdt, fdt_node_t node)

@@ -52,5 +52,21 @@ bool fdt_is_enabled(const struct fdt *fdt, fdt_node_t node);
 int fdt_reg(const struct fdt *fdt, fdt_node_t node, unsigned i, paddr_t *pa, uint64_t *len);
 /* Interrupt i (interrupts or interrupts-extended, one-cell parents): *parent is the controller's phandle. */
 int fdt_irq(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq);
+/*
+ * Entry i of a property that is a list of references (`clocks`, `cd-gpios`): a phandle, then as many cells as the node
+ * it names says under `cells` ("#clock-cells"). -ENOENT: no such entry, or its phandle is 0; -EINVAL: damaged, or more
+ * cells than FDT_ARGS_MAX.
+ */
+#define FDT_ARGS_MAX 4
+struct fdt_args {
+	uint32_t phandle; // of the node that is referred to
+	fdt_node_t node;
+	uint32_t cells[FDT_ARGS_MAX];
+	uint32_t count;
+};
+int fdt_args(const struct fdt *fdt, fdt_node_t node, const char *list, const char *cells, unsigned i,
+	     struct fdt_args *args);
+/* Where in a property that is a list of strings `value` stands. -ENOENT; -EINVAL: the property is no such list. */
+int fdt_prop_index(const struct fdt *fdt, fdt_node_t node, const char *name, const char *value, unsigned *i);
 /* Memory reservation block, entry i: -ENOENT at the end. */
 int fdt_reservation(const struct fdt *fdt, unsigned i, paddr_t *pa, uint64_t *len);

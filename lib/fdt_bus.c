@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #define CELLS_MAX 2u // of an address or a size that we can hold
-#define IRQ_CELLS_MAX 16u
+#define REFERENCE_CELLS_MAX 16u
 
 struct bus {
 	uint32_t address_cells, size_cells;
@@ -89,41 +89,62 @@ int fdt_reg(const struct fdt *fdt, fdt_node_t node, unsigned i, paddr_t *pa, uin
 	return *len > UINT64_MAX - *pa ? -EINVAL : 0;
 }
 
-/* Cells that an interrupt of the controller takes; 0: it is none, or takes too many. */
-static uint32_t irq_cells(const struct fdt *fdt, uint32_t controller)
+/* The reference at cell `at` without its cells. A phandle of 0 holds the place of none: count is 0. */
+static int reference_read(const struct fdt *fdt, fdt_node_t node, const char *list, const char *cells, unsigned at,
+			  struct fdt_args *args)
 {
-	fdt_node_t node = fdt_by_phandle(fdt, controller);
-	uint32_t cells;
-
-	return node >= 0 && fdt_prop_u32(fdt, node, "#interrupt-cells", 0, &cells) && cells <= IRQ_CELLS_MAX ? cells
-													     : 0;
+	if (!fdt_prop_u32(fdt, node, list, at, &args->phandle))
+		return -ENOENT;
+	args->count = 0;
+	if (args->phandle == 0)
+		return 0;
+	args->node = fdt_by_phandle(fdt, args->phandle);
+	return args->node >= 0 && fdt_prop_u32(fdt, args->node, cells, 0, &args->count) &&
+		       args->count <= REFERENCE_CELLS_MAX
+		   ? 0
+		   : -EINVAL;
 }
 
-static int irq_extended(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq)
+int fdt_args(const struct fdt *fdt, fdt_node_t node, const char *list, const char *cells, unsigned i,
+	     struct fdt_args *args)
 {
-	for (unsigned at = 0;; i--) {
-		uint32_t cells;
+	unsigned at = 0;
+	int error = reference_read(fdt, node, list, cells, at, args);
 
-		if (!fdt_prop_u32(fdt, node, "interrupts-extended", at, parent))
-			return -ENOENT;
-		cells = irq_cells(fdt, *parent);
-		if (cells == 0)
-			return -EINVAL;
-		if (i == 0)
-			return cells == 1 && fdt_prop_u32(fdt, node, "interrupts-extended", at + 1, irq) ? 0 : -EINVAL;
-		at += 1 + cells;
+	for (; !error && i > 0; i--) {
+		at += 1 + args->count;
+		error = reference_read(fdt, node, list, cells, at, args);
 	}
+	if (error)
+		return error;
+	if (args->phandle == 0)
+		return -ENOENT;
+	if (args->count > FDT_ARGS_MAX)
+		return -EINVAL;
+	for (uint32_t c = 0; c < args->count; c++)
+		if (!fdt_prop_u32(fdt, node, list, at + 1 + c, &args->cells[c]))
+			return -EINVAL;
+	return 0;
 }
 
 int fdt_irq(const struct fdt *fdt, fdt_node_t node, unsigned i, uint32_t *parent, uint32_t *irq)
 {
-	uint32_t len;
+	struct fdt_args args = {0};
+	uint32_t len, cells;
 
-	if (fdt_prop(fdt, node, "interrupts-extended", &len))
-		return irq_extended(fdt, node, i, parent, irq);
+	if (fdt_prop(fdt, node, "interrupts-extended", &len)) {
+		int error = fdt_args(fdt, node, "interrupts-extended", "#interrupt-cells", i, &args);
+
+		*parent = args.phandle;
+		*irq = args.cells[0];
+		return error ? error : args.count == 1 ? 0 : -EINVAL;
+	}
 	if (!fdt_prop_u32(fdt, node, "interrupts", i, irq))
 		return -ENOENT;
 	while (node >= 0 && !fdt_prop_u32(fdt, node, "interrupt-parent", 0, parent))
 		node = fdt_parent(fdt, node);
-	return node >= 0 && irq_cells(fdt, *parent) == 1 ? 0 : -EINVAL;
+	if (node < 0)
+		return -EINVAL;
+	node = fdt_by_phandle(fdt, *parent);
+	return node >= 0 && fdt_prop_u32(fdt, node, "#interrupt-cells", 0, &cells) && cells == 1 ? 0 : -EINVAL;
 }

@@ -6,6 +6,8 @@
  * never touched; free frames of the first part are in one list. So start-up touches nothing, and allocation is O(1)
  * but for adjacent frames once no range has an untouched part left that is large enough.
  *
+ * Descriptors lie side by side, bank by bank: a bank is RAM without large holes, so a hole of gigabytes costs none.
+ *
  * There are two zones: near frames, which every block device reaches, and far ones, above what some device reaches.
  * Each range lies in one of them. Without such a device there are no far frames, and nothing is asked that costs.
  *
@@ -25,9 +27,16 @@
 
 #define RANGES_MAX 64 // of RAM, and a few more where a zone ends within one
 #define SPLITS_MAX 4
+#define BANKS_MAX 8
+#define BANK_HOLE_MAX (16ul << 20) // bytes; its descriptors are a hundredth of that
 
 struct range {
 	paddr_t start, next, end; // [next, end) has never been touched
+};
+
+struct bank {
+	paddr_t start, end;
+	struct page *pages, *pages_end; // of start, of end
 };
 
 struct zone {
@@ -44,8 +53,8 @@ static struct {
 	size_t near_total;
 
 	/* Constant after frame_init. */
-	paddr_t base; // of pages[0]
-	struct page *pages;
+	struct bank banks[BANKS_MAX]; // in order of address
+	size_t bank_count;
 	size_t total;
 } frames = {
     .lock = SPINLOCK_INIT("frames"),
@@ -59,25 +68,52 @@ static struct zone *zone_at(paddr_t pa)
 	return pa < frames.reach ? &frames.near : &frames.far;
 }
 
+static void sort_ranges(void)
+{
+	for (size_t i = 1; i < frames.range_count; i++)
+		for (size_t j = i; j > 0 && frames.ranges[j].start < frames.ranges[j - 1].start; j--) {
+			struct range r = frames.ranges[j];
+
+			frames.ranges[j] = frames.ranges[j - 1];
+			frames.ranges[j - 1] = r;
+		}
+}
+
+/* Ranges that lie close together are one bank; so are all that come when there can be no more banks. */
+static void make_banks(void)
+{
+	for (const struct range *r = frames.ranges; r < frames.ranges + frames.range_count; r++) {
+		struct bank *last = frames.bank_count ? &frames.banks[frames.bank_count - 1] : NULL;
+
+		if (last && (r->start - last->end <= BANK_HOLE_MAX || frames.bank_count == BANKS_MAX))
+			last->end = r->end;
+		else
+			frames.banks[frames.bank_count++] = (struct bank){.start = r->start, .end = r->end};
+	}
+}
+
 /* Cuts the memory for all descriptors off the end of the largest range. */
 static void place_descriptors(void)
 {
 	struct range *largest = &frames.ranges[0];
-	paddr_t end = 0;
-	size_t size;
+	struct page *next;
+	size_t size = 0;
 
-	frames.base = UINT64_MAX;
-	for (struct range *r = frames.ranges; r < frames.ranges + frames.range_count; r++) {
-		frames.base = min_of(frames.base, r->start);
-		end = max_of(end, r->end);
+	for (size_t i = 0; i < frames.bank_count; i++)
+		size += (frames.banks[i].end - frames.banks[i].start) / PAGE_SIZE * sizeof(struct page);
+	size = align_up(size, PAGE_SIZE);
+	for (struct range *r = frames.ranges; r < frames.ranges + frames.range_count; r++)
 		if (r->end - r->start > largest->end - largest->start)
 			largest = r;
-	}
-	size = align_up((end - frames.base) / PAGE_SIZE * sizeof(struct page), PAGE_SIZE);
 	if (size >= largest->end - largest->start)
 		panic("memory: no room for the %zu KiB of frame descriptors", size >> 10);
 	largest->end -= size;
-	frames.pages = pa_to_va(largest->end);
+	next = pa_to_va(largest->end);
+	for (struct bank *b = frames.banks; b < frames.banks + frames.bank_count; b++) {
+		b->pages = next;
+		next += (b->end - b->start) / PAGE_SIZE;
+		b->pages_end = next;
+	}
 }
 
 void frame_init(const struct mem_range *ranges, size_t count)
@@ -94,6 +130,8 @@ void frame_init(const struct mem_range *ranges, size_t count)
 	}
 	if (frames.range_count == 0)
 		panic("memory: there is none");
+	sort_ranges();
+	make_banks();
 	place_descriptors();
 	for (size_t i = 0; i < frames.range_count; i++)
 		total += (frames.ranges[i].end - frames.ranges[i].start) / PAGE_SIZE;
@@ -199,7 +237,21 @@ __attribute__((no_sanitize("thread"))) void frame_copy(struct page *to_page, con
 
 paddr_t page_pa(const struct page *page)
 {
-	return frames.base + (paddr_t)(page - frames.pages) * PAGE_SIZE;
+	const struct bank *b = frames.banks;
+
+	while (page >= b->pages_end)
+		b++;
+	return b->start + (paddr_t)(page - b->pages) * PAGE_SIZE;
+}
+
+/* For an address within a range. */
+static struct page *page_at(paddr_t pa)
+{
+	const struct bank *b = frames.banks;
+
+	while (pa >= b->end)
+		b++;
+	return &b->pages[(pa - b->start) / PAGE_SIZE];
 }
 
 void *page_va(const struct page *page)
@@ -211,7 +263,7 @@ struct page *pa_to_page(paddr_t pa)
 {
 	for (size_t i = 0; i < frames.range_count; i++) {
 		if (pa >= frames.ranges[i].start && pa < frames.ranges[i].end)
-			return &frames.pages[(pa - frames.base) / PAGE_SIZE];
+			return page_at(pa);
 	}
 	return NULL;
 }
@@ -225,7 +277,7 @@ static void page_reset(struct page *page)
 /* The first untouched frame, from now on touched. */
 static struct page *take_untouched_locked(struct range *r)
 {
-	struct page *page = &frames.pages[(r->next - frames.base) / PAGE_SIZE];
+	struct page *page = page_at(r->next);
 
 	r->next += PAGE_SIZE;
 	page_reset(page);
@@ -306,7 +358,7 @@ static void put_free_locked(struct page *page)
 static bool adjacent_are_free(const struct range *r, paddr_t from, size_t count)
 {
 	for (paddr_t pa = from; pa < from + count * PAGE_SIZE; pa += PAGE_SIZE) {
-		const struct page *page = &frames.pages[(pa - frames.base) / PAGE_SIZE];
+		const struct page *page = page_at(pa);
 
 		if (pa < r->next && !(atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_FREE))
 			return false;
@@ -341,7 +393,7 @@ static void take_adjacent_locked(struct range *r, paddr_t from, size_t count)
 		put_free_locked(page);
 	}
 	for (paddr_t pa = from; pa < from + count * PAGE_SIZE; pa += PAGE_SIZE) {
-		struct page *page = &frames.pages[(pa - frames.base) / PAGE_SIZE];
+		struct page *page = page_at(pa);
 
 		if (pa == r->next) {
 			take_untouched_locked(r);
@@ -366,7 +418,7 @@ struct page *frame_alloc_contig(size_t count, size_t align)
 		    !find_adjacent_locked(&frames.ranges[i], count, align, &from))
 			continue;
 		take_adjacent_locked(&frames.ranges[i], from, count);
-		page = &frames.pages[(from - frames.base) / PAGE_SIZE];
+		page = page_at(from);
 		free -= count;
 	}
 	atomic_store_explicit(&frames.near.free_count, free, memory_order_relaxed);

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 
-from tools import apps
+from tools import apps, boards
 from tools.ui import Failure, say
 
 BUILD = os.path.join(apps.ROOT, "build")
@@ -75,12 +75,13 @@ def build(app, board="virt", release=False):
     if board == "host":
         scons([os.path.relpath(host_program(app), apps.ROOT)] + ([] if app.inside else [f"app={app.origin}"]))
         return host_program(app)
-    scons(target(app, release))
+    trees = [os.path.relpath(boards.tree(board), apps.ROOT)] if boards.BOARDS[board].tree else []
+    scons([*target(app, release), *trees])
     return kernel(app, release)
 
 
 def build_tests():
-    scons(["apps", "fuzz", "guest-tests", "host-tests", "logread", "oracle"])
+    scons(["apps", "fuzz", "guest-tests", "host-tests", "logread", "oracle", "trees"])
 
 
 def clean():

@@ -7,7 +7,7 @@ import glob
 import os
 import sys
 
-from tools import apps, bench, build, crash, doctor, image, launcher, log, packages, qemu, serialline, testrun
+from tools import apps, bench, boards, build, crash, doctor, image, launcher, log, packages, qemu, serialline, testrun
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -42,6 +42,7 @@ def parser():
     command("clean", run_clean, "remove everything that was built, cards under build/ included")
     command("doctor", run_doctor, "show what is installed and what is missing",
             "exit status: 0 nothing missing; 1 something is; 2 wrong usage.")
+    command("boards", run_boards, "list the boards that `run` knows")
     add_run(command)
     add_test(command)
     add_bench(command)
@@ -79,16 +80,15 @@ def add_run(command):
                   usage="./cairn run [APP] [options] [-- ARGV...]")
     run.add_argument("app", nargs="?", metavar="APP", default=DEFAULT_APP,
                      help="name under apps/, folder with .c files and perhaps an app.toml, or .c file")
-    run.add_argument("--board", choices=("virt", "host"), default="virt",
-                     help="virt: QEMU's machine; host: a process of this machine with sanitizers (default: virt)")
+    run.add_argument("--board", choices=tuple(boards.BOARDS), default="virt", help="./cairn boards lists them (default: virt)")
     run.add_argument("--image", metavar="FILE", help="the card; made if missing, reused if there "
                      "(default: a new one, kept as build/card.img until the next run)")
     add_card_options(run)
-    run.add_argument("--memory", metavar="SIZE", type=memory, default="128M", help="8M to 16G (default: 128M)")
-    run.add_argument("--smp", metavar="N", type=harts, default=1, help="harts of the machine (default: 1; cairn uses one so far)")
+    run.add_argument("--memory", metavar="SIZE", type=memory, help="8M to 16G, what the board can have (default: the board's)")
+    run.add_argument("--smp", metavar="N", type=harts, help="harts, but for a monitor's (default: the board's)")
     run.add_argument("--timeout", type=positive, metavar="SECONDS", help="end the machine after this time")
-    run.add_argument("--console", choices=("virtio", "serial"), default="virtio",
-                     help="virtio: a fast port of QEMU's; serial: the line a real board has (default: virtio)")
+    run.add_argument("--console", choices=("virtio", "serial"),
+                     help="virtio: a fast port of QEMU's; serial: the line a real board has (default: virtio on virt)")
     run.add_argument("--quiet", action="store_true", help="no kernel messages but warnings and errors")
     run.add_argument("--gdb", action="store_true", help=f"wait for a debugger on port {qemu.GDB_PORT}")
     run.add_argument("--append", metavar="ARGS", default="", help="more boot arguments")
@@ -188,6 +188,11 @@ def run_doctor(_options):
     return doctor.doctor()
 
 
+def run_boards(_options):
+    print("\n".join(boards.table()))
+    return 0
+
+
 def run_run(options):
     launcher.open_missing_streams()
     app = load_or_launcher_error(options)
@@ -196,29 +201,39 @@ def run_run(options):
         raise Failure(f"{card} is a folder, not a card", "--image wants a file; ./cairn run makes it if it is missing.")
     if options.board == "host":
         refuse_machine_options(options)
+    elif options.board != "virt":
+        refuse_virt_options(options)
+    size_of_memory, smp, console = boards.check(options.board, options.memory, options.smp, options.console)
+    boards.check_machine(options.board)
     if not options.drive and (options.image is None or not os.path.exists(card)):
         say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
-        kernel = build.kernel(app) if options.board == "virt" else None
+        kernel = build.kernel(app) if options.board != "host" else None
         image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size)
-    mode = "term" if launcher.has_terminal() else "stream"
     if options.board == "host":
-        arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv, app.name)
-        return launcher.run_host(build.host_program(app), card, options.memory, arguments, options.timeout)
-    arguments = qemu.boot_arguments(options.console, mode, options.quiet, options.append, options.argv, app.name)
+        arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv, app.name, "host")
+        return launcher.run_host(build.host_program(app), card, size_of_memory, arguments, options.timeout)
+    mode = "term" if launcher.has_terminal() else "stream"
+    arguments = qemu.boot_arguments(console, mode, options.quiet, options.append, options.argv, app.name, options.board)
     drive = options.drive or qemu.file_drive(card, options.read_only)
-    machine = qemu.Machine(build.kernel(app), drive, options.memory, options.smp, arguments, options.console, options.gdb,
-                           options.sd, options.qemu_arg)
-    if options.sd == "sdhci" and not options.drive:
+    machine = qemu.Machine(build.kernel(app), drive, size_of_memory, smp, arguments, console, options.gdb, options.sd,
+                           options.qemu_arg, options.board)
+    if (options.sd == "sdhci" or options.board != "virt") and not options.drive:
         qemu.check_sd_size(card)
     return launcher.run_machine(machine, options.timeout, options.firmware)
 
 
 def refuse_machine_options(options):
-    given = {"--gdb": options.gdb, "--smp": options.smp != 1, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
+    given = {"--gdb": options.gdb, "--smp": options.smp, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
              "--read-only": options.read_only, "--firmware": options.firmware, "--console serial": options.console == "serial",
-             "--sd sdhci": options.sd != "virtio"}
+             f"--sd {options.sd}": options.sd != "virtio"}
     for name in (name for name, value in given.items() if value):
         raise Failure(f"{name} is for a machine; --board host runs a process", f"Leave out {name} or --board host.")
+
+
+def refuse_virt_options(options):
+    given = {f"--sd {options.sd}": options.sd != "virtio", "--read-only": options.read_only}
+    for name in (name for name, value in given.items() if value):
+        raise Failure(f"{name} is for the board virt", "Leave it out, or --board.")
 
 
 def load_or_launcher_error(options):

@@ -6,6 +6,7 @@ run_machine and run_host return the exit status of `./cairn run`.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ STATUS_INTERRUPTED = 130
 STATUS_PANIC = STATUS_ABORT = 134
 STATUS_FAULT = 139
 POWER_OFF_SECONDS = 5.0
+NOISE = re.compile(r"^warning: nic \S+ has no peer$")
 
 
 def has_terminal():
@@ -48,7 +50,7 @@ class QemuMessages:
         *lines, self.rest = (self.rest + data).split(b"\n")
         for line in lines:
             text = line.decode(errors="replace").removeprefix(qemu.PROGRAM + ": ")
-            if "terminating on signal" not in text:
+            if "terminating on signal" not in text and not NOISE.search(text):
                 say(f"qemu: {text}")
             if 'Failed to get "write" lock' in text:
                 say("another machine uses this card: end it, or give --image another FILE")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright the cairn authors
-"""QEMU's `virt` machine: its command line and its process. Knows nothing of consoles beyond their sockets."""
+"""QEMU: the command line of a board's machine, and its process. Knows nothing of consoles beyond their sockets."""
 
 import ctypes
 import os
@@ -10,9 +10,10 @@ import socket
 import subprocess
 from dataclasses import dataclass, field
 
+from tools import boards
 from tools.ui import Failure
 
-PROGRAM = "qemu-system-riscv64"
+PROGRAM = boards.QEMU
 BOOTARGS_MAX = 4095  # kernel/bootargs.h, less the NUL
 PR_SET_PDEATHSIG = 1
 GDB_PORT = 1234
@@ -27,12 +28,13 @@ class Machine:
     kernel: str
     drive: str  # QEMU's -drive options for the card, without if= and id=
     memory: str = "128M"
-    harts: int = 1
+    harts: int = 1  # those that run the application
     bootargs: str = ""
     console: str = "virtio"  # virtio | serial
     gdb: bool = False
-    sd: str = "virtio"  # how the card is reached: one of SLOTS
+    sd: str = "virtio"  # how the card of `virt` is reached: one of SLOTS
     extra: list = field(default_factory=list)
+    board: str = "virt"
 
 
 def file_drive(path, read_only=False):
@@ -49,8 +51,7 @@ def check_sd_size(path):
 def check_memory(text):
     if not re.fullmatch(r"[1-9][0-9]*[MG]", text):
         raise ValueError(f"{text}: a size such as 128M or 2G")
-    mib = int(text[:-1]) << (10 if text.endswith("G") else 0)
-    if not MEMORY_MIN <= mib <= MEMORY_MAX:
+    if not MEMORY_MIN <= boards.mebibytes(text) <= MEMORY_MAX:
         raise ValueError(f"{text}: from {MEMORY_MIN}M to {MEMORY_MAX >> 10}G")
     return text
 
@@ -69,8 +70,11 @@ def escape_argument(argument):
     return "".join(chr(c) if 0x21 <= c <= 0x7E and c != 0x25 else f"%{c:02X}" for c in data)
 
 
-def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None):
-    words = [f"console={'hvc0' if console == 'virtio' else 'ttyS0'}", f"cairn.console={mode}"]
+def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None, board="virt"):
+    described = boards.BOARDS[board]
+    words = [f"console={described.consoles[console]}"] if described.consoles[console] else []
+    words += [f"cairn.console={mode}"]
+    words += ["cairn.semihosting"] if described.semihosting else []
     words += ["quiet"] if quiet else []
     words += [f"cairn.app={escape_argument(name)}"] if name else []
     words += append.split()
@@ -85,10 +89,14 @@ def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None):
 
 def command(machine, serial_fd, virtio_fd):
     """virtio_fd: None when the serial port is the console."""
-    words = [PROGRAM, "-M", "virt", "-m", machine.memory, "-smp", str(machine.harts), "-nodefaults", "-display", "none",
-             "-no-reboot", "-bios", "default", "-kernel", machine.kernel, "-append", machine.bootargs,
-             "-drive", f"if=none,id=card,{machine.drive}", *SLOTS[machine.sd],
+    board = boards.BOARDS[machine.board]
+    slot = [f"if=none,id=card,{machine.drive}", *SLOTS[machine.sd]] if machine.board == "virt" else [f"if=sd,{machine.drive}"]
+    words = [board.program, "-M", board.machine, "-m", machine.memory, "-smp", str(machine.harts + board.monitor), "-nodefaults",
+             "-display", "none", "-no-reboot", "-bios", board.firmware, "-kernel", machine.kernel, "-append", machine.bootargs,
+             "-drive", *slot, *["-serial", "null"] * board.serial_before,
              "-chardev", f"socket,id=c0,fd={serial_fd}", "-serial", "chardev:c0"]
+    words += ["-dtb", boards.tree(machine.board)] if board.tree else []
+    words += ["-semihosting"] if board.semihosting else []
     if virtio_fd is not None:
         words += ["-device", f"virtio-serial-{'pci' if machine.sd == 'virtio-pci' else 'device'}", "-chardev", f"socket,id=c1,fd={virtio_fd}",
                   "-device", "virtconsole,chardev=c1"]
@@ -102,12 +110,22 @@ def die_with_parent():
     os.setpgid(0, 0)  # the terminal's signals are for the launcher
 
 
+def roomy_pair():
+    """Two ends of a connection that holds megabytes of single bytes, where a socketpair holds some hundred."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, peer = server.accept()
+    if peer != near.getsockname():
+        raise Failure("another program took the machine's serial line", "Run it again.", 125)
+    return near, far
+
+
 class Qemu:
     """A running machine. `console` is the descriptor that speaks the protocol, `early` the serial port if that is
     another one, `errors` QEMU's own messages."""
 
     def __init__(self, machine):
-        serial, serial_far = socket.socketpair()
+        serial, serial_far = roomy_pair() if boards.BOARDS[machine.board].drops else socket.socketpair()
         virtio, virtio_far = socket.socketpair() if machine.console == "virtio" else (None, None)
         far = [s for s in (serial_far, virtio_far) if s]
         words = command(machine, serial_far.fileno(), virtio_far.fileno() if virtio_far else None)
@@ -116,7 +134,7 @@ class Qemu:
                                             stderr=subprocess.PIPE, pass_fds=[s.fileno() for s in far],
                                             preexec_fn=die_with_parent)
         except FileNotFoundError as error:
-            raise Failure(f"{PROGRAM} is not installed", "Run ./cairn setup.", 125) from error
+            raise Failure(f"{words[0]} is not installed", "Run ./cairn setup.", 125) from error
         for s in far:
             s.close()
         self.sockets = [s for s in (serial, virtio) if s]

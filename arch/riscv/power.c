@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* The end: semihosting if asked for, then the firmware's reset extension, its legacy call, or a parked hart. */
+/* The end: the firmware's reset extension, semihosting if asked for, the firmware's legacy call, or a parked hart. */
 
 #include "arch/power.h"
 
@@ -33,10 +33,10 @@ static void semihosting_exit(int status)
 void power_off(int status)
 {
 	(void)irq_save();
-	if (use_semihosting)
-		semihosting_exit(status);
 	if (sbi_probe(SBI_SRST))
 		(void)sbi_call(SBI_SRST, 0, 0, 0);
+	if (use_semihosting)
+		semihosting_exit(status);
 	/* What is left may never return. */
 	upcall_print("power: the firmware cannot turn this board off: power may be removed now");
 	(void)sbi_call(SBI_SHUTDOWN, 0, 0, 0);

@@ -100,6 +100,11 @@ struct blk_op_stats {
 	nsec_t time;	 // from when each was submitted to its end
 };
 
+/* What a device's driver met and went on after: damaged transfers, answers that did not come in time, errors that the
+ * device itself reported, changes to a slower mode, new starts of the device. */
+enum blk_trouble { BLK_DAMAGED, BLK_LATE, BLK_DEVICE_ERROR, BLK_SLOWER, BLK_RESTARTED };
+#define BLK_TROUBLES 5
+
 struct blkdev_stats {
 	struct blk_op_stats op[BLK_OPS];
 	uint64_t errors; // requests that failed
@@ -110,6 +115,7 @@ struct blkdev_stats {
 	uint64_t split, retries, resets;
 	uint64_t unreachable; // requests refused because of memory beyond its reach
 	uint64_t dma_bytes, cpu_bytes, bounced;
+	uint64_t troubles[BLK_TROUBLES];
 };
 
 /* As of now; pending: requests that have not ended. Any context. */
@@ -230,6 +236,8 @@ void blk_complete(struct blkdev *dev, struct blk_request *req, int error);
  * power. The next FLUSH fails. Any context, without the queue's lock.
  */
 void blk_writes_lost(struct blkdev *dev);
+/* For drivers: counts one. Any context, without the queue's lock. */
+void blk_count_trouble(struct blkdev *dev, enum blk_trouble trouble);
 
 /*
  * Time-outs as of `now`: a device that keeps a request for longer is polled, then reset. True if anything is under way.

@@ -258,11 +258,19 @@ static void blk_queue_run(struct blkdev *dev)
 	} while (refused);
 }
 
+void blk_count_trouble(struct blkdev *dev, enum blk_trouble trouble)
+{
+	unsigned long flags = spin_lock(&dev->lock);
+
+	dev->stats.troubles[trouble]++;
+	spin_unlock(&dev->lock, flags);
+}
+
 void blk_writes_lost(struct blkdev *dev)
 {
 	unsigned long flags = spin_lock(&dev->lock);
 
-	dev->lost_writes |= dev->has_flush && dev->unflushed;
+	dev->lost_writes |= dev->has_flush && (dev->unflushed || dev->flushing);
 	spin_unlock(&dev->lock, flags);
 }
 
@@ -315,7 +323,7 @@ static void blk_reset(struct blkdev *dev)
 
 	dev->stats.resets++;
 	dev->resetting = false;
-	dev->lost_writes = dev->has_flush && dev->unflushed;
+	dev->lost_writes |= dev->has_flush && dev->unflushed;
 	dev->dead = error != 0;
 	assert(!error || list_empty(&dev->started));
 	spin_unlock(&dev->lock, flags);

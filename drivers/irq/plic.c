@@ -168,13 +168,16 @@ void trap_irq(void)
 	if (!plic.regs)
 		return;
 	while ((irq = io_read32(plic.regs, PLIC_CLAIM(plic.context)))) {
-		if (irq < plic.sources && plic.irqs[irq].handler) {
+		bool handled = irq < plic.sources && plic.irqs[irq].handler;
+
+		if (handled) {
 			atomic_fetch_add_explicit(&plic.irqs[irq].count, 1, memory_order_relaxed);
 			plic.irqs[irq].handler(plic.irqs[irq].arg);
-		} else if (irq <= 1023) {
-			plic_silence(irq);
 		}
+		/* Before it is turned off: of a source that is off, the end of service is not taken. */
 		io_write32(plic.regs, PLIC_CLAIM(plic.context), irq);
+		if (!handled && irq <= 1023)
+			plic_silence(irq);
 	}
 }
 

@@ -115,6 +115,8 @@ static int sd_power_up(struct sd_card *card, bool *blocks)
 	}
 	if (spi)
 		error = sd_simple(card, SD_READ_OCR, 0, SD_R3, &ocr);
+	if (!error && !(ocr & OCR_READY))
+		error = -EILSEQ;
 	*blocks = (ask & ocr & OCR_BLOCKS) != 0;
 	return error;
 }
@@ -353,6 +355,9 @@ static int bring_up(struct sd_card *card)
 	card->bytes = !blocks;
 	card->cached = false;
 	error = card->kind == SD_MMC ? mmc_csd_decode(csd, &card->csd) : sd_csd_decode(csd, &card->csd);
+	/* The bit that tells came without a CRC, and every address hangs on it. */
+	if (!error && card->kind == SD_CARD && card->csd.large != blocks)
+		return -EILSEQ;
 	if (error) {
 		log_error("%s: the card's CSD says nothing sensible: it cannot be used", card->host->name);
 		return error;

@@ -18,6 +18,7 @@ struct sd_csd {
 	bool erase_single;	// single sectors may be erased (ERASE_BLK_EN)
 	bool write_protected;	// for good or until told otherwise
 	uint32_t speed;		// Hz, TRAN_SPEED
+	bool large;		// of a structure whose cards address sectors; SD
 };
 
 struct sd_scr {

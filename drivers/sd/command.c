@@ -61,10 +61,13 @@ const char *sd_name(uint8_t index, bool app)
 	return "command";
 }
 
-/* Card status, error bits: the address, the erase sequence and parameter; then protection; then failures. */
+/*
+ * Card status, error bits: the address, the erase sequence and parameter; then protection; then failures. Bits 23 and
+ * 22 are about the command before.
+ */
 #define STATUS_BAD_ARGUMENT (1u << 31 | 1u << 30 | 1u << 29 | 1u << 28 | 1u << 27)
 #define STATUS_PROTECTED (1u << 26 | 1u << 15)
-#define STATUS_FAILED (1u << 24 | 1u << 23 | 1u << 22 | 1u << 21 | 1u << 20 | 1u << 19 | 1u << 16 | 1u << 3)
+#define STATUS_FAILED (1u << 24 | 1u << 21 | 1u << 20 | 1u << 19 | 1u << 16 | 1u << 3)
 
 int sd_status_error(uint32_t status)
 {
@@ -114,10 +117,7 @@ static int app_prefix(struct sd_card *card)
 
 	if (error)
 		return error;
-	/* In SPI mode there is no such bit, and ILLEGAL is about this command. */
-	if (card->host->spi)
-		return cmd.response[0] & SD_STATUS_ILLEGAL ? -EIO : 0;
-	return cmd.response[0] & SD_STATUS_APP ? 0 : -EIO;
+	return card->host->spi || (cmd.response[0] & SD_STATUS_APP) ? 0 : -EIO; // SPI has no such bit
 }
 
 int sd_app(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer answer, uint32_t *response)

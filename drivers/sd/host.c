@@ -26,6 +26,8 @@
 
 #define REQUEST_TIMEOUT (300 * NSEC_PER_SEC) // beyond what the card's own limits add up to
 
+#define LOOK_PERIOD (3 * NSEC_PER_SEC)
+
 static unsigned slots_found;
 
 /* ---- waiting ---- */
@@ -218,14 +220,21 @@ static void card_log(const struct sd_card *card)
 
 /* ---- the thread ---- */
 
-/* True: there is work; false: the slot changed. */
+/* Nobody would tell of a card that comes. */
+static bool must_look(const struct sd_card *card)
+{
+	return !card->blk.sectors && card->host->removable && !(card->host->ops->state(card->host) & SD_STATE_KNOWN);
+}
+
+/* True: there is work; false: the slot changed, or is to be looked at. */
 static bool card_wait(struct sd_card *card)
 {
+	const nsec_t until = must_look(card) ? clock_now() + LOOK_PERIOD : UINT64_MAX;
 	unsigned long flags = spin_lock(&card->lock);
 	bool work;
 
-	while (!card->count && !card->changed)
-		waitq_wait(&card->work, &card->lock, &flags);
+	while (!card->count && !card->changed && !waitq_wait_until(&card->work, &card->lock, &flags, until))
+		continue;
 	work = card->count;
 	card->changed = false;
 	spin_unlock(&card->lock, flags);

@@ -42,7 +42,7 @@ struct sd_command {
 	nsec_t limit;		    // for the answer, all data and the end of busy, from the start
 	/*
 	 * Set by the host when it answered: [0] alone, but R2: [0] is bits 127..96, [3] is 31..0 with the CRC's place
-	 * zero. SPI: R1 and R2 of SPI are given as the native R1 (status bits of the same meaning).
+	 * zero. SPI: R1 and R2 of SPI are given as the native R1; a command that the card calls illegal had no answer.
 	 */
 	uint32_t response[4];
 	uint32_t stop_response; // CMD12's, where data.stop

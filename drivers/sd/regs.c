@@ -9,7 +9,7 @@
 
 #include "drivers/sd/card.h"
 
-#define SECTORS_MAX ((sector_t)1 << 38) // 128 TiB, the most that the specification has
+#define SECTORS_MAX ((sector_t)1 << 32) // what a command's argument reaches: 2 TiB
 
 uint32_t sd_bits(const uint32_t words[4], unsigned high, unsigned low)
 {
@@ -57,6 +57,7 @@ int sd_csd_decode(const uint32_t words[4], struct sd_csd *out)
 	csd_common(words, out);
 	out->erase_single = sd_bits(words, 46, 46);
 	out->erase_sectors = sd_bits(words, 45, 39) + 1;
+	out->large = sd_bits(words, 127, 126) > 0;
 	switch (sd_bits(words, 127, 126)) {
 	case 0:
 		error = csd_capacity(words, &out->sectors);

@@ -16,8 +16,8 @@
 
 #define SD_TRIES 4
 #define READ_LIMIT (2 * NSEC_PER_SEC)
-#define ERASE_LIMIT (30 * NSEC_PER_SEC)
 #define DISCARD_SECTORS 8192 // of one command: 4 MiB, so that no card is busy for too long
+#define STATUS_OUT_OF_RANGE (1u << 31)
 enum { ERASE_ARG_ERASE = 0, ERASE_ARG_DISCARD = 1, MMC_ARG_TRIM = 1, MMC_ARG_DISCARD = 3 };
 
 /* Four times what the bus needs, and what a card may take. */
@@ -92,8 +92,9 @@ static int transfer_once(struct sd_card *card, struct blk_request *req)
 	req->cpu_bytes = cmd.cpu_bytes;
 	if (!error)
 		error = sd_status_error(cmd.response[0]);
+	/* A card may have read ahead, beyond its end. */
 	if (!error && data.stop)
-		error = sd_status_error(cmd.stop_response);
+		error = sd_status_error(cmd.stop_response & ~(write ? 0 : STATUS_OUT_OF_RANGE));
 	/* What went wrong behind the last block of a write is in the next status. */
 	if (!error && write)
 		error = sd_settle(card, SD_BUSY_LIMIT);
@@ -114,7 +115,7 @@ static int erase_range(struct sd_card *card, sector_t first, sector_t last)
 		error = sd_simple(card, mmc ? MMC_ERASE_END : SD_ERASE_END, address_of(card, last), SD_R1, NULL);
 	if (!error)
 		error = sd_simple(card, SD_ERASE, arg, SD_R1B, NULL);
-	return error ? error : sd_settle(card, ERASE_LIMIT);
+	return error ? error : sd_settle(card, SD_BUSY_LIMIT);
 }
 
 /* Rounded inward: where only whole groups can be erased, a part of one would take its neighbours with it. */
@@ -169,8 +170,10 @@ static int recover(struct sd_card *card, int why, unsigned failures)
 	blk_writes_lost(&card->blk);
 	if (bus && failures > 1 && card->slow < 2) {
 		card->slow++;
+		blk_count_trouble(&card->blk, BLK_SLOWER);
 		log_warning("%s: errors on the bus: goes on %s", card->blk.name, steps[card->slow]);
 	}
+	blk_count_trouble(&card->blk, BLK_RESTARTED);
 	return sd_bring_up(card);
 }
 
@@ -212,6 +215,9 @@ int sd_carry_out(struct sd_card *card, struct blk_request *req)
 		if (!error || error == -EROFS || error == -EINVAL)
 			return error;
 		failures++;
+		blk_count_trouble(&card->blk, error == -EILSEQ	    ? BLK_DAMAGED
+					      : error == -ETIMEDOUT ? BLK_LATE
+								    : BLK_DEVICE_ERROR);
 		int brought = recover(card, error, failures);
 
 		if (brought) {

@@ -12,10 +12,11 @@
 extern "C" {
 #endif
 
-#ifndef O_DSYNC
-#define O_DSYNC 0x8000000 // a bit that picolibc leaves free
+/* picolibc has no bit for it, or O_SYNC's. */
+#undef O_DSYNC
+#define O_DSYNC 0x8000000
+#undef O_RSYNC
 #define O_RSYNC O_SYNC
-#endif
 
 /* Locks of an open file rather than the process; values are Linux's. */
 #define F_OFD_GETLK 36

@@ -85,7 +85,7 @@ def make(path, size, options, clean):
         if os.path.exists(path):
             os.unlink(path)
         revision0 = "-r 0" in options
-        run(["mke2fs", "-q", "-F", "-t", "ext2", "-U", UUID, "-E", f"hash_seed={UUID}", *options.split(), path, size])
+        make_fs(path, size, options)
         run(["debugfs", "-w", "-f", "/dev/stdin", path], script(contents(folder, block), revision0, INDEX_TREE if "tree" in path else INDEX))
         # Counts right, the directory indexed; then one file without a name in the list of orphans.
         run(["e2fsck", "-fy", "-D", path], good=(0, 1))
@@ -95,6 +95,15 @@ def make(path, size, options, clean):
                                 text=True, env=ENVIRONMENT, check=True).stdout.split("Inode: ")[1].split()[0]
         run(["debugfs", "-w", "-f", "/dev/stdin", path],
             f"unlink gone\nssv last_orphan {number}\n" + ("" if clean else "ssv state 0\n"))
+
+
+def make_fs(path, size, options):
+    """Revision 0 is asked for by another word from e2fsprogs 1.47.1 on."""
+    words = ["mke2fs", "-q", "-F", "-t", "ext2", "-U", UUID, "-E", f"hash_seed={UUID}"]
+    if "-r 0" in options and subprocess.run([*words, *options.split(), path, size], capture_output=True, env=ENVIRONMENT, check=False).returncode:
+        words[-1] += ",revision=0"
+        options = options.replace("-r 0", "")
+    run([*words, *options.split(), path, size])
 
 
 def seeds(folder, count):

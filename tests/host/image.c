@@ -84,10 +84,26 @@ static void print_output(void)
 		host_die("output");
 }
 
+static int mke2fs(const char *image, const char *size, const char *options)
+{
+	return run("rm -f %s && PATH=$PATH:/sbin:/usr/sbin mke2fs -q -F -t ext2 %s %s %s", image, options, image, size);
+}
+
+/* Revision 0 by the word that e2fsprogs 1.47.1 and later know. */
+static int mke2fs_revision0(const char *image, const char *size, const char *options)
+{
+	const char *old = strstr(options, "-r 0");
+	char words[256];
+
+	if (!old)
+		return -1;
+	snprintf(words, sizeof(words), "%.*s-E revision=0%s", (int)(old - options), options, old + strlen("-r 0"));
+	return mke2fs(image, size, words);
+}
+
 void image_mke2fs(const char *image, const char *size, const char *options)
 {
-	if (run("rm -f %s && PATH=$PATH:/sbin:/usr/sbin mke2fs -q -F -t ext2 %s %s %s", image, options, image, size) !=
-	    0) {
+	if (mke2fs(image, size, options) != 0 && mke2fs_revision0(image, size, options) != 0) {
 		print_output();
 		fail_msg("mke2fs %s %s failed", options, size);
 	}

@@ -16,39 +16,20 @@
 #include <libfdt.h>
 
 #include "lib/fdt.h"
+#include "tests/host/dts.h"
 
-#define BLOB_MAX (64 * 1024)
 #define MUTATIONS 20000
 
-struct tree {
-	uint8_t blob[BLOB_MAX];
-	size_t size;
-	struct fdt fdt;
-};
-
-static struct tree trees[2];
-
-static int tree_load(struct tree *tree, const char *source)
-{
-	char command[256];
-	FILE *dtc;
-
-	snprintf(command, sizeof(command), "dtc -q -I dts -O dtb -o - tests/host/%s", source);
-	dtc = popen(command, "r");
-	if (!dtc)
-		return -1;
-	tree->size = fread(tree->blob, 1, sizeof(tree->blob), dtc);
-	return pclose(dtc) || fdt_open(&tree->fdt, tree->blob, tree->size);
-}
+static struct dts trees[2];
 
 static int load_all(void **state)
 {
 	(void)state;
-	return tree_load(&trees[0], "virt.dts") || tree_load(&trees[1], "odd.dts");
+	return dts_load(&trees[0], "virt.dts") || dts_load(&trees[1], "odd.dts");
 }
 
 /* ---- against libfdt ---- */
-static void compare_properties(const struct tree *tree, fdt_node_t node, int theirs)
+static void compare_properties(const struct dts *tree, fdt_node_t node, int theirs)
 {
 	int prop, their_len;
 	uint32_t len;
@@ -68,7 +49,7 @@ static void test_walk_like_libfdt(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		const struct tree *tree = &trees[i];
+		const struct dts *tree = &trees[i];
 		int depth = 0, their_depth = 0, theirs = fdt_next_node(tree->blob, -1, &their_depth);
 		fdt_node_t node = fdt_root(&tree->fdt);
 		char path[256];
@@ -119,7 +100,7 @@ static void test_find_like_libfdt(void **state)
 }
 
 /* ---- what libfdt does not do ---- */
-static void assert_reg(const struct tree *tree, const char *path, unsigned i, int result, paddr_t pa, uint64_t len)
+static void assert_reg(const struct dts *tree, const char *path, unsigned i, int result, paddr_t pa, uint64_t len)
 {
 	paddr_t got_pa = 0;
 	uint64_t got_len = 0;
@@ -155,7 +136,7 @@ static void test_reg(void **state)
 /* Buses whose addresses have no cells: rows of ranges take no room, and a reader that counts by them hangs. */
 static void test_reg_without_cells(void **state)
 {
-	static struct tree tree;
+	static struct dts tree;
 	int root, outer, inner, node;
 
 	(void)state;
@@ -207,6 +188,35 @@ static void test_irq(void **state)
 	assert_int_equal(fdt_irq(odd, mixed, 3, &parent, &irq), -EINVAL);
 }
 
+static void test_references(void **state)
+{
+	const struct fdt *odd = &trees[1].fdt;
+	fdt_node_t user = fdt_by_path(odd, "/user"), aliases = fdt_by_path(odd, "/aliases");
+	struct fdt_args args;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(fdt_args(odd, user, "things", "#thing-cells", 0, &args), 0);
+	assert_int_equal(args.node, fdt_by_path(odd, "/things-0"));
+	assert_int_equal(args.count, 0);
+	assert_int_equal(fdt_args(odd, user, "things", "#thing-cells", 1, &args), -ENOENT); // a place that is empty
+	assert_int_equal(fdt_args(odd, user, "things", "#thing-cells", 2, &args), 0);
+	assert_int_equal(args.node, fdt_by_path(odd, "/things-2"));
+	assert_int_equal(args.count, 2);
+	assert_int_equal(args.cells[0], 41);
+	assert_int_equal(args.cells[1], 1);
+	assert_int_equal(fdt_args(odd, user, "things", "#thing-cells", 3, &args), -EINVAL); // more than we hold
+	assert_int_equal(fdt_args(odd, user, "things", "#thing-cells", 4, &args), -EINVAL); // cut short
+	assert_int_equal(fdt_args(odd, user, "things", "#thing-cells", 5, &args), -ENOENT);
+	assert_int_equal(fdt_args(odd, user, "things", "#other-cells", 0, &args), -EINVAL);
+	assert_int_equal(fdt_args(odd, user, "nothing", "#thing-cells", 0, &args), -ENOENT);
+	assert_int_equal(fdt_prop_index(odd, user, "thing-names", "second", &i), 0);
+	assert_int_equal(i, 1);
+	assert_int_equal(fdt_prop_index(odd, user, "thing-names", "secon", &i), -ENOENT);
+	assert_int_equal(fdt_prop_index(odd, user, "nothing", "first", &i), -ENOENT);
+	assert_int_equal(fdt_prop_index(odd, aliases, "broken", "ab", &i), -EINVAL);
+}
+
 static void test_strings_and_status(void **state)
 {
 	const struct fdt *odd = &trees[1].fdt;
@@ -255,6 +265,8 @@ static void ask_everything(const struct fdt *fdt)
 	paddr_t pa;
 	uint64_t len;
 	uint32_t parent, irq, prop_len;
+	struct fdt_args args;
+	unsigned index;
 
 	for (size_t i = 0; i < array_size(paths); i++)
 		(void)fdt_by_path(fdt, paths[i]);
@@ -264,6 +276,7 @@ static void ask_everything(const struct fdt *fdt)
 		for (unsigned i = 0; i < 4; i++) {
 			(void)fdt_reg(fdt, node, i, &pa, &len);
 			(void)fdt_irq(fdt, node, i, &parent, &irq);
+			(void)fdt_args(fdt, node, "things", "#thing-cells", i, &args);
 		}
 		(void)strlen(fdt_name(fdt, node));
 		(void)fdt_parent(fdt, node);
@@ -272,6 +285,7 @@ static void ask_everything(const struct fdt *fdt)
 		(void)fdt_prop_string(fdt, node, "stdout-path");
 		(void)fdt_is_compatible(fdt, node, "virtio,mmio");
 		(void)fdt_is_enabled(fdt, node);
+		(void)fdt_prop_index(fdt, node, "thing-names", "third", &index);
 	}
 }
 
@@ -294,7 +308,7 @@ static void test_truncated(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		uint8_t blob[BLOB_MAX];
+		uint8_t blob[DTS_BLOB_MAX];
 
 		for (size_t size = 1; size < trees[i].size; size++)
 			assert_false(try_blob(trees[i].blob, size));
@@ -315,8 +329,8 @@ static void test_mutated(void **state)
 	(void)state;
 	srandom(1);
 	for (unsigned n = 0; n < MUTATIONS; n++) {
-		const struct tree *tree = &trees[n % 2];
-		uint8_t blob[BLOB_MAX];
+		const struct dts *tree = &trees[n % 2];
+		uint8_t blob[DTS_BLOB_MAX];
 		long changes = 1 + random() % 8;
 
 		memcpy(blob, tree->blob, tree->size);
@@ -336,7 +350,7 @@ static void test_mutated(void **state)
 static void test_too_deep(void **state)
 {
 	char path[256] = "";
-	uint8_t blob[BLOB_MAX];
+	uint8_t blob[DTS_BLOB_MAX];
 	struct fdt fdt;
 	int node;
 
@@ -365,6 +379,7 @@ int main(void)
 	    cmocka_unit_test(test_reg),
 	    cmocka_unit_test(test_reg_without_cells),
 	    cmocka_unit_test(test_irq),
+	    cmocka_unit_test(test_references),
 	    cmocka_unit_test(test_strings_and_status),
 	    cmocka_unit_test(test_reservations),
 	    cmocka_unit_test(test_truncated),

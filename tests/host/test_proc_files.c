@@ -211,7 +211,7 @@ static void take_time(struct blkdev *dev)
 static void check_diskio(struct blkdev *dev)
 {
 	struct blkdev_stats stats;
-	unsigned long long column[13];
+	unsigned long long column[18];
 	unsigned pending, n = 0;
 	char *rest;
 	int used;
@@ -220,9 +220,9 @@ static void check_diskio(struct blkdev *dev)
 	assert_memory_equal(whole, "name reads writes flushes discards zeroes errors ", 49);
 	rest = strchr(whole, '\n') + 1;
 	assert_memory_equal(rest, "sim0 ", 5);
-	for (rest += 4; n < 13 && sscanf(rest, " %llu%n", &column[n], &used) == 1; n++)
+	for (rest += 4; n < 18 && sscanf(rest, " %llu%n", &column[n], &used) == 1; n++)
 		rest += used;
-	assert_int_equal(n, 13);
+	assert_int_equal(n, 18);
 	assert_string_equal(rest, "\n");
 	blk_stats(dev, &stats, &pending);
 	for (unsigned op = 0; op < BLK_OPS; op++)

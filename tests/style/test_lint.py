@@ -20,7 +20,7 @@ APP_INCLUDES = ["-Iposix/include", "-Iapps"]
 ROOMS = ("lib", "arch", "kernel", "mm", "drivers", "fs", "posix", "board", "apps")
 HOST_ONLY = ("arch/host/", "board/host/")
 NOT_ON_HOST = ("arch/riscv/", "board/", "drivers/virtio/", "drivers/serial/", "drivers/irq/", "drivers/", "posix/", "apps/")
-ON_HOST = ("drivers/block/", "board/host/")
+ON_HOST = ("drivers/block/", "drivers/clk/", "drivers/sd/", "drivers/serial/", "board/host/")
 
 
 def sources(room, target):

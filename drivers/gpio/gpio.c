@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * Who serves a pin: the list of providers, which grows while drivers are probed, one after the other, and is constant
+ * afterwards: no lock. Nothing sleeps.
+ */
+#include "drivers/gpio/gpio.h"
+
+#include <errno.h>
+
+#define FLAG_ACTIVE_LOW 1u // of the second cell, as all bindings with two have it
+
+static struct gpio_provider *providers;
+
+void gpio_provider_add(struct gpio_provider *provider)
+{
+	provider->next = providers;
+	providers = provider;
+}
+
+int gpio_get(const struct device *dev, const char *property, struct gpio *gpio)
+{
+	struct fdt_args args;
+	int error = fdt_args(dev->fdt, dev->node, property, "#gpio-cells", 0, &args);
+
+	if (error)
+		return error;
+	if (args.count != 2)
+		return -EINVAL;
+	for (struct gpio_provider *p = providers; p; p = p->next)
+		if (p->fdt == dev->fdt && p->node == args.node) {
+			*gpio = (struct gpio){
+			    .provider = p, .pin = args.cells[0], .active_low = args.cells[1] & FLAG_ACTIVE_LOW};
+			return p->ops->input(p, gpio->pin);
+		}
+	return -ENODEV;
+}
+
+bool gpio_active(const struct gpio *gpio)
+{
+	return gpio->provider->ops->level(gpio->provider, gpio->pin) != gpio->active_low;
+}
+
+int gpio_watch(const struct gpio *gpio, struct gpio_watch *watch)
+{
+	return gpio->provider->ops->watch(gpio->provider, gpio->pin, watch);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * A DW MSHC as the device tree has it: clocks, reset, slot, card detection. Its clocks may stand still, and then its
+ * registers are not there: nothing is read before they run. At start; may sleep.
+ */
+#include <errno.h>
+
+#include "arch/clock.h"
+#include "arch/io.h"
+#include "drivers/clk/clk.h"
+#include "drivers/driver.h"
+#include "drivers/gpio/gpio.h"
+#include "drivers/irq.h"
+#include "drivers/sd/dw_mmc.h"
+#include "drivers/wired.h"
+#include "kernel/log.h"
+#include "kernel/time.h"
+
+#define RESET_TIME (NSEC_PER_MSEC / 100)
+#define DIVIDED_MAX 510u // the most that the controller divides by
+#define IDENTIFY_CLOCK 400000u
+
+struct dw_slot {
+	struct dw_mmc dw;
+	struct gpio detect;
+	struct gpio_watch watch;
+};
+
+/* What vendor trees leave out of the JH7110's nodes. */
+static const struct {
+	paddr_t regs;
+	uint32_t irq;
+} jh7110_irqs[] = {{0x16010000, 74}, {0x16020000, 75}};
+
+static uint32_t irq_of(const struct device *dev)
+{
+	if (dev->irq_count)
+		return dev->irq[0];
+	if (fdt_is_compatible(dev->fdt, fdt_root(dev->fdt), "starfive,jh7110"))
+		for (size_t i = 0; i < array_size(jh7110_irqs); i++)
+			if (jh7110_irqs[i].regs == dev->reg[0].pa)
+				return jh7110_irqs[i].irq;
+	return 0;
+}
+
+static bool has(const struct device *dev, const char *property)
+{
+	uint32_t len;
+
+	return fdt_prop(dev->fdt, dev->node, property, &len);
+}
+
+/* ---- clocks and reset ---- */
+
+static int optional(int error)
+{
+	return error == -ENOENT ? 0 : error;
+}
+
+static int bus_clock(const struct device *dev)
+{
+	struct clk clk;
+	int error = clk_get(dev, "biu", &clk);
+
+	return error ? optional(error) : clk_enable(&clk);
+}
+
+/* The tree says how fast, or nobody: then it is as the boot loader left it, unless that is too fast to divide. */
+static int card_clock(const struct device *dev, struct dw_mmc *d)
+{
+	struct clk clk;
+	uint64_t hz;
+	int error = clk_get(dev, "ciu", &clk);
+
+	if (error == -ENOENT)
+		return fdt_prop_u32(dev->fdt, dev->node, "clock-frequency", 0, &d->ciu) && d->ciu ? 0 : -EINVAL;
+	if (!error)
+		error = clk_set_assigned(dev);
+	if (!error)
+		error = clk_enable(&clk);
+	if (!error)
+		error = clk_rate(&clk, &hz);
+	if (!error && hz > DIVIDED_MAX * IDENTIFY_CLOCK) {
+		error = clk_set_rate(&clk, DIVIDED_MAX * IDENTIFY_CLOCK);
+		if (!error)
+			error = clk_rate(&clk, &hz);
+	}
+	if (error)
+		return error;
+	if (!hz || hz > DIVIDED_MAX * IDENTIFY_CLOCK)
+		return -EINVAL;
+	d->ciu = (uint32_t)hz;
+	return 0;
+}
+
+static int leave_reset(const struct device *dev)
+{
+	struct clk line;
+	int error = reset_get(dev, NULL, &line);
+
+	if (error)
+		return optional(error);
+	error = reset_assert(&line);
+	for (const nsec_t end = clock_now() + RESET_TIME; clock_now() < end;)
+		continue;
+	return error ? error : reset_deassert(&line);
+}
+
+static int power_up(const struct device *dev, struct dw_mmc *d)
+{
+	int error = bus_clock(dev);
+
+	if (!error)
+		error = card_clock(dev, d);
+	if (!error)
+		error = leave_reset(dev);
+	if (error)
+		log_error("%s: its clocks or its reset cannot be had (error %d): it cannot be used", dev->name, -error);
+	return error == -ENODEV ? -EINVAL : error;
+}
+
+/* ---- the slot ---- */
+
+static bool slot_present(struct dw_mmc *d)
+{
+	const struct dw_slot *slot = d->detect;
+
+	return gpio_active(&slot->detect);
+}
+
+static void slot_changed(void *arg)
+{
+	dw_mmc_slot_changed(arg);
+}
+
+static void find_detection(const struct device *dev, struct dw_slot *slot)
+{
+	int error = gpio_get(dev, "cd-gpios", &slot->detect);
+
+	if (error && error != -ENOENT)
+		log_warning("%s: no card detection (error %d): a card is asked for", dev->name, -error);
+	if (error)
+		return;
+	slot->dw.detect = slot;
+	slot->dw.present = slot_present;
+}
+
+static void describe_slot(const struct device *dev, struct sd_host *host)
+{
+	uint32_t width = 1, max = 0;
+
+	(void)fdt_prop_u32(dev->fdt, dev->node, "bus-width", 0, &width);
+	(void)fdt_prop_u32(dev->fdt, dev->node, "max-frequency", 0, &max);
+	host->widths = 1 | (width >= 4 ? 4 : 0) | (width >= 8 ? 8 : 0);
+	host->clock_max = max;
+	host->high_speed = has(dev, "cap-sd-highspeed") || has(dev, "cap-mmc-highspeed");
+	host->removable = !has(dev, "non-removable");
+	host->no_sd = has(dev, "no-sd");
+	host->no_mmc = has(dev, "no-mmc");
+}
+
+static int dw_mmc_probe(const struct device *dev)
+{
+	struct dw_slot *slot;
+	uint32_t irq;
+	int error;
+
+	if (!dev->reg_count || dev->reg[0].len < DW_REGS_SIZE)
+		return -EINVAL;
+	slot = wired_alloc(sizeof(*slot));
+	if (!slot)
+		return -ENOMEM;
+	slot->dw.name = dev->name;
+	slot->dw.regs = io_map(dev->reg[0].pa, DW_REGS_SIZE);
+	if (!slot->dw.regs)
+		return -ENOMEM;
+	irq = irq_of(dev);
+	slot->dw.has_irq = irq;
+	(void)fdt_prop_u32(dev->fdt, dev->node, "fifo-depth", 0, &slot->dw.fifo_words);
+	describe_slot(dev, &slot->dw.host);
+	error = power_up(dev, &slot->dw);
+	if (error)
+		return error;
+	find_detection(dev, slot);
+	error = dw_mmc_init(&slot->dw);
+	if (!error && irq)
+		error = irq_request(irq, dw_mmc_irq, &slot->dw, dev->name);
+	if (error)
+		return error;
+	slot->watch = (struct gpio_watch){.changed = slot_changed, .arg = &slot->dw};
+	if (slot->dw.present && gpio_watch(&slot->detect, &slot->watch))
+		log_info("%s: a card that is put in later is not noticed by itself", dev->name);
+	return dw_mmc_add(&slot->dw);
+}
+
+static const char *const compatible[] = {"starfive,jh7110-mmc", "snps,dw-mshc", "starfive,jh7110-sdio", NULL};
+const struct driver dw_mmc_driver = {.name = "dw-mmc", .compatible = compatible, .probe = dw_mmc_probe};

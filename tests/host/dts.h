@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/* Device trees for tests, from their sources beside them. */
+#pragma once
+
+#include "lib/fdt.h"
+
+#define DTS_BLOB_MAX (64 * 1024)
+
+struct dts {
+	uint8_t blob[DTS_BLOB_MAX];
+	size_t size;
+	struct fdt fdt;
+};
+
+/* Compiles tests/host/<source> with dtc and opens it: 0, or not if either fails. */
+int dts_load(struct dts *dts, const char *source);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What the tests of every SD host share: a simulated card, a workload of writes, FLUSHes and reads whose outcome is
+ * known, and runs of it with a fault at one command after the other.
+ */
+#pragma once
+
+#include "tests/host/harness.h"
+#include "tests/host/simcard.h"
+
+#define SDCASE_BLOCKS 4096
+#define SDCASE_LEN 64 // sectors of a transfer
+#define SDCASE_PLACES 4
+
+/* Inside a run. */
+extern struct simcard sdcase_card;
+extern struct blkdev *sdcase_dev; // mmcblk0
+extern char *sdcase_buf;	  // SDCASE_LEN sectors
+extern unsigned sdcase_told;	  // calls that failed
+
+/* Puts the card behind a host and announces that: sd_host_add's result. knows: the host sees whether a card is in. */
+typedef int sdcase_attach(struct simcard *card, bool knows);
+
+void sdcase_make(enum simcard_kind kind);
+/* Fails the test unless the card comes up. */
+void sdcase_start(sdcase_attach *attach);
+sector_t sdcase_at(unsigned place);
+void sdcase_fill(unsigned round, unsigned place);
+bool sdcase_matches(const void *data, unsigned round, unsigned place);
+/* Writes all places with the round's pattern, and FLUSHes; reads them back, from the media too where that said so. */
+void sdcase_use(unsigned round);
+void sdcase_check(void);
+
+/* A request's `done`, whose arg is a flag; and waiting for that. */
+struct blk_request;
+void sdcase_done(struct blk_request *req);
+void sdcase_wait(const bool *done);
+
+/*
+ * Outside: runs with the fault at command 0, 4 and so on, once or from there on. What was acknowledged is there,
+ * nothing hangs, and once all is well again everything works. A fault that comes once is mended without a word to
+ * anybody, unless the card was out or said that it failed.
+ */
+void sdcase_faults(sdcase_attach *attach, enum simcard_kind kind, enum simcard_fault fault, bool for_good);

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * What start-up makes of the boards' device trees: RAM less what is reserved, the harts that are started, each hart's
+ * context of the interrupt controller, the serial lines and the card slots. The code of board/ and of the interrupt
+ * controller is included, with the calls that reach the machine turned to this file.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "arch/riscv/riscv.h"
+#include "arch/trap.h"
+#include "drivers/console.h"
+#include "drivers/irq.h"
+#include "kernel/thread.h"
+#include "mm/frame.h"
+#include "tests/host/dts.h"
+#include "tests/host/harness.h"
+#include "tests/host/simio.h"
+
+static int note_linear(paddr_t start, paddr_t end);
+static void note_linear_end(void);
+static void note_frames(const struct mem_range *ranges, size_t count);
+static paddr_t fake_image_start(void);
+static paddr_t fake_image_end(void);
+static int note_hart(struct hart *hart, uint64_t id);
+static int note_idle(struct hart *hart);
+static unsigned fake_online(void);
+int plic_irq_request(uint32_t irq, void (*handler)(void *arg), void *arg, const char *name);
+void plic_trap_irq(void);
+
+#define GIB (1ul << 30)
+#undef LINEAR_SIZE
+#define LINEAR_SIZE (128 * GIB) // the boards'
+#define linear_add note_linear
+#define linear_end note_linear_end
+#define image_start fake_image_start
+#define image_end fake_image_end
+#define frame_init note_frames
+#include "board/memory.c"
+
+#define hart_start note_hart
+#define sched_hart_add note_idle
+#define harts_online fake_online
+#include "board/harts.c"
+
+#define irq_request plic_irq_request
+#define trap_irq plic_trap_irq
+#include "drivers/irq/plic.c"
+
+#include "drivers/driver.c"
+
+#define IMAGE_SIZE 0x100000
+#define PLIC_LEN 0x4000000
+
+extern const struct driver ns16550_driver, sifive_uart_driver;
+
+struct want_device {
+	const char *name;
+	paddr_t pa;
+	uint32_t irq;
+};
+
+static const struct board {
+	const char *source;
+	struct mem_range mapped[4], free[8];
+	unsigned harts; // bits: by number
+	unsigned monitor;
+	unsigned context_factor, context_offset; // a hart's supervisor context
+	uint32_t sources;
+	const char *stdout_name;
+	struct want_device serial[3], slot[3];
+} boards[] = {
+    {
+	.source = "virt.dts",
+	.mapped = {{0x80200000, 0x88000000}},
+	.free = {{0x80300000, 0x88000000}},
+	.harts = 0x3,
+	.monitor = 8,
+	.context_factor = 2,
+	.context_offset = 1,
+	.sources = 97,
+	.stdout_name = "serial@10000000",
+	.serial = {{"serial@10000000", 0x10000000, 10}},
+    },
+    {
+	.source = "sifive_u.dts",
+	.mapped = {{0x80200000, 0xa0000000}},
+	.free = {{0x80300000, 0xa0000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 54,
+	.stdout_name = "serial@10010000",
+	.serial = {{"serial@10010000", 0x10010000, 4}, {"serial@10011000", 0x10011000, 5}},
+	.slot = {{"mmc@0", 0, 0}},
+    },
+    {
+	.source = "../../board/icicle/icicle.dts",
+	.mapped = {{0x80200000, 0xbfc00000}, {0x1040000000, 0x1080000000}},
+	.free = {{0x80300000, 0xbfc00000}, {0x1040000000, 0x1080000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 187,
+	.stdout_name = "serial@20100000",
+	.serial = {{"serial@20100000", 0x20100000, 91}},
+	.slot = {{"mmc@20008000", 0x20008000, 88}},
+    },
+    {
+	.source = "../../board/visionfive2/visionfive2.dts",
+	.mapped = {{0x40200000, 0x140000000}},
+	.free = {{0x40300000, 0x140000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 137,
+	.stdout_name = "serial@10000000",
+	.serial = {{"serial@10000000", 0x10000000, 32}},
+	.slot = {{"mmc@16010000", 0x16010000, 74}, {"mmc@16020000", 0x16020000, 75}},
+    },
+};
+
+static struct dts tree;
+static const struct board *board;
+
+/* ---- RAM ---- */
+
+static size_t mapped;
+static bool framed;
+
+static paddr_t fake_image_start(void)
+{
+	return board->mapped[0].start;
+}
+
+static paddr_t fake_image_end(void)
+{
+	return board->mapped[0].start + IMAGE_SIZE;
+}
+
+static int note_linear(paddr_t start, paddr_t end)
+{
+	assert_int_equal(start, board->mapped[mapped].start);
+	assert_int_equal(end, board->mapped[mapped].end);
+	mapped++;
+	return 0;
+}
+
+static void note_linear_end(void)
+{
+	assert_int_equal(board->mapped[mapped].end, 0);
+}
+
+static void note_frames(const struct mem_range *ranges, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(ranges[i].start, board->free[i].start);
+		assert_int_equal(ranges[i].end, board->free[i].end);
+	}
+	assert_int_equal(board->free[count].end, 0);
+	framed = true;
+}
+
+static void check_memory(void)
+{
+	mapped = 0;
+	framed = false;
+	assert_int_equal(memory_init(&tree.fdt), 0);
+	assert_int_equal(board->mapped[mapped].end, 0);
+	assert_true(framed);
+}
+
+/* ---- harts ---- */
+
+static unsigned started, started_count;
+
+static int note_hart(struct hart *hart, uint64_t id)
+{
+	assert_ptr_equal(hart, hart_at(++started_count));
+	assert_true(id < 8 && !(started & 1u << id));
+	started |= 1u << id;
+	return 0;
+}
+
+static int note_idle(struct hart *hart)
+{
+	return hart->index ? 0 : -EINVAL;
+}
+
+static unsigned fake_online(void)
+{
+	return started_count + 1;
+}
+
+/* Whichever starts the machine, all others are started, and no other. */
+static void check_harts(void)
+{
+	for (unsigned boot = 0; boot < 8; boot++) {
+		if (!(board->harts & 1u << boot))
+			continue;
+		hart_at(0)->id = boot;
+		started = 1u << boot;
+		started_count = 0;
+		harts_start(&tree.fdt);
+		assert_int_equal(started, board->harts);
+	}
+}
+
+/* ---- interrupts ---- */
+
+static uint32_t enabled_writes[PLIC_CONTEXTS_MAX / 128]; // of each context
+static uint32_t claim_of, claimable;
+
+static uint32_t plic_model_read(struct sim_window *window, size_t off, unsigned width)
+{
+	uint32_t irq = claimable;
+
+	(void)window;
+	assert_int_equal(width, 4);
+	if (off < 0x200000)
+		return 0;
+	assert_int_equal(off, PLIC_CLAIM(claim_of));
+	claimable = 0;
+	return irq;
+}
+
+static void plic_model_write(struct sim_window *window, size_t off, uint32_t value, unsigned width)
+{
+	(void)window;
+	assert_int_equal(width, 4);
+	if (off >= 0x2000 && off < 0x200000 && value)
+		enabled_writes[(off - 0x2000) / 0x80]++;
+}
+
+static void note_interrupt(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static fdt_node_t find(const char *compatible)
+{
+	int depth = 0;
+	fdt_node_t node = fdt_root(&tree.fdt);
+
+	while (node >= 0 && !fdt_is_compatible(&tree.fdt, node, compatible))
+		node = fdt_next(&tree.fdt, node, &depth);
+	return node;
+}
+
+/* The controller serves the hart that starts the machine, by that hart's supervisor context and no other. */
+static void check_interrupts(void)
+{
+	struct sim_window window = {
+	    .pa = 0xc000000, .len = PLIC_LEN, .read = plic_model_read, .write = plic_model_write};
+	struct device dev;
+	unsigned served = 0;
+
+	sim_io_clear();
+	sim_window_add(&window);
+	device_describe(&dev, &tree.fdt, find("sifive,plic-1.0.0"));
+	assert_int_equal(dev.reg[0].pa, window.pa);
+	for (unsigned hart = 0; hart < 8; hart++) {
+		const unsigned context = board->context_factor * hart + board->context_offset;
+
+		memset(&plic.irqs, 0, sizeof(plic.irqs));
+		memset(enabled_writes, 0, sizeof(enabled_writes));
+		plic.regs = NULL;
+		hart_at(0)->id = hart;
+		if (!(board->harts & 1u << hart)) {
+			assert_int_equal(plic_probe(&dev), -EINVAL);
+			continue;
+		}
+		assert_int_equal(plic_probe(&dev), 0);
+		assert_int_equal(plic.sources, board->sources);
+		assert_int_equal(plic.context, context);
+		assert_int_equal(plic_irq_request(board->sources, note_interrupt, &served, "beyond"), -EINVAL);
+		assert_int_equal(plic_irq_request(board->sources - 1, note_interrupt, &served, "last"), 0);
+		assert_int_equal(plic_irq_request(board->sources - 1, note_interrupt, &served, "again"), -EBUSY);
+		for (unsigned i = 0; i < array_size(enabled_writes); i++)
+			assert_int_equal(enabled_writes[i], i == context);
+		claim_of = context;
+		claimable = board->sources - 1;
+		served = 0;
+		plic_trap_irq();
+		assert_int_equal(served, 1);
+	}
+}
+
+/* ---- devices ---- */
+
+static const struct want_device *wanted;
+static bool stdout_seen;
+
+static bool is_stdout(const struct device *dev)
+{
+	fdt_node_t chosen = fdt_by_path(dev->fdt, "/chosen");
+	char path[64] = "";
+
+	snprintf(path, sizeof(path), "%s", fdt_prop_string(dev->fdt, chosen, "stdout-path"));
+	path[strcspn(path, ":")] = '\0';
+	return fdt_by_path(dev->fdt, path) == dev->node;
+}
+
+static int note_device(const struct device *dev)
+{
+	assert_non_null(wanted->name);
+	assert_string_equal(dev->name, wanted->name);
+	assert_int_equal(dev->reg[0].pa, wanted->pa);
+	assert_int_equal(dev->irq_count ? dev->irq[0] : 0, wanted->irq);
+	if (is_stdout(dev)) {
+		assert_string_equal(dev->name, board->stdout_name);
+		stdout_seen = true;
+	}
+	wanted++;
+	return 0;
+}
+
+static struct driver probe_note = {.name = "note", .probe = note_device};
+const struct driver *const board_drivers[] = {&probe_note, NULL};
+
+/* The serial drivers' own probes are not called here: only what they match is asked for. */
+int console_register(struct console_port *port)
+{
+	fail_msg("%s", port->name);
+	return -EINVAL;
+}
+
+void console_receive(struct console_port *port, const uint8_t *buf, size_t len, unsigned errors)
+{
+	(void)buf;
+	fail_msg("%s: %zu bytes, %u errors", port->name, len, errors);
+}
+
+void console_port_room(struct console_port *port)
+{
+	fail_msg("%s", port->name);
+}
+
+static void check_devices(const char *const *compatible, const struct want_device *want)
+{
+	wanted = want;
+	probe_note.compatible = compatible;
+	drivers_probe(&tree.fdt);
+	assert_null(wanted->name);
+}
+
+static void check_board(void *arg)
+{
+	static const char *const slots[] = {"mmc-spi-slot", "cdns,sd4hc", "starfive,jh7110-mmc", NULL};
+	const char *serial[8];
+	size_t n = 0;
+
+	board = arg;
+	for (const char *const *c = ns16550_driver.compatible; *c; c++)
+		serial[n++] = *c;
+	for (const char *const *c = sifive_uart_driver.compatible; *c; c++)
+		serial[n++] = *c;
+	serial[n] = NULL;
+	assert_int_equal(dts_load(&tree, board->source), 0);
+	check_memory();
+	check_harts();
+	check_interrupts();
+	stdout_seen = false;
+	check_devices(serial, board->serial);
+	assert_true(stdout_seen);
+	check_devices(slots, board->slot);
+}
+
+static void test_boards(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_size(boards); i++)
+		harness_run(&(struct harness){0}, check_board, (void *)&boards[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_boards)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

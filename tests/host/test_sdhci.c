@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright the cairn authors
+
+/*
+ * SDHCI on a model of its registers, by DMA with descriptors of both sizes, by the CPU, and polled: who moves the data
+ * is counted by the model, and all that the card can do wrong comes up as it should.
+ */
+#include "drivers/sd/sdhci.h"
+
+#include <string.h>
+
+#include "arch/io.h"
+#include "arch/page.h"
+#include "drivers/block/blkdev.h"
+#include "drivers/irq.h"
+#include "kernel/bootargs.h"
+#include "tests/host/sdcase.h"
+#include "tests/host/simsdhci.h"
+
+static struct simsdhci sim;
+static struct sdhci sdhci;
+
+static struct mode {
+	const char *bootargs;
+	bool version3, dma;
+} mode;
+
+static const struct mode modes[] = {
+    {"sd.transfer=dma", false, true},
+    {"sd.transfer=dma", true, true},
+    {"sd.transfer=pio", false, false},
+    {"sd.transfer=polled", false, false},
+};
+
+static int attach(struct simcard *card, bool knows)
+{
+	int error;
+
+	bootargs_set(mode.bootargs, strlen(mode.bootargs));
+	sim.knows = knows;
+	sim.version3 = mode.version3;
+	simsdhci_init(&sim, card);
+	sdhci.name = "sdhci";
+	sdhci.regs = io_map(SIMSDHCI_PA, 256);
+	error = sdhci_init(&sdhci);
+	if (!error)
+		error = irq_request(SIMSDHCI_IRQ, sdhci_irq, &sdhci, "sdhci");
+	return error ? error : sdhci_add(&sdhci);
+}
+
+static void body(void *arg)
+{
+	struct blkdev_stats stats;
+	unsigned pending;
+
+	sdcase_make(*(const enum simcard_kind *)arg);
+	sdcase_start(attach);
+	sdcase_use(1);
+	sdcase_check();
+	assert_int_equal(sdcase_told, 0);
+	assert_int_equal(sdcase_card.timing, 1);
+	blk_stats(sdcase_dev, &stats, &pending);
+	if (mode.dma) {
+		assert_int_equal(sim.port_bytes, 0);
+		assert_int_equal(stats.cpu_bytes, 0);
+		assert_true(stats.dma_bytes >= 2 * SDCASE_PLACES * SDCASE_LEN * SECTOR_SIZE);
+	} else {
+		assert_int_equal(sim.dma_bytes, 0);
+		assert_int_equal(sim.tables, 0);
+		assert_int_equal(stats.dma_bytes, 0);
+	}
+}
+
+static void test_modes(void **state)
+{
+	(void)state;
+	for (unsigned m = 0; m < array_size(modes); m++) {
+		mode = modes[m];
+		for (enum simcard_kind kind = SIMCARD_SDSC1; kind <= SIMCARD_EMMC; kind++)
+			harness_run(&(struct harness){0}, body, &kind);
+	}
+}
+
+/* Many segments, some of several pages. */
+static void body_segments(void *arg)
+{
+	static struct blk_segment segments[BLK_SEGMENTS_MAX];
+	static char want[SDCASE_LEN * SECTOR_SIZE];
+
+	(void)arg;
+	sdcase_make(SIMCARD_SDHC);
+	sdcase_start(attach);
+	sdcase_fill(9, 0);
+	memcpy(want, sdcase_buf, sizeof(want));
+	for (unsigned i = 0; i < SDCASE_LEN; i++)
+		segments[i] = (struct blk_segment){.pa = va_to_pa(sdcase_buf) + (SDCASE_LEN - 1 - i) * SECTOR_SIZE,
+						   .len = SECTOR_SIZE};
+	struct blk_request req = {
+	    .op = BLK_WRITE, .sector = 40, .sectors = SDCASE_LEN, .segments = segments, .segment_count = SDCASE_LEN};
+	bool done = false;
+
+	req.arg = &done;
+	req.done = sdcase_done;
+	blk_submit(sdcase_dev, &req);
+	sdcase_wait(&done);
+	assert_int_equal(req.error, 0);
+	for (unsigned i = 0; i < SDCASE_LEN; i++)
+		assert_memory_equal(sdcase_card.media + 512 * (40 + i), want + (SDCASE_LEN - 1 - i) * SECTOR_SIZE,
+				    SECTOR_SIZE);
+}
+
+static void test_segments(void **state)
+{
+	(void)state;
+	for (unsigned m = 0; m < array_size(modes); m++) {
+		mode = modes[m];
+		harness_run(&(struct harness){0}, body_segments, NULL);
+	}
+}
+
+static void test_faults(void **state)
+{
+	(void)state;
+	for (unsigned m = 0; m < array_size(modes); m++) {
+		mode = modes[m];
+		for (enum simcard_fault fault = 0; fault < SIMCARD_FAULTS; fault++) {
+			/* Seconds that are polled away are long in virtual time. */
+			if (fault != SIMCARD_BUSY || m != array_size(modes) - 1)
+				sdcase_faults(attach, fault % 2 ? SIMCARD_SDSC : SIMCARD_SDHC, fault, m == 1);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_modes), cmocka_unit_test(test_segments),
+					   cmocka_unit_test(test_faults)};
+
+	return cmocka_run_group_tests_name("SDHCI", tests, NULL, NULL);
+}

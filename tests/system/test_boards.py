@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright the cairn authors
+"""The boards' machines: each boots the same image to its main, with the card behind its own controller, and ends."""
+
+import os
+
+import pytest
+
+import inputs
+import rig
+from tools import boards
+
+MACHINES = {
+    "sifive_u": {"ram": 256, "card": "spi@10050000"},
+    "icicle": {"ram": 2048, "card": "mmc@20008000"},
+    "visionfive2": {"ram": 1024, "card": "mmc@16020000"},
+}
+
+
+class Machine:
+    """A board, and its card. The VisionFive 2's emulator ends at the first misuse of the card's controller."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        self.card = folder / "card.img"
+        self.misuse = folder / "guest_errors"
+        if not os.path.exists(boards.BOARDS[name].program) and os.path.isabs(boards.BOARDS[name].program):
+            pytest.skip(f"the emulator of {name} has not been built: ./cairn setup --with-visionfive2-emulator")
+
+    def run(self, app, *options, **more):
+        watch = ["-d", "guest_errors", "-D", self.misuse, "-global", "dw-mmc.fatal=on"] if self.name == "visionfive2" else []
+        result = rig.run(app, "--board", self.name, "--image", self.card, *(f"--qemu-arg={word}" for word in watch), *options, **more)
+        if watch and self.misuse.exists():
+            assert self.misuse.read_text(encoding="utf-8") == ""
+        assert result.status == 0, rig.text_of(result)
+        assert "did not power off" not in result.err
+        rig.check_fs(self.card)
+        return result
+
+
+def everywhere(*quick):
+    return pytest.mark.parametrize("name", [name if name in quick else pytest.param(name, marks=pytest.mark.default) for name in MACHINES])
+
+
+@everywhere("icicle")
+def test_logger(name, tmp_path):
+    """The main job, on a card of high capacity, as the boards' are."""
+    machine = Machine(name, tmp_path)
+    data = inputs.hostile()[-60_000:] + b"".join(b"line %d\n" % i for i in range(500))
+    result = machine.run("logger", "--size", "4G", stdin=data)
+    assert rig.cairn("log", machine.card).out == data
+    expected = MACHINES[name]
+    assert f"memory: {expected['ram']} MiB of RAM" in result.err
+    assert f"SDHC card QEMU! on {expected['card']}" in result.err
+    assert "harts: 4" in result.err
+
+
+@everywhere()
+@pytest.mark.parametrize("program", ["test_calls", "test_files", pytest.param("test_mmap", marks=pytest.mark.long)])
+def test_program(name, program, tmp_path):
+    """Semantics on a card of standard capacity; the programs are the guest tests' own."""
+    result = Machine(name, tmp_path).run(f"tests/guest/{program}.c", argv=["quick"], seconds=1800)
+    assert b"not ok" not in result.out and b"\nok 1 " in b"\n" + result.out, rig.text_of(result)
+
+
+@pytest.mark.default
+@pytest.mark.parametrize("name", ["sifive_u", "visionfive2"])
+def test_one_hart(name, tmp_path):
+    result = Machine(name, tmp_path).run("hello", "--smp", "1")
+    assert "harts: 1" in result.err
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--board", "sifive_u", "--smp", "5"], "has 1 to 4"),
+    (["--board", "icicle", "--memory", "1G"], "has 3072M only"),
+    (["--board", "visionfive2", "--console", "virtio"], "has serial"),
+    (["--board", "icicle", "--sd", "sdhci"], "is for the board virt"),
+    (["--board", "sifive_u", "--read-only"], "is for the board virt"),
+    (["--board", "icicle", "--size", "100M"], "a power of two"),
+])
+def test_what_a_machine_cannot_be(words, message, tmp_path):
+    result = rig.run("hello", "--image", tmp_path / "card.img", *words)
+    assert result.status == 125 and message in result.err, rig.text_of(result)
+
+
+def test_list():
+    listed = rig.cairn("boards")
+    assert listed.status == 0
+    assert [line.split()[0] for line in listed.out.decode().splitlines()[1:]] == list(boards.BOARDS)
