@@ -234,11 +234,14 @@ void proc_show_cmdline(const struct synth *file, struct text *out)
 /* Linux's second number, the time that harts were idle, is not counted. */
 void proc_show_uptime(const struct synth *file, struct text *out)
 {
-	const nsec_t now = clock_now();
+	const nsec_t now = clock_now(), hundredth = NSEC_PER_SEC / 100;
+	nsec_t busy, idle;
 
 	(void)file;
-	text_printf(out, "%llu.%02llu 0.00\n", (unsigned long long)(now / NSEC_PER_SEC),
-		    (unsigned long long)(now % NSEC_PER_SEC / (NSEC_PER_SEC / 100)));
+	sched_times(&busy, &idle);
+	text_printf(out, "%llu.%02llu %llu.%02llu\n", (unsigned long long)(now / NSEC_PER_SEC),
+		    (unsigned long long)(now % NSEC_PER_SEC / hundredth), (unsigned long long)(idle / NSEC_PER_SEC),
+		    (unsigned long long)(idle % NSEC_PER_SEC / hundredth));
 }
 
 void proc_show_version(const struct synth *file, struct text *out)

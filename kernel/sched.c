@@ -53,6 +53,10 @@ struct runqueue {
 	atomic_int running;	 // hint: priority of the thread that runs, or ought to; IDLE; OFFLINE
 	atomic_int best;	 // hint: highest level with somebody ready; IDLE: none
 	atomic_bool interrupted; // the hart was sent an interrupt and has not looked yet
+
+	/* Written by the hart alone, read by all; relaxed, and it is as of some moment near. */
+	atomic_uint_least64_t online, idle_from,
+	    idled; // since when; the same of its waiting, 0: it runs; waited so far
 };
 
 _Static_assert(THREAD_PRIORITIES <= 32, "levels");
@@ -510,6 +514,17 @@ unsigned harts_online(void)
 	return count;
 }
 
+static void idle_wait(struct runqueue *rq)
+{
+	const nsec_t from = clock_now();
+
+	atomic_store_explicit(&rq->idle_from, from, memory_order_relaxed);
+	irq_wait();
+	atomic_store_explicit(&rq->idled, atomic_load_explicit(&rq->idled, memory_order_relaxed) + clock_now() - from,
+			      memory_order_relaxed);
+	atomic_store_explicit(&rq->idle_from, 0, memory_order_relaxed);
+}
+
 static _Noreturn void *idle_main(void *arg)
 {
 	unsigned long flags;
@@ -519,9 +534,27 @@ static _Noreturn void *idle_main(void *arg)
 		flags = irq_save();
 		/* Masked, so an interrupt that makes somebody ready is either seen here or ends the waiting. */
 		if (best_anywhere() == IDLE)
-			irq_wait();
+			idle_wait(rq_self());
 		irq_restore(flags);
 		thread_yield();
+	}
+}
+
+void sched_times(nsec_t *busy, nsec_t *idle)
+{
+	const nsec_t now = clock_now();
+
+	*busy = *idle = 0;
+	for_each_rq (rq) {
+		const nsec_t online = atomic_load_explicit(&rq->online, memory_order_relaxed);
+		const nsec_t from = atomic_load_explicit(&rq->idle_from, memory_order_relaxed);
+		nsec_t idled = atomic_load_explicit(&rq->idled, memory_order_relaxed);
+
+		if (atomic_load_explicit(&rq->running, memory_order_relaxed) == OFFLINE)
+			continue;
+		idled += from && from < now ? now - from : 0;
+		*idle += idled;
+		*busy += now - online > idled ? now - online - idled : 0;
 	}
 }
 
@@ -575,6 +608,7 @@ void sched_hart_enter(void)
 
 	(void)spin_lock(&rq->lock);
 	state_set(idle, THREAD_RUNNING);
+	atomic_store_explicit(&rq->online, clock_now(), memory_order_relaxed);
 	hart->current = idle;
 	hart->kstack_base = idle->kstack_base;
 	hart->kstack_top = idle->kstack_top;

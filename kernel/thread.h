@@ -14,6 +14,9 @@
 #include "kernel/time.h"
 #include "kernel/wait.h"
 
+/* What all harts have run, and waited, since they came up: the kernel and interrupts included. Any context. */
+void sched_times(nsec_t *busy, nsec_t *idle);
+
 #define KSTACK_SIZE (16 * 1024)	      // trap stack
 #define THREAD_STACK_SIZE (64 * 1024) // default for kernel threads
 #define THREAD_NAME_MAX 16

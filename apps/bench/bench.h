@@ -19,11 +19,20 @@ struct bench_case {
 	unsigned rounds;
 };
 
-/* The last of each has no name. Those of slow_cases take too long to be repeated. */
+struct bench_disk_case {
+	struct bench_case base;
+	const char *unit;
+};
+
+/* The last of each has no name. Those of disk_cases and slow_cases take too long to be repeated. */
 extern const struct bench_case thread_cases[], memory_cases[], map_cases[], file_cases[], slow_cases[];
+extern const struct bench_disk_case disk_cases[];
 
 /* CLOCK_MONOTONIC in nanoseconds. It may tick coarsely: time many rounds. */
 uint64_t bench_now(void);
+
+/* The disk that disk_cases may write over; NULL: none, and they do not run. */
+extern const char *bench_disk;
 
 /* Ends the program with status 1 and a line that names `what` if err, a positive error number, is not 0. */
 void bench_must(int err, const char *what);

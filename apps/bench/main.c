@@ -4,8 +4,9 @@
 /*
  * Benchmark: a line `name value unit` for each repetition of each case, for a reader that takes medians. A case runs
  * once unreported before its repetitions, and its lines are printed after them, so that neither first-time work nor
- * output falls into what is measured; but those that take too long run once. Status 0, or 1 with a line on standard
- * error. One thread unless a case makes more.
+ * output falls into what is measured; but those that take too long run once. An argument names a disk that may be
+ * written over: then disks are measured too. Status 0, or 1 with a line on standard error. One thread unless a case
+ * makes more.
  */
 
 #include "bench.h"
@@ -17,6 +18,8 @@
 #include <time.h>
 
 #define REPETITIONS 5
+
+const char *bench_disk;
 
 uint64_t bench_now(void)
 {
@@ -35,7 +38,7 @@ void bench_must(int err, const char *what)
 }
 
 /* Unless it runs once only, not what runs first. */
-static void case_run(const struct bench_case *c, unsigned repetitions)
+static void case_run(const struct bench_case *c, unsigned repetitions, const char *unit)
 {
 	uint64_t milli[REPETITIONS];
 
@@ -47,20 +50,23 @@ static void case_run(const struct bench_case *c, unsigned repetitions)
 	for (unsigned i = 0; i < repetitions && repetitions > 1; i++)
 		milli[i] = c->measure(c->rounds);
 	for (unsigned i = 0; i < repetitions; i++)
-		printf("%s %lu.%03lu ns/op\n", c->name, (unsigned long)(milli[i] / 1000),
-		       (unsigned long)(milli[i] % 1000));
+		printf("%s %lu.%03lu %s\n", c->name, (unsigned long)(milli[i] / 1000), (unsigned long)(milli[i] % 1000),
+		       unit);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct bench_case *const groups[] = {thread_cases, memory_cases, file_cases, map_cases};
 
 	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		for (const struct bench_case *c = groups[i]; c->name; c++)
-			case_run(c, REPETITIONS);
+			case_run(c, REPETITIONS, "ns/op");
 	}
+	bench_disk = argc > 1 ? argv[1] : NULL;
+	for (const struct bench_disk_case *c = disk_cases; bench_disk && c->base.name; c++)
+		case_run(&c->base, 1, c->unit);
 	for (const struct bench_case *c = slow_cases; c->name; c++)
-		case_run(c, 1);
+		case_run(c, 1, "ns/op");
 	bench_must(fflush(stdout) ? errno : 0, "standard output");
 	return EXIT_SUCCESS;
 }

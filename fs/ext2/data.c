@@ -194,7 +194,19 @@ struct transfer {
 	uint32_t segments;	      // of a request at most
 	struct data_request *request; // being filled: the last of the next, or NULL
 	struct list_node requests;    // not submitted yet
+
+	uint32_t end; // block behind the last page
+	struct {
+		uint32_t lblk, count; // of the file; none: 0
+		fsblk_t block;
+	} run; // the last that was found. It stays true: who takes blocks away waits for the pages of the transfer
 };
+
+static void transfer_begin(struct transfer *t, pgidx_t end)
+{
+	list_init(&t->requests);
+	t->end = (uint32_t)min_of(end << (PAGE_SHIFT - ext2_volume(t->inode)->block_shift), (pgidx_t)UINT32_MAX);
+}
 
 static void transfer_submit(struct transfer *t)
 {
@@ -249,6 +261,32 @@ static void transfer_add_tail(struct transfer *t, struct page *page, uint32_t of
 	transfer_submit(t);
 }
 
+/*
+ * As ext2_bmap, for the next `max` blocks; asks for all that the transfer may go on with, or, where that has damage, no
+ * further than needed.
+ */
+static int transfer_find(struct transfer *t, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run)
+{
+	const uint32_t passed = lblk - t->run.lblk;
+	int err = 0;
+
+	if (passed < t->run.count) {
+		*block = t->run.block + passed;
+		*run = t->run.count - passed;
+	} else {
+		err = ext2_bmap(t->inode, lblk, max_of(t->end - lblk, max), block, run);
+		if (err)
+			err = ext2_bmap(t->inode, lblk, max, block, run);
+		if (err)
+			return err;
+		t->run.lblk = lblk;
+		t->run.block = *block;
+		t->run.count = *block ? *run : 0; // a hole may be filled meanwhile
+	}
+	*run = min_of(*run, max);
+	return 0;
+}
+
 /* Blocks of one page that lie in the file. *holes: some are not on the card; a fill makes them zeros. */
 static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 {
@@ -263,7 +301,7 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 		const uint32_t offset = ((uint64_t)lblk << vol->block_shift) - start;
 		fsblk_t block;
 		uint32_t run;
-		int err = ext2_bmap(t->inode, lblk, lblk < whole ? whole - lblk : 1, &block, &run);
+		int err = transfer_find(t, lblk, lblk < whole ? whole - lblk : 1, &block, &run);
 		const sector_t sector = (sector_t)block * vol->sectors_per_block;
 
 		if (err)
@@ -291,8 +329,7 @@ static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pa
 			     .segments = blk_piece_segments(ext2_volume(inode)->super.dev, DATA_SEGMENTS),
 			     .eof = obj->size};
 
-	(void)first;
-	list_init(&t.requests);
+	transfer_begin(&t, first + n);
 	for (size_t i = 0; i < n; i++) {
 		bool holes;
 		int err;
@@ -319,8 +356,7 @@ static void data_write(struct pcache_object *obj, pgidx_t first, struct page **p
 			     .segments = blk_piece_segments(ext2_volume(inode)->super.dev, DATA_SEGMENTS),
 			     .eof = atomic_load_explicit(&obj->size, memory_order_relaxed)};
 
-	(void)first;
-	list_init(&t.requests);
+	transfer_begin(&t, first + n);
 	for (size_t i = 0; i < n; i++) {
 		bool holes;
 		int err = 0;

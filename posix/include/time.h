@@ -6,6 +6,10 @@
 
 #include_next <time.h>
 
+#ifndef CLOCK_PROCESS_CPUTIME_ID
+#define CLOCK_PROCESS_CPUTIME_ID ((clockid_t)2)
+#endif
+
 #ifndef TIME_UTC
 #define TIME_UTC 1
 

@@ -24,8 +24,14 @@ BOUNDS = {  # guest instructions: from what no implementation undercuts to what 
     "read_4k": (600, 2e4), "read_4k_random": (600, 2e4), "write_4k": (600, 2e4), "write_4k_random": (600, 2e4),
     "read_64k": (9e3, 2e5), "write_64k": (9e3, 2e5), "readdir_each": (100, 2e4), "file_create": (1000, 1e6), "file_fill": (1000, 1e6),
     "file_unlink": (1000, 1e6),
+    "disk_read": (2e4, 2e7), "disk_read_raw": (2e4, 2e7), "disk_write": (2e4, 2e7), "disk_write_raw": (2e4, 2e7),
+    "disk_read_cpu": (2e4, 1e7), "disk_write_cpu": (2e4, 1e7), "disk_read_commands": (0.5, 4), "disk_write_commands": (0.5, 4),
+    "disk_random_1": (2e3, 1e7), "disk_random_4": (2e3, 1e7), "disk_random_16": (2e3, 1e7),
 }
-WAITING = {"file_create", "file_fill", "file_unlink"}  # for the card, whose time is counted too; and run once
+UNITS = {"disk_read": "insn/MiB", "disk_read_raw": "insn/MiB", "disk_write": "insn/MiB", "disk_write_raw": "insn/MiB",
+         "disk_read_cpu": "insn/MiB", "disk_write_cpu": "insn/MiB", "disk_read_commands": "commands/MiB",
+         "disk_write_commands": "commands/MiB"}  # others: insn/op
+WAITING = {"file_create", "file_fill", "file_unlink", *(name for name in BOUNDS if name.startswith("disk_"))}  # for the card, whose time is counted too; and run once
 CROWDED = {"mmap_munmap_100k", "fault_anon_100k"}
 REPETITIONS = 5
 SAME = 0.005
@@ -53,7 +59,7 @@ def test_counts_are_plausible_and_repeat():
     assert first.keys() == second.keys() == BOUNDS.keys()
     for name, (least, most) in BOUNDS.items():
         value, unit = first[name]
-        assert unit == "insn/op" and least < value < most, f"{name}: {value} {unit}"
+        assert unit == UNITS.get(name, "insn/op") and least < value < most, f"{name}: {value} {unit}"
         assert name in WAITING or abs(second[name][0] - value) <= SAME * value, f"{name}: {value} and {second[name][0]}"
     assert first["fault_file_around"] < first["fault_file"] < first["fault_copy"]
     for name in CROWDED:  # the logarithm of the number of mappings at most
@@ -74,6 +80,7 @@ def test_the_same_source_runs_here(tmp_path):
     found = bench.figures(done.stdout)
     with open("/proc/sys/vm/max_map_count", encoding="ascii") as allowed:
         possible = BOUNDS.keys() - (CROWDED if int(allowed.read()) < 101_000 else set())
+    possible -= {name for name in BOUNDS if name.startswith("disk_")}  # it was given no disk
     assert {name for name, _ in found} == possible
     for (name, unit), values in found.items():
         assert unit == "ns/op" and len(values) == (1 if name in WAITING else REPETITIONS) and min(values) > 0, name

@@ -2,9 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * What passes over a file cost the disk: `io MIB THREADS` makes a file of so many MiB, drops what is cached, reads all
- * of it by loads and stores into all of it, then has threads fault its pages in, out of order, and checks what all of
- * them see. After each pass it prints the disk's lines of /proc/diskio and /proc/diskstats.
+ * What passes over a file cost the disk: `io MIB THREADS PAGES` makes a file of so many MiB, drops what is cached,
+ * reads all of it by loads and stores into all of it, then has threads fault its pages in, out of order, and checks
+ * what all of them see. After each pass it prints the disk's lines of /proc/diskio and /proc/diskstats.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #define MIB ((size_t)1 << 20)
 #define THREADS_MAX 16
 
-static size_t length;
+static size_t length, pages_each;
 static const uint64_t *shared;
 
 static void must(int good, const char *what)
@@ -93,12 +93,12 @@ static void passes(int fd)
 	must(munmap(p, length) == 0, "munmap");
 }
 
-/* Each page once, all out of order, in a place of the thread's own. */
+/* So many pages, out of order, from a place of the thread's own on. */
 static void *fault(void *arg)
 {
 	const size_t pages = length / PAGE;
 
-	for (size_t i = 0, at = (uintptr_t)arg % pages; i < pages; i++, at = (at + 389) % pages)
+	for (size_t i = 0, at = (uintptr_t)arg % pages; i < pages_each; i++, at = (at + 389) % pages)
 		must(shared[at * PAGE / sizeof(*shared)] == at * PAGE * 7 + 1, "what was faulted in");
 	return NULL;
 }
@@ -121,8 +121,9 @@ int main(int argc, char **argv)
 {
 	int fd;
 
-	must(argc == 3, "usage: io MIB THREADS");
+	must(argc == 4, "usage: io MIB THREADS PAGES");
 	length = (size_t)atoi(argv[1]) * MIB;
+	pages_each = (size_t)atoi(argv[3]);
 	fd = make();
 	passes(fd);
 	threads(fd, (unsigned)atoi(argv[2]) % (THREADS_MAX + 1));
