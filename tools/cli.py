@@ -7,7 +7,7 @@ import glob
 import os
 import sys
 
-from tools import apps, bench, boards, build, crash, doctor, image, launcher, log, packages, qemu, serialline, testrun
+from tools import apps, bench, boards, build, crash, doctor, emulator, image, launcher, log, packages, qemu, serialline, testrun
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -37,6 +37,8 @@ def parser():
 
     setup = command("setup", run_setup, "install the Debian packages cairn needs")
     setup.add_argument("--dry-run", action="store_true", help="print the apt-get command only")
+    setup.add_argument("--with-visionfive2-emulator", dest="emulator", action="store_true",
+                       help="also build the emulated VisionFive 2 from Debian's source of QEMU")
     make = command("build", run_build, "build one application, or all of them")
     make.add_argument("app", nargs="?", metavar="APP", help="name under apps/, folder with .c files, or .c file")
     command("clean", run_clean, "remove everything that was built, cards under build/ included")
@@ -158,7 +160,11 @@ def count(text):
 
 
 def run_setup(options):
-    if not packages.setup(dry_run=options.dry_run):
+    did = packages.setup(dry_run=options.dry_run, with_emulator=options.emulator)
+    packages.drop_root()
+    if options.emulator and not options.dry_run:
+        did |= emulator.build()
+    if not did:
         say("nothing is missing")
     return 0
 

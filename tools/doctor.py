@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tools import apps, packages
+from tools import apps, emulator, packages
 
 
 def first_line(words):
@@ -30,11 +30,12 @@ def doctor():
     absent = 0
     for need in packages.NEEDS:
         name = next((name for name in need.candidates if name in present), None)
-        if not name:
+        if not name and not need.emulator_only:
             absent += 1
-        state = f"{name} {present[name]}" if name else f"MISSING: {' or '.join(need.candidates)}"
+        state = f"{name} {present[name]}" if name else f"{'not here' if need.emulator_only else 'MISSING'}: {' or '.join(need.candidates)}"
         tool = first_line(need.version) if name and need.version else ""
         print(f"{'ok' if name else '--':<3}{need.what_for:<30} {state}" + (f"   [{tool}]" if tool else ""))
+    print(f"emulator       {emulator.why_not() or 'the VisionFive 2 is built'}")
     if absent:
         print(f"{absent} missing: run ./cairn setup")
     return 1 if absent else 0

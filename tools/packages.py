@@ -26,6 +26,7 @@ class Need:
     candidates: tuple
     tests_only: bool = False
     version: tuple = ()  # the command that prints it
+    emulator_only: bool = False  # for building the emulated VisionFive 2
 
 
 NEEDS = (
@@ -52,6 +53,12 @@ NEEDS = (
     Need("layout of the source", ("clang-format-14", "clang-format"), True, ("clang-format-14", "--version")),
     Need("static checks", ("clang-tidy",), True, ("clang-tidy", "--version")),
     Need("more static checks", ("cppcheck",), True, ("cppcheck", "--version")),
+    Need("the emulator's build", ("ninja-build",), emulator_only=True),
+    Need("the emulator's libraries", ("libglib2.0-dev",), emulator_only=True),
+    Need("the emulator's device trees", ("libfdt-dev",), emulator_only=True),
+    Need("the emulator's Python", ("python3-venv",), emulator_only=True),
+    Need("the emulator's source", ("dpkg-dev",), emulator_only=True),
+    Need("what Debian signs its releases with", ("debian-archive-keyring",), emulator_only=True),
 )
 
 
@@ -79,8 +86,8 @@ def installed(names):
     return {row[0]: row[-1] for row in rows if len(row) == 3 and row[1] == "ii"}
 
 
-def missing(with_tests):
-    wanted = [need for need in NEEDS if with_tests or not need.tests_only]
+def missing(with_tests, with_emulator=False):
+    wanted = [need for need in NEEDS if (with_tests or not need.tests_only) and (with_emulator or not need.emulator_only)]
     present = installed([name for need in wanted for name in need.candidates])
     return [need for need in wanted if not any(name in present for name in need.candidates)]
 
@@ -144,9 +151,9 @@ def follow(status, bar):
             bar.update((0.0 if fields[0] == "dlstatus" else 0.5) + float(fields[2]) / 200, fields[3].strip())
 
 
-def setup(with_tests=True, dry_run=False):
+def setup(with_tests=True, dry_run=False, with_emulator=False):
     """Installs what is missing. True if it had to do something."""
-    needs = missing(with_tests)
+    needs = missing(with_tests, with_emulator)
     if not needs:
         return False
     if distribution() not in REFERENCE:

@@ -35,6 +35,8 @@ enum {
 #define DW_CTRL_RESET_FIFO 2u
 #define DW_CTRL_INT (1u << 4)
 #define DW_CTRL_DMA (1u << 5 | 1u << 25) // DMA, and that it is the internal one
+#define DW_STATUS_RX 1u			 // above the water mark
+#define DW_STATUS_TX 2u			 // not above
 #define DW_STATUS_BUSY (1u << 9)	 // the card holds DAT0
 #define DW_STATUS_WORDS(status) ((status) >> 17 & 0x1fffu)
 #define DW_BMOD_RESET 1u

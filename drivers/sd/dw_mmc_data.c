@@ -152,7 +152,7 @@ static char *next_word_locked(struct dw_mmc *d)
 	return at;
 }
 
-void dw_words_move_locked(struct dw_mmc *d)
+static void move_all_locked(struct dw_mmc *d)
 {
 	const bool write = d->data->write;
 	uint32_t words, word;
@@ -174,9 +174,19 @@ void dw_words_move_locked(struct dw_mmc *d)
 			}
 		}
 	}
+}
+
+/* A water mark that was passed again before the request was cleared may not be told anew: it is looked at after. */
+void dw_words_move_locked(struct dw_mmc *d)
+{
+	const uint32_t mark = d->data->write ? DW_STATUS_TX : DW_STATUS_RX;
+
+	do {
+		move_all_locked(d);
+		io_write32(d->regs, DW_RINTSTS, DW_INT_TX | DW_INT_RX);
+	} while (d->left && io_read32(d->regs, DW_STATUS) & mark);
 	if (!d->left)
 		cpu_end_locked(d); // a FIFO that runs empty asks for more
-	io_write32(d->regs, DW_RINTSTS, DW_INT_TX | DW_INT_RX);
 }
 
 /* ---- both ---- */

@@ -17,3 +17,17 @@ int dts_load(struct dts *dts, const char *source)
 	dts->size = fread(dts->blob, 1, sizeof(dts->blob), dtc);
 	return pclose(dtc) || fdt_open(&dts->fdt, dts->blob, dts->size);
 }
+
+struct device dts_device(const struct dts *dts, const char *path)
+{
+	struct device dev = {.fdt = &dts->fdt, .node = fdt_by_path(&dts->fdt, path), .name = path};
+	uint32_t parent;
+
+	while (dev.reg_count < DEVICE_REGS_MAX &&
+	       !fdt_reg(&dts->fdt, dev.node, dev.reg_count, &dev.reg[dev.reg_count].pa, &dev.reg[dev.reg_count].len))
+		dev.reg_count++;
+	while (dev.irq_count < DEVICE_IRQS_MAX &&
+	       !fdt_irq(&dts->fdt, dev.node, dev.irq_count, &parent, &dev.irq[dev.irq_count]))
+		dev.irq_count++;
+	return dev;
+}

@@ -4,6 +4,7 @@
 /* Device trees for tests, from their sources beside them. */
 #pragma once
 
+#include "drivers/driver.h"
 #include "lib/fdt.h"
 
 #define DTS_BLOB_MAX (64 * 1024)
@@ -16,3 +17,5 @@ struct dts {
 
 /* Compiles tests/host/<source> with dtc and opens it: 0, or not if either fails. */
 int dts_load(struct dts *dts, const char *source);
+/* The device that a driver's probe is given for the node at the path. */
+struct device dts_device(const struct dts *dts, const char *path);

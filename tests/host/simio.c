@@ -11,7 +11,7 @@
 #include "drivers/irq.h"
 #include "tests/host/harness.h"
 
-#define IRQS 64
+#define IRQS 128
 #define CALLS_MAX 1000
 
 static struct sim_window *windows;

@@ -38,6 +38,7 @@ TERMINAL_HEADERS = {"poll.h", "sys/ioctl.h", "termios.h"}  # and so does the con
 QUOTED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 ANGLED = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 LICENCE = "SPDX-License-Identifier: BSD-2-Clause"
+QEMU_LICENCE = "SPDX-License-Identifier: GPL-2.0-or-later"  # LICENSES/ has both texts
 OWNER = "Copyright the cairn authors"
 LICENSED = (".c", ".h", ".S", ".ld", ".py")
 LICENSED_NAMES = ("SConstruct", "cairn", ".ci/run")
@@ -68,7 +69,7 @@ def include_faults(path, source):
 def test_include_directions():
     faults = []
     for path in tree.files():
-        if path.endswith((".c", ".h", ".S")):
+        if path.endswith((".c", ".h", ".S")) and not path.startswith(tree.EMULATOR):
             faults += include_faults(path, tree.read(path).decode())
     assert not faults, "\n".join(faults)
 
@@ -81,9 +82,13 @@ def test_the_include_check_finds(path, line):
 
 
 def test_licence_lines():
+    """What is built into QEMU has QEMU's licence, and nothing else has."""
     bare = [path for path in tree.files() if path.endswith(LICENSED) or path in LICENSED_NAMES
-            if not all(words in tree.read(path)[:300].decode() for words in (LICENCE, OWNER))]
+            for licence in [QEMU_LICENCE if path.startswith(tree.EMULATOR) else LICENCE]
+            if not all(words in tree.read(path)[:300].decode() for words in (licence, OWNER))]
     assert not bare, "no SPDX line and owner at the top: " + ", ".join(bare)
+    assert os.listdir(os.path.join(tree.ROOT, "LICENSES")) and all(
+        os.path.exists(os.path.join(tree.ROOT, "LICENSES", line.split()[-1] + ".txt")) for line in (LICENCE, QEMU_LICENCE))
 
 
 def test_whitespace():
