@@ -94,7 +94,7 @@ int pci_irq_request(struct pci_device *dev, void (*handler)(void *arg), void *ar
 	if (line->irq)
 		return 0;
 	line->irq = dev->line;
-	return irq_request(dev->line, line_irq, line, "pci");
+	return irq_request(dev->line, line_irq, line, "pci"); // fails for good: no controller, no such source
 }
 
 /* The tree's interrupt-map: child address of three cells, pin, controller, its interrupt. 0: not there. */
@@ -127,19 +127,24 @@ static paddr_t window_take(struct window *w, uint64_t len)
 	return at;
 }
 
-static bool in_window(const struct window *w, uint64_t bus, uint64_t len)
+/* What firmware has assigned stays, and what is assigned anew lies behind it. */
+static void window_keep(struct window *w, struct pci_device *dev, unsigned i, uint64_t bus)
 {
-	return bus >= w->bus && len <= w->end - w->pa && bus - w->bus <= w->end - w->pa - len;
+	const uint64_t len = dev->bar[i].len;
+
+	if (!bus || bus < w->bus || len > w->end - w->pa || bus - w->bus > w->end - w->pa - len)
+		return;
+	dev->bar[i].pa = bus - w->bus + w->pa;
+	w->next = max_of(w->next, dev->bar[i].pa + len);
 }
 
-/* Index of the next one. Memory decoding is off. */
-static unsigned bar_assign(struct pci_device *dev, unsigned i)
+/* How long it is, and where if somebody has said so; index of the next one. Memory decoding is off. */
+static unsigned bar_look(struct pci_device *dev, unsigned i)
 {
 	const size_t at = CFG_BAR + 4 * i;
 	const uint32_t old = io_read32(dev->config, at);
 	const bool wide = !(old & BAR_PORTS) && (old & BAR_KIND) == BAR_64 && i + 1 < PCI_BARS;
 	uint64_t mask, bus = old & ~(uint32_t)BAR_FLAGS;
-	struct window *w;
 
 	io_write32(dev->config, at, UINT32_MAX);
 	mask = io_read32(dev->config, at) & ~(uint32_t)BAR_FLAGS;
@@ -157,24 +162,38 @@ static unsigned bar_assign(struct pci_device *dev, unsigned i)
 	if ((old & BAR_PORTS) || !(uint32_t)mask)
 		return i + 1 + wide;
 	dev->bar[i].len = ~mask + 1;
-	w = wide && bridge.high.end ? &bridge.high : &bridge.low;
-	if (in_window(&bridge.low, bus, dev->bar[i].len)) {
-		dev->bar[i].pa = bus - bridge.low.bus + bridge.low.pa;
-	} else if (bridge.high.end && in_window(&bridge.high, bus, dev->bar[i].len)) {
-		dev->bar[i].pa = bus - bridge.high.bus + bridge.high.pa;
-	} else {
-		dev->bar[i].pa = window_take(w, dev->bar[i].len);
-		bus = dev->bar[i].pa - w->pa + w->bus;
-		if (dev->bar[i].pa) {
-			io_write32(dev->config, at, (uint32_t)bus);
-			if (wide)
-				io_write32(dev->config, at + 4, (uint32_t)(bus >> 32));
-		} else {
-			log_error("%s: no room for %llu bytes of base address %u", dev->name,
-				  (unsigned long long)dev->bar[i].len, i);
-		}
-	}
+	dev->bar[i].wide = wide;
+	window_keep(&bridge.low, dev, i, bus);
+	if (bridge.high.end)
+		window_keep(&bridge.high, dev, i, bus);
 	return i + 1 + wide;
+}
+
+static void bars_look(struct pci_device *dev)
+{
+	const uint16_t command = io_read16(dev->config, CFG_COMMAND);
+
+	io_write16(dev->config, CFG_COMMAND, command & (uint16_t)~COMMAND_MEMORY);
+	for (unsigned i = 0; i < PCI_BARS;)
+		i = bar_look(dev, i);
+	io_write16(dev->config, CFG_COMMAND, command);
+}
+
+static void bar_assign(struct pci_device *dev, unsigned i)
+{
+	struct window *w = dev->bar[i].wide && bridge.high.end ? &bridge.high : &bridge.low;
+	uint64_t bus;
+
+	dev->bar[i].pa = window_take(w, dev->bar[i].len);
+	if (!dev->bar[i].pa) {
+		log_error("%s: no room for %llu bytes of base address %u", dev->name,
+			  (unsigned long long)dev->bar[i].len, i);
+		return;
+	}
+	bus = dev->bar[i].pa - w->pa + w->bus;
+	io_write32(dev->config, CFG_BAR + 4 * i, (uint32_t)bus);
+	if (dev->bar[i].wide)
+		io_write32(dev->config, CFG_BAR + 4 * i + 4, (uint32_t)(bus >> 32));
 }
 
 static void bars_assign(struct pci_device *dev)
@@ -182,8 +201,9 @@ static void bars_assign(struct pci_device *dev)
 	const uint16_t command = io_read16(dev->config, CFG_COMMAND);
 
 	io_write16(dev->config, CFG_COMMAND, command & (uint16_t)~COMMAND_MEMORY);
-	for (unsigned i = 0; i < PCI_BARS;)
-		i = bar_assign(dev, i);
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		if (dev->bar[i].len && !dev->bar[i].pa)
+			bar_assign(dev, i);
 	io_write16(dev->config, CFG_COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER);
 }
 
@@ -260,7 +280,7 @@ static bool function_find(volatile void *config, unsigned device, unsigned funct
 	pin = io_read8(config, CFG_PIN);
 	dev->line = pin >= 1 && pin <= 4 ? map_interrupt(device, pin) : 0;
 	bridge.count++;
-	device_probe(dev);
+	bars_look(dev);
 	return header & HEADER_MANY;
 }
 
@@ -319,6 +339,8 @@ static int ecam_probe(const struct device *node)
 		for (unsigned f = 0; f < FUNCTIONS && more; f++)
 			more = function_find(config + (d * FUNCTIONS + f) * CONFIG_SIZE, d, f) || f > 0;
 	}
+	for (unsigned i = 0; i < bridge.count; i++)
+		device_probe(&bridge.devices[i]);
 	return 0;
 }
 

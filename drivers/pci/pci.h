@@ -20,6 +20,7 @@ struct pci_device {
 	struct {
 		paddr_t pa; // 0: none, of ports, or without room
 		uint64_t len;
+		bool wide; // of 64 bits: it takes two places
 	} bar[PCI_BARS];
 	uint32_t line; // interrupt of the controller; 0: none
 };

@@ -33,6 +33,7 @@ enum {
 	REG_STATUS = 0x30, // errors above
 	REG_STATUS_ENABLE = 0x34,
 	REG_SIGNAL_ENABLE = 0x38,
+	REG_AUTO_ERROR = 0x3c,
 	REG_CAPABILITIES = 0x40,
 	REG_ADMA = 0x58,
 	REG_VERSION = 0xfe,
@@ -47,6 +48,7 @@ enum { CMD_LONG = 1, CMD_SHORT = 2, CMD_SHORT_BUSY = 3, CMD_CRC = 8, CMD_INDEX =
 #define STATE_DAT0 (1u << 20)
 enum { CONTROL_4 = 2, CONTROL_HIGH_SPEED = 4, CONTROL_ADMA32 = 16, CONTROL_ADMA64 = 24, CONTROL_8 = 32 };
 enum { CLOCK_INTERNAL = 1, CLOCK_STABLE = 2, CLOCK_CARD = 4 };
+enum { AUTO_TIMEOUT = 2 };
 enum { RESET_ALL = 1, RESET_COMMAND = 2, RESET_DATA = 4 };
 #define STATUS_COMMAND 1u
 #define STATUS_TRANSFER 2u
@@ -74,6 +76,7 @@ enum { RESET_ALL = 1, RESET_COMMAND = 2, RESET_DATA = 4 };
 enum { ADMA_VALID = 1, ADMA_END = 2, ADMA_TRANSFER = 0x20 };
 
 #define MAX_SEGMENT 32768u // bytes of a descriptor; the field has 16 bits
+#define BUSY_STEP NSEC_PER_MSEC
 #define REGISTER_LIMIT (100 * NSEC_PER_MSEC)
 
 static struct sdhci *sdhci_of(struct sd_host *host)
@@ -161,10 +164,15 @@ static uint32_t take_noted(struct sdhci *s, uint32_t bits)
 /* Error bits come first: some controllers set COMMAND beside them. Section 2.2.18. */
 static int noted_error(struct sdhci *s)
 {
-	const uint32_t noted = take_noted(s, 0);
+	uint32_t noted = take_noted(s, 0);
 
-	if (!(noted & (STATUS_ERROR | STATUS_ERRORS)))
+	/* What has been transferred was not too late. Section 2.2.17. */
+	if (noted & STATUS_TRANSFER)
+		noted &= ~ERROR_DATA_TIMEOUT;
+	if (!(noted & STATUS_ERRORS))
 		return 0;
+	if ((noted & ERROR_AUTO12) && (io_read16(s->regs, REG_AUTO_ERROR) & AUTO_TIMEOUT))
+		return -ETIMEDOUT;
 	if (noted & (ERROR_COMMAND_TIMEOUT | ERROR_DATA_TIMEOUT))
 		return -ETIMEDOUT;
 	if (noted & (ERROR_CRC | ERROR_DATA_CRC | ERROR_AUTO12))
@@ -298,6 +306,33 @@ static int finish_data(struct sdhci *s, struct sd_command *cmd, nsec_t deadline)
 	return 0;
 }
 
+static bool not_busy(struct sd_host *host)
+{
+	return io_read32(sdhci_of(host)->regs, REG_STATE) & STATE_DAT0;
+}
+
+/* The controller's own time-out is shorter than cards may be busy: from then on the line is looked at. */
+static int wait_busy(struct sdhci *s, nsec_t deadline)
+{
+	int error = wait_for(s, transfer_done, deadline);
+
+	if (error != -ETIMEDOUT || !(take_noted(s, 0) & ERROR_DATA_TIMEOUT))
+		return error;
+	if (reset_lines(s, RESET_DATA))
+		return -EIO;
+	while (!not_busy(&s->host)) {
+		if (clock_now() >= deadline)
+			return -ETIMEDOUT;
+		(void)sd_host_wait(&s->host, not_busy, min_of(deadline, clock_now() + BUSY_STEP));
+	}
+	return 0;
+}
+
+static bool uses_data_line(const struct sd_command *cmd)
+{
+	return cmd->data || (cmd->answer == SD_R1B && cmd->index != 12);
+}
+
 static int sdhci_execute(struct sd_host *host, struct sd_command *cmd)
 {
 	struct sdhci *s = sdhci_of(host);
@@ -305,7 +340,7 @@ static int sdhci_execute(struct sd_host *host, struct sd_command *cmd)
 	uint32_t mode = 0;
 	int error;
 
-	if (!wait_clear(s, REG_STATE, STATE_INHIBIT | (cmd->data ? STATE_INHIBIT_DATA : 0)))
+	if (!wait_clear(s, REG_STATE, STATE_INHIBIT | (uses_data_line(cmd) ? STATE_INHIBIT_DATA : 0)))
 		return -EIO;
 	(void)take_noted(s, UINT32_MAX);
 	if (cmd->data)
@@ -318,7 +353,7 @@ static int sdhci_execute(struct sd_host *host, struct sd_command *cmd)
 		if (cmd->data)
 			error = finish_data(s, cmd, deadline);
 		else if (cmd->answer == SD_R1B)
-			error = wait_for(s, transfer_done, deadline);
+			error = wait_busy(s, deadline);
 	}
 	/* After a command alone the lines are made ready here; after one with data by who resets. Section 3.10.1. */
 	if (error && !cmd->data && reset_lines(s, RESET_COMMAND | RESET_DATA))
@@ -412,16 +447,16 @@ static int read_capabilities(struct sdhci *s)
 		log_error("%s: the controller has no 3.3 V: it cannot be used", s->name);
 		return -EINVAL;
 	}
-	host->clock_max = clock ? clock : s->base_clock;
+	host->clock_max = clock;
 	if (!host->clock_max) {
-		log_error("%s: neither the controller nor the device tree tells its clock", s->name);
+		log_error("%s: the controller does not tell its clock", s->name);
 		return -EINVAL;
 	}
 	s->soldered |= (caps >> 30) == CAP_SOLDERED >> 30;
 	host->transfer = sd_transfer_wanted();
 	if (host->transfer == SD_DMA && !(caps & CAP_ADMA2))
 		host->transfer = SD_PIO;
-	s->wide_dma = s->version3 && (caps & CAP_64) && !s->only_dma32;
+	s->wide_dma = s->version3 && (caps & CAP_64);
 	host->reach = s->wide_dma || host->transfer != SD_DMA ? 0 : UINT32_MAX;
 	host->high_speed = caps & CAP_HIGH_SPEED;
 	host->widths = 1 | 4 | (caps & CAP_8_LINES && s->soldered ? 8 : 0);
@@ -450,6 +485,10 @@ int sdhci_init(struct sdhci *s)
 	if (error)
 		return error;
 	s->host.removable = !s->soldered;
+	if (s->host.reach)
+		error = frame_limit_reach(s->host.reach); // for the table; the data's is the block layer's matter
+	if (error)
+		return error;
 	s->table = wired_alloc((size_t)BLK_SEGMENTS_MAX * 3 * sizeof(uint32_t));
 	if (!s->table)
 		return -ENOMEM;

@@ -10,9 +10,7 @@ struct sdhci {
 	/* The glue's, before sdhci_add. */
 	const char *name;
 	volatile void *regs; // 256 bytes
-	uint32_t base_clock; // Hz, where the capabilities do not say; 0: unknown
 	bool soldered;	     // no slot: there is a card, without switches
-	bool only_dma32;     // descriptors of 64 bits are not to be used
 
 	/* sdhci.c's. */
 	struct sd_host host;

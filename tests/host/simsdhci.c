@@ -133,7 +133,10 @@ static void end_transfer(struct simsdhci *s)
 	uint32_t response[4];
 
 	if (s->mode & MODE_AUTO12) {
-		if (simcard_command(s->card, 12, 0, response)) {
+		const int error = simcard_command(s->card, 12, 0, response);
+
+		if (error) {
+			s->auto_error = error == -ETIMEDOUT ? 2 : 4;
 			later(s, 1u << 24, ANSWER_TIME);
 			return;
 		}
@@ -307,6 +310,8 @@ static uint32_t read_reg(struct sim_window *window, size_t off, unsigned width)
 		return width == 2 ? s->clock | (s->clock & 1) << 1 : s->clock; // resets are over at once
 	case 0x30:
 		return s->status;
+	case 0x3c:
+		return s->auto_error;
 	case 0x40:
 		/* 52 MHz, ADMA2, high speed, 3.3 V; 64 bits; 8 lines and soldered for an eMMC. */
 		return 0x01283400 | (s->version3 ? 1u << 28 : 0) |

@@ -23,7 +23,7 @@ struct simsdhci {
 	/* Its own. */
 	struct sim_window window;
 	uint32_t argument, mode, response[4], status, status_enable, signal_enable;
-	uint16_t block_size, block_count, clock;
+	uint16_t block_size, block_count, clock, auto_error;
 	uint8_t control, power;
 	uint32_t adma[2];
 	uint8_t buffer[512];

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright the cairn authors
-"""Disks over virtio, memory-mapped and on PCI: what passes over a file cost, that no byte is moved by the processor, many
+"""Disks over virtio, memory-mapped and on PCI, and behind an SD host on PCI: what passes over a file cost, that no byte is moved by the processor, many
 faults at once on several harts, and what a drive says of itself."""
 
 import os
@@ -13,11 +13,15 @@ IO = os.path.join(rig.ROOT, "tests/system/apps/io")
 MIB = 24
 PAGES = {1: 2000, 4: 40}  # of each thread, by harts: QEMU takes its time between them
 COMMANDS = 3 * MIB + 8  # QEMU takes 126 pieces a command; a reader's first windows, and metadata
-DISKIO = ("reads", "writes", "flushes", "discards", "zeroes", "errors", "retries", "resets", "split", "unreachable", "dma", "cpu", "bounced")
+DISKIO = ("reads", "writes", "flushes", "discards", "zeroes", "errors", "retries", "resets", "split", "unreachable", "dma", "cpu", "bounced",
+          "damaged", "late", "device_errors", "slower", "restarts")
 DISKSTATS = ("reads", "reads_merged", "sectors_read", "ms_reading", "writes", "writes_merged", "sectors_written", "ms_writing",
              "pending", "ms_busy", "ms_weighted", "discards", "discards_merged", "sectors_discarded", "ms_discarding", "flushes", "ms_flushing")
 TRANSPORTS = {"mmio": [], "mmio-modern": ["--qemu-arg=-global", "--qemu-arg=virtio-mmio.force-legacy=off"],
-              "pci": ["--sd", "virtio-pci"]}
+              "pci": ["--sd", "virtio-pci"], "sdhci": ["--sd", "sdhci"],
+              "sdhci-64": ["--sd", "sdhci", *(f"--qemu-arg={word}" for word in (
+                  "-global", "sdhci-pci.sd-spec-version=3", "-global", "sdhci-pci.capareg=0x157834b4",
+                  "-global", "sd-card.spec_version=3"))]}
 
 
 def counters(result):
@@ -55,6 +59,7 @@ def test_passes(transport, harts, tmp_path):
     assert faults["reads"] >= PAGES[harts], faults  # a page each; the threads meet on some, and some meet in the queue
     for end in commands.values():
         assert end["cpu"] == end["bounced"] == end["errors"] == end["retries"] == end["resets"] == end["unreachable"] == 0, end
+        assert end["damaged"] == end["late"] == end["device_errors"] == end["slower"] == end["restarts"] == 0, end
     assert read["dma"] >= MIB << 20 and written["dma"] >= MIB << 20
     assert delta(stats, "begin", "read")["sectors_read"] >= MIB << 11
     end = stats["threads"]
