@@ -189,7 +189,9 @@ static bool cmd23_wanted(bool offered)
 
 static int sd_configure_card(struct sd_card *card)
 {
-	int error = set_bus(card, min_of(card->csd.speed, (uint32_t)DEFAULT_CLOCK), 1, SD_DEFAULT_SPEED);
+	/* SPI has neither high speed nor lines to do without. */
+	const unsigned halvings = card->host->spi ? card->slow : 0;
+	int error = set_bus(card, min_of(card->csd.speed, (uint32_t)DEFAULT_CLOCK) >> halvings, 1, SD_DEFAULT_SPEED);
 
 	if (!error)
 		error = sd_register(card, ACMD_SCR, true, 0, 8);

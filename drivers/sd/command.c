@@ -145,8 +145,11 @@ int sd_register(struct sd_card *card, uint8_t index, bool app, uint32_t arg, uin
 
 int sd_status(struct sd_card *card, uint32_t *status)
 {
-	struct sd_command cmd = {
-	    .index = SD_SEND_STATUS, .answer = SD_R1, .arg = (uint32_t)card->rca << 16, .limit = COMMAND_LIMIT};
+	/* In SPI mode the answer comes when the card is not busy any more. */
+	struct sd_command cmd = {.index = SD_SEND_STATUS,
+				 .answer = SD_R1,
+				 .arg = (uint32_t)card->rca << 16,
+				 .limit = card->host->spi ? SD_BUSY_LIMIT : COMMAND_LIMIT};
 	int error = card->host->ops->execute(card->host, &cmd);
 
 	*status = cmd.response[0];

@@ -161,7 +161,6 @@ static int stop(struct sd_card *card)
 /* 0: it can be tried again. What the card itself reports has nothing to do with the bus. */
 static int recover(struct sd_card *card, int why, unsigned failures)
 {
-	static const char *const steps[] = {"at high speed", "at default speed", "at default speed on one line"};
 	const bool bus = why == -EILSEQ || why == -ETIMEDOUT;
 
 	if (!sd_slot_empty(card) && !(bus && failures > 1) && !stop(card))
@@ -171,7 +170,7 @@ static int recover(struct sd_card *card, int why, unsigned failures)
 	if (bus && failures > 1 && card->slow < 2) {
 		card->slow++;
 		blk_count_trouble(&card->blk, BLK_SLOWER);
-		log_warning("%s: errors on the bus: goes on %s", card->blk.name, steps[card->slow]);
+		log_warning("%s: errors on the bus: goes on more slowly (step %u of 2)", card->blk.name, card->slow);
 	}
 	blk_count_trouble(&card->blk, BLK_RESTARTED);
 	return sd_bring_up(card);

@@ -115,7 +115,6 @@ bool sifive_spi_pump(struct sifive_spi *spi)
 		for (; spi->sent < spi->len && spi->sent - spi->got < SIFIVE_SPI_FIFO; spi->sent++)
 			io_write32(spi->regs, REG_TX, spi->out ? spi->out[spi->sent] : 0xff);
 	} while (spi->sent != before);
-	receive(spi);
 	under_way = spi->sent - spi->got;
 	/* Raised while there are more than the mark. */
 	if (under_way)
