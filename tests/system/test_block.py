@@ -13,7 +13,8 @@ IO = os.path.join(rig.ROOT, "tests/system/apps/io")
 MIB = 24
 PAGES = {1: 2000, 4: 40}  # of each thread, by harts: QEMU takes its time between them
 COMMANDS = 3 * MIB + 8  # QEMU takes 126 pieces a command; a reader's first windows, and metadata
-DISKIO = ("reads", "writes", "flushes", "discards", "zeroes", "errors", "retries", "resets", "split", "unreachable", "dma", "cpu", "bounced")
+DISKIO = ("reads", "writes", "flushes", "discards", "zeroes", "errors", "retries", "resets", "split", "unreachable", "dma", "cpu", "bounced",
+          "damaged", "late", "device_errors", "slower", "restarts")
 DISKSTATS = ("reads", "reads_merged", "sectors_read", "ms_reading", "writes", "writes_merged", "sectors_written", "ms_writing",
              "pending", "ms_busy", "ms_weighted", "discards", "discards_merged", "sectors_discarded", "ms_discarding", "flushes", "ms_flushing")
 TRANSPORTS = {"mmio": [], "mmio-modern": ["--qemu-arg=-global", "--qemu-arg=virtio-mmio.force-legacy=off"],
