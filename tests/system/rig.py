@@ -10,7 +10,9 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
-from tools import image, log  # noqa: E402
+import pytest  # noqa: E402
+
+from tools import emulator, image, log  # noqa: E402
 
 CAIRN = os.path.join(ROOT, "cairn")
 PROBE = os.path.join(ROOT, "tests/system/apps/probe")
@@ -39,6 +41,13 @@ def run(app, *options, argv=(), stdin=b"", seconds=SECONDS, no_build=True):
 
 def probe(card, *argv, options=(), **more):
     return run(PROBE, "--image", card, *options, argv=argv, **more)
+
+
+def need_emulator():
+    """The VisionFive 2's: a test is skipped without it, but not where CI says that it must be there."""
+    problem = emulator.why_not()
+    if problem:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(problem)
 
 
 def check_fs(card):

@@ -188,7 +188,7 @@ void main(void)
     wr(CMD, START | UPD); udelay(50);
     check("start_cmd hangs without ciu clock", rd(CMD), START, START);
     R(CRG + 94 * 4) = START | 8;
-    udelay(50);
+    udelay(60); /* longer than the hand-over, 50 us, and the clock's grain */
     check("... and completes when the clock comes", rd(CMD), START, 0);
     check("controller reset completed", rd(CTRL), 1, 0);
     R(CRG + 0x300) |= 2;
