@@ -68,8 +68,9 @@ static void take_status(struct dw_mmc *d)
 		io_write32(d->regs, d->dma_status, dma & DW_DMA_WANTED);
 		d->dma_noted |= dma;
 	}
-	if (d->data && status & (d->data->write ? DW_INT_TX : DW_INT_RX | DW_INT_DATA) &&
-	    !(d->noted & (COMMAND_ERRORS | DATA_ERRORS)))
+	if (d->data && d->noted & (COMMAND_ERRORS | DATA_ERRORS))
+		dw_words_end_locked(d); // the card may go on, and would ask for ever
+	else if (d->data && status & (d->data->write ? DW_INT_TX : DW_INT_RX | DW_INT_DATA))
 		dw_words_move_locked(d);
 	waitq_wake_all(&d->host.waitq);
 	spin_unlock(&d->host.lock, flags);

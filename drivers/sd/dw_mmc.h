@@ -109,6 +109,8 @@ int dw_dma_init(struct dw_mmc *d);
 int dw_data_begin(struct dw_mmc *d, const struct sd_data *data);
 /* Moves what words there are, or is room for. host.lock held. */
 void dw_words_move_locked(struct dw_mmc *d);
+/* No more words are asked for. host.lock held. */
+void dw_words_end_locked(struct dw_mmc *d);
 /* After the command, or its failure: nobody moves any more. */
 void dw_data_end(struct dw_mmc *d);
 /* Waits until the bits of a register are clear, which takes microseconds. */

@@ -131,7 +131,7 @@ static void cpu_begin(struct dw_mmc *d, const struct sd_data *data)
 	spin_unlock(&d->host.lock, flags);
 }
 
-static void cpu_end_locked(struct dw_mmc *d)
+void dw_words_end_locked(struct dw_mmc *d)
 {
 	d->data = NULL;
 	if (d->host.transfer != SD_POLLED)
@@ -186,7 +186,7 @@ void dw_words_move_locked(struct dw_mmc *d)
 		io_write32(d->regs, DW_RINTSTS, DW_INT_TX | DW_INT_RX);
 	} while (d->left && io_read32(d->regs, DW_STATUS) & mark);
 	if (!d->left)
-		cpu_end_locked(d); // a FIFO that runs empty asks for more
+		dw_words_end_locked(d); // a FIFO that runs empty asks for more
 }
 
 /* ---- both ---- */
@@ -231,6 +231,6 @@ void dw_data_end(struct dw_mmc *d)
 		return;
 	}
 	flags = spin_lock(&d->host.lock);
-	cpu_end_locked(d);
+	dw_words_end_locked(d);
 	spin_unlock(&d->host.lock, flags);
 }

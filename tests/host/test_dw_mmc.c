@@ -488,7 +488,7 @@ static void faults(const struct way *way, bool of_card, unsigned fault, bool for
 {
 	static struct step *step;
 	const enum harness_effort effort = harness_effort();
-	const unsigned every = effort == EFFORT_QUICK ? 13 : effort == EFFORT_LONG ? 1 : 5;
+	const unsigned every = effort == EFFORT_QUICK ? 13 : effort == EFFORT_LONG ? 1 : 9;
 	unsigned runs = 0, failed_calls = 0;
 	uint64_t fired = 0, end;
 
@@ -532,7 +532,7 @@ static void test_controller_once(void **state)
 {
 	(void)state;
 	for (enum simdw_fault fault = 0; fault < SIMDW_FAULTS; fault++)
-		for (size_t i = 0; i < array_size(ways); i += 3)
+		for (size_t i = 0; i < array_size(ways); i += harness_effort() == EFFORT_LONG ? 1 : 3)
 			if (applies(&ways[i], fault))
 				faults(&ways[i], false, fault, false);
 }
@@ -549,7 +549,7 @@ static void test_card_once(void **state)
 {
 	(void)state;
 	for (enum simcard_fault fault = 0; fault < SIMCARD_FAULTS; fault++)
-		for (size_t i = 0; i < array_size(ways); i += 2)
+		for (size_t i = 0; i < array_size(ways); i += harness_effort() == EFFORT_LONG ? 1 : 3)
 			faults(&ways[i], true, fault, false);
 }
 

@@ -195,7 +195,7 @@ def test_card_out_in_the_midst_of_a_transfer(tmp_path):
 
 @pytest.mark.default
 def test_card_out_and_in_again(tmp_path):
-    """While nothing is under way: what comes after goes to the same card."""
+    """While nothing is under way: the card has forgotten all that it was told, and what comes after goes to it all the same."""
     card, mistakes, path = make_card(tmp_path), Mistakes(tmp_path), tmp_path / "monitor"
     process = start(card, mistakes, path)
     monitor = Monitor(path)
@@ -210,7 +210,7 @@ def test_card_out_and_in_again(tmp_path):
         process.kill()
         process.wait()
     text = out.decode(errors="replace")
-    assert process.returncode == 0 and "the card is back" in text, text[-4000:]
+    assert process.returncode == 0, text[-4000:]
     mistakes.none()
     rig.check_fs(card)
     assert rig.cairn("log", card).out == LINES * 2
