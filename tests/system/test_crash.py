@@ -34,11 +34,13 @@ def check_repairable(card):
     rig.check_fs(card)
 
 
-def test_panic_is_kept(tmp_path):
+@pytest.mark.parametrize("where,name", [((), "vda2"), (("--sd", "sdhci"), "mmcblk0p2"), (("--board", "icicle"), "mmcblk0p2"),
+                                        (("--board", "sifive_u"), "mmcblk0p2")], ids=["virtio", "sdhci", "icicle", "sifive_u"])
+def test_panic_is_kept(where, name, tmp_path):
     card = tmp_path / "card.img"
-    result = panic(card)
+    result = panic(card, *where)
     text = shown(card)
-    assert "panic: the application asked for it" in text and "backtrace:" in text and "ext2: vda2: mounted" in text
+    assert "panic: the application asked for it" in text and "backtrace:" in text and f"ext2: {name}: mounted" in text
     # Nothing of the report is missing: what the console had from the panic on, line for line.
     report = [line for line in result.err.splitlines() if re.match(r"\[ *\d+\.\d+\] ", line)]
     kept = {line for line in text.splitlines()}
