@@ -40,15 +40,18 @@ def figures(text):
     return found
 
 
-def boot(kernel, icount):
+RAW_DISKS = {"virtio": "/dev/vdb", "virtio-pci": "/dev/vdb", "sdhci": "/dev/mmcblk1"}  # what the second one is called
+
+
+def boot(kernel, icount, sd):
     """One boot: the application's exit status and output."""
     image.make(CARD, CARD_SIZE, kernel=kernel)
     with open(RAW, "wb") as raw:  # the second disk, with nothing on it
         raw.truncate(RAW_SIZE)
-    extra = ["-drive", f"if=none,id=raw,{qemu.file_drive(RAW)}", "-device", "virtio-blk-device,drive=raw"]
+    extra = ["-drive", f"if=none,id=raw,{qemu.file_drive(RAW)}", *(word.replace("drive=card", "drive=raw") for word in qemu.SLOTS[sd])]
     extra += ["-icount", "shift=0"] if icount else []
-    arguments = qemu.boot_arguments("virtio", "stream", quiet=True, argv=["/dev/vdb"], name=APP)
-    machine = qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments, extra=extra)
+    arguments = qemu.boot_arguments("virtio", "stream", quiet=True, argv=[RAW_DISKS[sd]], name=APP)
+    machine = qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments, sd=sd, extra=extra)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output, open(os.devnull, encoding="ascii") as nothing:
         saved, sys.stdin = sys.stdin, nothing  # the launcher's streams: the application reads nothing, we its output
         try:
@@ -72,13 +75,13 @@ def table(found, icount):
     return "\n".join(" ".join(f"{cell:{'<' if at in left else '>'}{widths[at]}}" for at, cell in enumerate(row)) for row in rows)
 
 
-def run(icount, release, boots):
+def run(icount, release, boots, sd):
     """Builds, boots, prints. The exit status of the command."""
     kernel = build.build(build.load(APP), release=release)
     found = {}
     for number in range(1, boots + 1):
         say(f"boot {number} of {boots}")
-        status, text = boot(kernel, icount)
+        status, text = boot(kernel, icount, sd)
         if status == launcher.STATUS_INTERRUPTED:
             return status
         if status:

@@ -122,6 +122,7 @@ def add_bench(command):
                       "exit status: 0 done; 1 build, boot or benchmark failed, with the reason; 2 wrong usage; 130 interrupted.\n"
                       "./cairn help bench says how to read the table.")
     measure.add_argument("--icount", action="store_true", help="count guest instructions (QEMU's -icount shift=0) instead of time")
+    measure.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio", help="what the disks are behind, as for run (default: virtio)")
     variant = measure.add_mutually_exclusive_group()
     variant.add_argument("--release", dest="release", action="store_true", default=True, help="without assertions (default)")
     variant.add_argument("--debug", dest="release", action="store_false", help="with assertions")
@@ -262,7 +263,7 @@ def run_test(options):
 
 def run_bench(options):
     ready()
-    return bench.run(options.icount, options.release, options.boots or (2 if options.icount else 5))
+    return bench.run(options.icount, options.release, options.boots or (2 if options.icount else 5), options.sd)
 
 
 def run_image(options):

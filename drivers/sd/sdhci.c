@@ -76,6 +76,7 @@ enum { RESET_ALL = 1, RESET_COMMAND = 2, RESET_DATA = 4 };
 enum { ADMA_VALID = 1, ADMA_END = 2, ADMA_TRANSFER = 0x20 };
 
 #define MAX_SEGMENT 32768u // bytes of a descriptor; the field has 16 bits
+#define IRQ_LOOKS 16
 #define BUSY_STEP NSEC_PER_MSEC
 #define REGISTER_LIMIT (100 * NSEC_PER_MSEC)
 
@@ -94,41 +95,55 @@ static bool wait_clear(struct sdhci *s, size_t off, uint32_t bits)
 	return true;
 }
 
-static int reset_lines(struct sdhci *s, uint8_t what)
+static int reset_one(struct sdhci *s, uint8_t what)
 {
 	io_write8(s->regs, REG_RESET, what);
 	return wait_clear(s, REG_CLOCK, (uint32_t)what << 24) ? 0 : -EIO;
 }
 
-/* ---- what the controller reports ---- */
-
-static void take_status(struct sdhci *s)
+/* One after the other: QEMU's takes two bits at once for none. */
+static int reset_lines(struct sdhci *s)
 {
-	unsigned long flags = spin_lock(&s->host.lock);
-	const uint32_t status = io_read32(s->regs, REG_STATUS);
+	const int error = reset_one(s, RESET_COMMAND);
 
-	if (status != UINT32_MAX) { // it is not there any more
-		io_write32(s->regs, REG_STATUS, status & STATUS_WANTED);
-		s->noted |= status;
-	}
-	waitq_wake_all(&s->host.waitq);
-	spin_unlock(&s->host.lock, flags);
-	if (status != UINT32_MAX && (status & (STATUS_CARD_IN | STATUS_CARD_OUT)))
-		sd_host_card_changed(&s->host);
+	return error ? error : reset_one(s, RESET_DATA);
 }
 
+/* ---- what the controller reports ---- */
+
+/* False: there was nothing. */
+static bool take_status(struct sdhci *s)
+{
+	unsigned long flags = spin_lock(&s->host.lock);
+	uint32_t status = io_read32(s->regs, REG_STATUS);
+
+	if (status == UINT32_MAX) // it is not there any more
+		status = 0;
+	if (status & STATUS_WANTED) {
+		io_write32(s->regs, REG_STATUS, status & STATUS_WANTED);
+		s->noted |= status;
+		waitq_wake_all(&s->host.waitq);
+	}
+	spin_unlock(&s->host.lock, flags);
+	if (status & (STATUS_CARD_IN | STATUS_CARD_OUT))
+		sd_host_card_changed(&s->host);
+	return status & STATUS_WANTED;
+}
+
+/*
+ * Until nothing is left: what comes between the look and the acknowledgement keeps the line high, and not every
+ * interrupt controller looks at a line again that has not been low (QEMU's PLIC does not). Nothing at all: another
+ * device's.
+ */
 void sdhci_irq(void *arg)
 {
-	struct sdhci *s = arg;
-
-	if (!(io_read32(s->regs, REG_STATUS) & STATUS_WANTED))
-		return; // of another device on the line
-	take_status(s);
+	for (unsigned looks = 0; looks < IRQ_LOOKS && take_status(arg); looks++)
+		continue;
 }
 
 static void sdhci_poll(struct sd_host *host)
 {
-	take_status(sdhci_of(host));
+	(void)take_status(sdhci_of(host));
 }
 
 static bool command_done(struct sd_host *host)
@@ -318,7 +333,7 @@ static int wait_busy(struct sdhci *s, nsec_t deadline)
 
 	if (error != -ETIMEDOUT || !(take_noted(s, 0) & ERROR_DATA_TIMEOUT))
 		return error;
-	if (reset_lines(s, RESET_DATA))
+	if (reset_one(s, RESET_DATA))
 		return -EIO;
 	while (!not_busy(&s->host)) {
 		if (clock_now() >= deadline)
@@ -356,14 +371,14 @@ static int sdhci_execute(struct sd_host *host, struct sd_command *cmd)
 			error = wait_busy(s, deadline);
 	}
 	/* After a command alone the lines are made ready here; after one with data by who resets. Section 3.10.1. */
-	if (error && !cmd->data && reset_lines(s, RESET_COMMAND | RESET_DATA))
+	if (error && !cmd->data && reset_lines(s))
 		return -EIO;
 	return error;
 }
 
 static int sdhci_reset(struct sd_host *host)
 {
-	return reset_lines(sdhci_of(host), RESET_COMMAND | RESET_DATA);
+	return reset_lines(sdhci_of(host));
 }
 
 /* ---- the bus ---- */
@@ -475,7 +490,7 @@ int sdhci_init(struct sdhci *s)
 				   .max_blocks = 65535,
 				   .max_segments = BLK_SEGMENTS_MAX,
 				   .max_segment_bytes = MAX_SEGMENT};
-	error = reset_lines(s, RESET_ALL);
+	error = reset_one(s, RESET_ALL);
 	if (error) {
 		log_error("%s: the controller does not come out of its reset", s->name);
 		return error;

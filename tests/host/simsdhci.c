@@ -267,6 +267,7 @@ static void command(struct simsdhci *s, uint16_t word)
 
 static void reset(struct simsdhci *s, uint8_t what)
 {
+	assert_true(what == 1 || what == 2 || what == 4); // QEMU's takes two at once for none
 	if (s->posted)
 		host_event_cancel(&s->event);
 	s->posted = false;
