@@ -49,8 +49,10 @@ static void show(const char *pass, const char *path, const char *word)
 
 static void show_both(const char *pass)
 {
-	show(pass, "/proc/diskio", "vda ");
-	show(pass, "/proc/diskstats", " vda ");
+	const char *disk = access("/dev/vda", F_OK) == 0 ? "vda " : "mmcblk0 ";
+
+	show(pass, "/proc/diskio", disk);
+	show(pass, "/proc/diskstats", disk);
 }
 
 static void drop(void)
