@@ -41,9 +41,11 @@ class Mistakes:
     def words(self, fatal=True):
         return ["-d", "guest_errors", "-D", str(self.path), *(["-global", "dw-mmc.fatal=on"] if fatal else [])]
 
-    def none(self):
+    def none(self, card_changed=False):
+        """A card that was out says, besides, that it does not know what it was told before."""
         assert self.path.exists(), "the emulator did not log"
-        assert self.path.read_text() == ""
+        lines = self.path.read_text().splitlines()
+        assert [line for line in lines if not (card_changed and line.startswith("SD: "))] == []
 
 
 def make_card(folder, size=64 * MIB):
@@ -99,7 +101,7 @@ def test_high_capacity_card(tmp_path):
 
 
 @pytest.mark.default
-@pytest.mark.parametrize("program", ["test_files", "test_mmap", "test_sync"])
+@pytest.mark.parametrize("program", ["test_files", pytest.param("test_mmap", marks=pytest.mark.long), "test_sync"])
 def test_file_system(program, tmp_path):
     card, mistakes = make_card(tmp_path), Mistakes(tmp_path)
     result = run(f"tests/guest/{program}.c", card, mistakes, argv=["quick"], seconds=200)
@@ -185,7 +187,7 @@ def test_card_out_in_the_midst_of_a_transfer(tmp_path):
     text = out.decode(errors="replace")
     assert "no card (19)" in text and "the card is gone" in text, text[-4000:]
     assert "panic" not in text and process.returncode == 1, text[-4000:]
-    mistakes.none()
+    mistakes.none(card_changed=True)
     fixed = subprocess.run(["/sbin/e2fsck", "-fy", image.ext2_device(str(card))], capture_output=True, text=True, check=False)
     assert fixed.returncode in (0, 1), fixed.stdout
     durable = int(text.split("last durable sequence ")[1].split()[0])
@@ -211,7 +213,7 @@ def test_card_out_and_in_again(tmp_path):
         process.wait()
     text = out.decode(errors="replace")
     assert process.returncode == 0, text[-4000:]
-    mistakes.none()
+    mistakes.none(card_changed=True)
     rig.check_fs(card)
     assert rig.cairn("log", card).out == LINES * 2
 
