@@ -78,6 +78,15 @@ static struct posix_thread *find_locked(pthread_t thread)
 	return node && node->key == (vaddr_t)thread ? tree_entry(node, struct posix_thread, handle_node) : NULL;
 }
 
+bool pthread_is_known(pthread_t thread)
+{
+	unsigned long flags = spin_lock(&registry.lock);
+	bool known = find_locked(thread);
+
+	spin_unlock(&registry.lock, flags);
+	return known;
+}
+
 /* SCHED_OTHER is priority 0, below all others'; SCHED_FIFO has no slices. */
 static void schedule_locked(struct posix_thread *p, int policy, int priority)
 {

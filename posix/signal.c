@@ -263,7 +263,8 @@ static int send_to_process(int sig)
 	return 0;
 }
 
-static int send_to_thread(const struct thread *thread, int sig)
+/* Sent to a thread that has ended and may still be joined, it is lost: POSIX has no error for that. */
+static int send_to_thread(pthread_t thread, int sig)
 {
 	unsigned long flags = spin_lock(&signals.lock);
 	struct posix_thread *to = NULL;
@@ -277,7 +278,7 @@ static int send_to_thread(const struct thread *thread, int sig)
 	spin_unlock(&signals.lock, flags);
 	if (ends)
 		signal_end(sig, NULL);
-	return to ? 0 : -ESRCH;
+	return to || pthread_is_known(thread) ? 0 : -ESRCH;
 }
 
 int kill(pid_t pid, int sig)

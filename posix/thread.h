@@ -70,6 +70,9 @@ struct posix_thread {
 /* The calling thread's; made now if the thread is the kernel's. Never NULL. Thread context. */
 struct posix_thread *posix_self(void);
 
+/* Is it a thread that runs, or has ended and may still be joined? Takes the lock of posix/pthread.c. */
+bool pthread_is_known(pthread_t thread);
+
 /* Enters a thread that is about to run the application's code, with the signal mask of the calling one. */
 void signal_thread_add(struct posix_thread *t);
 /* The thread runs none any more. */

@@ -257,7 +257,12 @@ static void test_join_errors(void)
 
 	CHECK(pthread_join(pthread_self(), NULL) == EDEADLK);
 	thread = start(give_back, NULL);
+	for (int turn = 0; turn < 1000; turn++) { // it ends meanwhile, and is known until it is joined
+		CHECK(pthread_kill(thread, 0) == 0 && pthread_kill(thread, SIGURG) == 0);
+		sched_yield();
+	}
 	join(thread);
+	CHECK(pthread_kill(thread, 0) == ESRCH);
 	CHECK(pthread_join(thread, NULL) == ESRCH);
 	CHECK(pthread_detach(thread) == ESRCH);
 	CHECK(pthread_cancel(thread) == ESRCH);
