@@ -4,8 +4,8 @@
 /*
  * Transactions of plain ext2. A commit writes the batch class by class with a FLUSH between classes that are both
  * there: bitmaps and new blocks, then inodes and indirect blocks, then names; so most commits cost two or three
- * FLUSHes, and an msync without metadata costs one. The data that a batch makes reachable, zeros, was written before it
- * was (ext2_bmap_alloc), so the first FLUSH covers it (I6); after a FLUSH that failed they are written once more.
+ * FLUSHes, and an msync without metadata costs one. New blocks of data are written before all of that, as zeros at the
+ * least (fs/ext2/newblocks.h), so the first FLUSH covers them (I6).
  *
  * Lock: log.lock, a mutex: the handle, or the commit. Below the object's map_lock, above bmap_lock and the buffers
  * (I2). A commit does metadata I/O only. Sleeps. Allocates nothing.
@@ -21,7 +21,8 @@ void txn_log_init(struct txn_log *log)
 {
 	mutex_init(&log->lock, "txn");
 	log->changed = log->failing = false;
-	log->free_count = log->zeroed_count = 0;
+	log->free_count = 0;
+	new_blocks_init(&log->new_blocks);
 	list_init(&log->unlinked);
 	list_init(&log->droppable);
 	atomic_store(&log->running, 1);
@@ -67,27 +68,6 @@ static int batch_flush(struct volume *vol, uint64_t failures)
 	return !err && blk_flush_failures(vol->super.dev) != failures ? -EIO : err;
 }
 
-static int zero_again(struct volume *vol)
-{
-	struct txn_log *log = &vol->txn;
-	const uint64_t failures = blk_flush_failures(vol->super.dev);
-	int err = 0;
-
-	if (!log->zeroed_count || failures == log->zeroed_failures)
-		return 0;
-	for (unsigned i = 0; i < log->zeroed_count && !err; i++) {
-		const struct txn_zeroed *z = &log->zeroed[i];
-
-		err = ext2_blocks_zero(vol, z->first, z->count);
-		/* Also after an error: some of it may be on the card. */
-		if (err || i + 1 == log->zeroed_count || z[1].ino != z->ino)
-			ext2_file_flush_failed(vol, z->ino, -EIO);
-	}
-	if (!err)
-		log->zeroed_failures = failures;
-	return err;
-}
-
 /*
  * A FLUSH stands before a class only where something is to be written on both sides of it. The superblock goes with the
  * first class: should the cut come right after it, a file at the head of the orphan list may not look like an orphan
@@ -97,7 +77,7 @@ static int write_batch(struct volume *vol, bool counts)
 {
 	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	bool unflushed = false;
-	int err = zero_again(vol);
+	int err = new_blocks_finish(vol);
 
 	if (!err)
 		err = ext2_super_write(vol, counts, &unflushed);
@@ -121,7 +101,7 @@ static int write_batch(struct volume *vol, bool counts)
 	for (unsigned class = 0; class < BUFFER_CLASSES; class ++)
 		buffer_clean(vol->buffers, class);
 	ext2_super_clean(vol, counts);
-	vol->txn.zeroed_count = 0;
+	new_blocks_forget(&vol->txn.new_blocks);
 	return 0;
 }
 
@@ -220,16 +200,12 @@ int txn_commit_all(struct volume *vol)
 	return err;
 }
 
-int txn_commit_zeroed(struct volume *vol, uint32_t ino)
+int txn_commit_new(struct volume *vol, uint32_t ino)
 {
-	const struct txn_log *log = &vol->txn;
-	bool any = false;
 	int err = 0;
 
 	mutex_lock(&vol->txn.lock);
-	for (unsigned i = 0; i < log->zeroed_count && !any; i++)
-		any = log->zeroed[i].ino == ino;
-	if (any)
+	if (new_blocks_of(&vol->txn.new_blocks, ino))
 		err = commit_locked(vol, false);
 	mutex_unlock(&vol->txn.lock);
 	return err;
@@ -240,7 +216,7 @@ int txn_zero_again(struct volume *vol)
 	int err;
 
 	mutex_lock(&vol->txn.lock);
-	err = zero_again(vol);
+	err = new_blocks_again(vol);
 	mutex_unlock(&vol->txn.lock);
 	return err;
 }
@@ -268,7 +244,7 @@ bool txn_frees_pending(struct volume *vol)
 static bool has_room(struct volume *vol, unsigned credits, unsigned frees)
 {
 	return buffer_dirty_count(vol->buffers) + credits <= buffer_dirty_max(vol->buffers) &&
-	       vol->txn.free_count + frees <= TXN_FREES_MAX && vol->txn.zeroed_count < TXN_ZEROED_MAX;
+	       vol->txn.free_count + frees <= TXN_FREES_MAX && new_blocks_room(&vol->txn.new_blocks);
 }
 
 int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees)
@@ -337,34 +313,6 @@ void txn_free_blocks(struct txn *t, fsblk_t first, uint32_t count)
 void txn_free_inode(struct txn *t, uint32_t ino, bool directory)
 {
 	free_later(t, directory ? TXN_FREE_DIRECTORY : TXN_FREE_FILE, ino, 1);
-}
-
-/* To a run of the file's that it continues, or by itself. */
-static void remember_zeroed(struct txn_log *log, uint32_t ino, fsblk_t first, uint32_t count)
-{
-	for (unsigned i = log->zeroed_count; i > 0; i--) {
-		struct txn_zeroed *z = &log->zeroed[i - 1];
-
-		if (z->ino == ino && z->first + z->count == first) {
-			z->count += count;
-			return;
-		}
-	}
-	assert(log->zeroed_count < TXN_ZEROED_MAX);
-	log->zeroed[log->zeroed_count++] = (struct txn_zeroed){.ino = ino, .first = first, .count = count};
-}
-
-int txn_zero_blocks(struct txn *t, uint32_t ino, fsblk_t first, uint32_t count)
-{
-	struct txn_log *log = &t->vol->txn;
-	int err;
-
-	if (!log->zeroed_count)
-		log->zeroed_failures = blk_flush_failures(t->vol->super.dev);
-	err = ext2_blocks_zero(t->vol, first, count);
-	if (!err)
-		remember_zeroed(log, ino, first, count);
-	return err;
 }
 
 void txn_super(struct txn *t)

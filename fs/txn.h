@@ -11,26 +11,19 @@
 #pragma once
 
 #include "fs/buffer.h"
+#include "fs/ext2/newblocks.h"
 #include "kernel/mutex.h"
 
 struct volume;
 
-#define TXN_CREDITS 4	    // buffers that one handle may change
-#define TXN_FREES_MAX 2048  // runs of freed blocks that a batch can hold
-#define TXN_ZEROED_MAX 1024 // and of new ones
+#define TXN_CREDITS 4	   // buffers that one handle may change
+#define TXN_FREES_MAX 2048 // runs of freed blocks that a batch can hold
 
 enum txn_free_kind { TXN_FREE_BLOCKS, TXN_FREE_FILE, TXN_FREE_DIRECTORY };
 
 struct txn_free {
 	enum txn_free_kind kind;
 	uint32_t first, count; // blocks; or the inode's number
-};
-
-/* New blocks of a file's data, which the batch makes reachable. */
-struct txn_zeroed {
-	uint32_t ino;
-	fsblk_t first;
-	uint32_t count;
 };
 
 /* A volume's transactions. Guarded by lock: whoever holds it has the handle, or commits. */
@@ -42,9 +35,7 @@ struct txn_log {
 	struct list_node droppable;
 	struct txn_free frees[TXN_FREES_MAX];
 	unsigned free_count;
-	struct txn_zeroed zeroed[TXN_ZEROED_MAX];
-	unsigned zeroed_count;
-	uint64_t zeroed_failures; // blk_flush_failures when none of their zeros was written yet
+	struct new_blocks new_blocks; // whose locks it says itself
 
 	atomic_uint_least64_t running; // number of the running batch: those before it are durable
 	atomic_uint_least64_t writes;  // data writes completed so far,
@@ -75,11 +66,6 @@ void txn_dirty(struct txn *t, struct buffer *b, enum buffer_class class);
 /* Blocks that nothing on the card will point to once the batch is durable. */
 void txn_free_blocks(struct txn *t, fsblk_t first, uint32_t count);
 void txn_free_inode(struct txn *t, uint32_t ino, bool directory);
-/*
- * Zeros onto new blocks of the file, synchronously. Until the batch is durable they are written again should a FLUSH
- * fail, which may have lost them. One run a handle.
- */
-int txn_zero_blocks(struct txn *t, uint32_t ino, fsblk_t first, uint32_t count);
 /* The superblock changed in a way that the next commit must write. */
 void txn_super(struct txn *t);
 void txn_end(struct txn *t);
@@ -92,11 +78,8 @@ int txn_commit_batch(struct volume *vol, uint64_t batch);
 /* With the counts in group descriptors and superblock too, which other commits leave to it. */
 int txn_commit_all(struct volume *vol);
 /* The same, only if the running batch has new blocks of this file: before it is forgotten. */
-int txn_commit_zeroed(struct volume *vol, uint32_t ino);
-/*
- * Writes the running batch's zeros again if a FLUSH has failed since the first were written. What was written onto them
- * meanwhile is dirty again if it is cached, and lost if not: their files are told. 0, or an error; then the next
- * commit, which begins with this, tries again.
+int txn_commit_new(struct volume *vol, uint32_t ino);
+/* new_blocks_again for who has no transaction. 0, or an error; then the next commit, which begins with it, tries again.
  */
 int txn_zero_again(struct volume *vol);
 /* The last commit failed: what it had to write is still to be written. */

@@ -54,6 +54,7 @@ static const struct {
     {"zeroing", NULL},
     {"data requests", NULL},
     {"block file requests", NULL},
+    {"new blocks", NULL},
     {"page", NULL},
     {"address space", NULL},
     {"page waiters", NULL},

@@ -117,6 +117,23 @@ static uint64_t pass(int raw, int writing, enum measure what, unsigned mib)
 	return each;
 }
 
+/* The same into a file that has no blocks yet. */
+static uint64_t disk_append(unsigned mib)
+{
+	int fd = disk_open(0, mib);
+	uint64_t begin, each;
+
+	if (fd < 0)
+		return BENCH_IMPOSSIBLE;
+	bench_must(ftruncate(fd, 0) ? errno : 0, "ftruncate");
+	sync();
+	begin = bench_now();
+	transfer_all(fd, mib * MIB, 1);
+	each = (bench_now() - begin) * 1000 / mib;
+	bench_must(close(fd) ? errno : 0, "close");
+	return each;
+}
+
 #define PASS(name, raw, writing, what)                                                                                 \
 	static uint64_t name(unsigned mib)                                                                             \
 	{                                                                                                              \
@@ -198,6 +215,7 @@ const struct bench_disk_case disk_cases[] = {
     {{"disk_read_raw", disk_read_raw, 32}, "ns/MiB"},
     {{"disk_write", disk_write, 32}, "ns/MiB"},
     {{"disk_write_raw", disk_write_raw, 32}, "ns/MiB"},
+    {{"disk_append", disk_append, 32}, "ns/MiB"},
     {{"disk_read_cpu", disk_read_cpu, 32}, "ns/MiB"},
     {{"disk_write_cpu", disk_write_cpu, 32}, "ns/MiB"},
     {{"disk_read_commands", disk_read_commands, 32}, "commands/MiB"},

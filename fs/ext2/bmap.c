@@ -7,7 +7,7 @@
  * that cannot be read is an error, never a hole (I9).
  *
  * Look-ups hold bmap_lock, allocation the transaction and then bmap_lock (I2). A look-up holds one buffer at a time.
- * Sleeps on metadata I/O; allocation also writes zeros.
+ * Sleeps on metadata I/O; allocation may also write zeros.
  */
 #include <assert.h>
 #include <errno.h>
@@ -125,6 +125,7 @@ struct place {
 	struct buffer *b; // holding the slot, or NULL: in the inode
 	fsblk_t goal;
 	bool follows; // the file has the block before
+	enum ext2_contents contents;
 };
 
 /*
@@ -198,8 +199,13 @@ static int fill_new(struct txn *t, struct inode *inode, const struct place *plac
 {
 	struct buffer *b;
 
-	if (place->leaf && !S_ISDIR(inode->mode))
-		return txn_zero_blocks(t, inode->ino, first, count);
+	if (place->leaf && !S_ISDIR(inode->mode)) {
+		if (place->contents == EXT2_ZEROS)
+			return new_blocks_add_zeros(t->vol, inode->ino, first, count);
+		new_blocks_add(t->vol, inode->ino, first, count);
+		atomic_store(&ext2_node(inode)->new_in, atomic_load(&t->vol->txn.running));
+		return 0;
+	}
 	buffer_get_zeroed(t->vol->buffers, first, &b);
 	txn_access(t, b);
 	if (place->leaf)
@@ -213,7 +219,7 @@ static int fill_new(struct txn *t, struct inode *inode, const struct place *plac
 static int alloc_blocks(struct txn *t, struct inode *inode, uint32_t lblk, const struct place *place, fsblk_t *first,
 			uint32_t *count)
 {
-	const uint32_t want = S_ISDIR(inode->mode) ? 1 : place->left;
+	const uint32_t want = S_ISDIR(inode->mode) ? 1 : min_of(place->left, NEW_BLOCKS_AT_ONCE);
 	int err;
 
 	if (place->leaf) {
@@ -264,9 +270,10 @@ static int alloc_at(struct txn *t, struct inode *inode, uint32_t lblk, uint64_t 
 	return 0;
 }
 
-int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t size, uint32_t *run)
+int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t size, enum ext2_contents contents,
+		    uint32_t *run)
 {
-	struct place place = {.leaf = false};
+	struct place place = {.contents = contents};
 	int err = 0;
 
 	while (!err && !place.leaf) {
@@ -290,19 +297,20 @@ int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t s
 	return err == -EEXIST ? 0 : err;
 }
 
-int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, uint32_t *reached)
+int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, enum ext2_contents contents,
+			  uint32_t *reached)
 {
 	int err = 0;
 
 	while (first < end && !err) {
 		uint32_t run = 0;
 
-		err = ext2_bmap_alloc(inode, first, end - first, size, &run);
+		err = ext2_bmap_alloc(inode, first, end - first, size, contents, &run);
 		if (err == -ENOSPC && txn_frees_pending(ext2_volume(inode))) {
 			/* What is being freed may do. */
 			err = txn_commit(ext2_volume(inode));
 			if (!err)
-				err = ext2_bmap_alloc(inode, first, end - first, size, &run);
+				err = ext2_bmap_alloc(inode, first, end - first, size, contents, &run);
 		}
 		if (!err)
 			first += run;

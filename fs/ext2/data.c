@@ -35,6 +35,7 @@ struct data_request {
 	struct inode *inode;
 	uint64_t eof;	   // bytes; what a page holds beyond is zeroed after a read
 	struct tail *tail; // which it writes from, or NULL
+	bool is_new;	   // a write to blocks that are to be told of its end
 	struct blk_request request;
 	struct blk_segment segments[DATA_SEGMENTS];
 	struct page *pages[DATA_SEGMENTS];
@@ -175,6 +176,12 @@ static void data_done(struct blk_request *request)
 {
 	struct data_request *r = request->arg;
 
+	if (r->is_new) {
+		const struct volume *vol = ext2_volume(r->inode);
+
+		new_blocks_written(ext2_volume(r->inode), request->sector / vol->sectors_per_block,
+				   request->sectors / vol->sectors_per_block, request->error);
+	}
 	for (uint32_t i = 0; i < request->segment_count; i++) {
 		if (request->op == BLK_READ)
 			fill_part_done(r->pages[i], r->eof, request->error);
@@ -225,6 +232,7 @@ static struct data_request *transfer_request(struct transfer *t, sector_t sector
 	r->inode = t->inode;
 	r->eof = t->eof;
 	r->tail = NULL;
+	r->is_new = false;
 	r->request = (struct blk_request){.op = t->op,
 					  .priority = t->priority,
 					  .sector = sector,
@@ -237,10 +245,13 @@ static struct data_request *transfer_request(struct transfer *t, sector_t sector
 
 static void transfer_add(struct transfer *t, struct page *page, paddr_t pa, uint32_t len, sector_t sector)
 {
+	struct volume *vol = ext2_volume(t->inode);
 	struct data_request *r = t->request;
 
 	if (!r || r->request.segment_count == t->segments || r->request.sector + r->request.sectors != sector)
 		r = t->request = transfer_request(t, sector);
+	if (t->op == BLK_WRITE)
+		r->is_new |= new_blocks_begin(vol, sector / vol->sectors_per_block, len >> vol->block_shift);
 	page_add_part(page);
 	r->pages[r->request.segment_count] = page;
 	r->segments[r->request.segment_count++] = (struct blk_segment){.pa = pa, .len = len};
@@ -306,7 +317,9 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 
 		if (err)
 			return err;
-		if (block && lblk < whole) {
+		if (block && t->op == BLK_READ && new_blocks_unwritten(ext2_volume(t->inode), block, &run)) {
+			memset((char *)page_va(page) + offset, 0, run << vol->block_shift);
+		} else if (block && lblk < whole) {
 			transfer_add(t, page, page_pa(page) + offset, run << vol->block_shift, sector);
 		} else if (block) {
 			transfer_add_tail(t, page, offset, sector);
@@ -378,14 +391,34 @@ static int data_reserve(struct pcache_object *obj, pgidx_t index)
 	struct inode *inode = inode_of(obj);
 	const struct volume *vol = ext2_volume(inode);
 	const uint64_t start = index * PAGE_SIZE, end = min_of(obj->size, start + PAGE_SIZE);
-	uint32_t reached;
+	const uint32_t first = start >> vol->block_shift, behind = (end + vol->block_size - 1) >> vol->block_shift;
+	uint32_t reached, run;
+	fsblk_t block;
+	int err;
 
 	if (atomic_load(&vol->super.dead))
 		return -EIO;
 	if (atomic_load(&vol->super.read_only))
 		return -EROFS;
-	return ext2_bmap_alloc_range(inode, start >> vol->block_shift, (end + vol->block_size - 1) >> vol->block_shift,
-				     end, &reached);
+	/* Most often it has its blocks, and was not read since it is written over: no transaction. */
+	err = ext2_bmap(inode, first, behind - first, &block, &run);
+	if (err || (block && run == behind - first))
+		return err;
+	return ext2_bmap_alloc_range(inode, first, behind, end, EXT2_PAGE, &reached);
+}
+
+static int write_new(struct inode *inode)
+{
+	if (S_ISREG(inode->mode) &&
+	    atomic_load(&ext2_node(inode)->new_in) == atomic_load(&ext2_volume(inode)->txn.running))
+		(void)pcache_write_range(&inode->object, 0, PGIDX_MAX); // who fails stays dirty, and is told
+	return 0;
+}
+
+void ext2_write_new(struct volume *vol)
+{
+	if (new_blocks_open(&vol->txn.new_blocks))
+		(void)inodes_visit(&vol->super, write_new); // which does not fail
 }
 
 int ext2_sync(struct inode *inode)
@@ -396,6 +429,8 @@ int ext2_sync(struct inode *inode)
 	if (atomic_load(&vol->super.dead))
 		return -EIO;
 	err = ext2_inode_write_size(inode);
+	if (!err && atomic_load(&ext2_node(inode)->batch) == atomic_load(&vol->txn.running))
+		ext2_write_new(vol);
 	if (!err)
 		err = txn_commit_batch(vol, atomic_load(&ext2_node(inode)->batch));
 	if (!err && atomic_load(&ext2_node(inode)->writes) > atomic_load(&vol->txn.flushed))

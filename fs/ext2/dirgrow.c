@@ -196,7 +196,7 @@ static int append(struct growth *g, bool node)
 	g->fresh = ext2_dir_blocks(dir);
 	if (size > INT32_MAX)
 		return -ENOSPC;
-	err = ext2_bmap_alloc(dir, g->fresh, 1, size, &run);
+	err = ext2_bmap_alloc(dir, g->fresh, 1, size, EXT2_PAGE, &run);
 	if (!err && node)
 		err = begin_node(dir, g->fresh);
 	return err ? err : txn_commit(ext2_volume(dir));

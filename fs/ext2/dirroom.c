@@ -246,7 +246,7 @@ static int linear_grow(struct inode *dir)
 		return err;
 	if (size > INT32_MAX)
 		return -ENOSPC;
-	err = ext2_bmap_alloc(dir, ext2_dir_blocks(dir), 1, size, &run);
+	err = ext2_bmap_alloc(dir, ext2_dir_blocks(dir), 1, size, EXT2_PAGE, &run);
 	/* The directory must not reach, on the card, a new block with names of inodes that are not there yet. */
 	return err ? err : txn_commit(ext2_volume(dir));
 }

@@ -127,7 +127,8 @@ struct ext2_node {
 	/* inode.size as last encoded: another only while a change is under way, or after one failed. Relaxed without
 	 * lock. */
 	atomic_uint_least64_t size_stored;
-	atomic_uint_least64_t batch;  // last batch with a change of this inode
+	atomic_uint_least64_t batch;  // last batch with a change of this inode,
+	atomic_uint_least64_t new_in; // and with new blocks of the file that its pages are to be written to
 	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write
 
 	/* Of a directory; guarded by the operation lock. */
@@ -310,14 +311,18 @@ void ext2_inode_wipe(struct inode *inode, struct buffer *itable);
  */
 int ext2_bmap(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t *block, uint32_t *run);
 int ext2_place(struct inode *inode, uint64_t offset, uint64_t *at, uint64_t *len); // inode_ops.place
+/* What the card has of a new block of a file before anything points to it (I6): zeros, at once; or its page, if that is
+ * written before the commit, which else writes zeros (fs/ext2/newblocks.h). */
+enum ext2_contents { EXT2_ZEROS, EXT2_PAGE };
 /*
- * Makes the hole at lblk into blocks of zeros that are on the card before anything points to them (I6); *run of them,
- * at most max. Where there is no hole, *run is how far not. The size on the card becomes the end of the last block or
- * `size`, whichever is less, if that is more than it was.
+ * Makes the hole at lblk into blocks; *run of them, at most max. Where there is no hole, *run is how far not. The size
+ * on the card becomes the end of the last block or `size`, whichever is less, if that is more than it was.
  */
-int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t size, uint32_t *run);
+int ext2_bmap_alloc(struct inode *inode, uint32_t lblk, uint32_t max, uint64_t size, enum ext2_contents contents,
+		    uint32_t *run);
 /* The same for [first, end): *reached is where it ended, also with an error. */
-int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, uint32_t *reached);
+int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uint64_t size, enum ext2_contents contents,
+			  uint32_t *reached);
 
 /* How many blocks so many bytes take. */
 static inline uint32_t ext2_blocks_of(const struct volume *vol, uint64_t size)
@@ -441,5 +446,8 @@ void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links);
 /* ---- data.c ---- */
 extern const struct pcache_ops ext2_data_ops;
 int ext2_data_init(void);
+/* Writes the pages that belong onto new blocks, lest the commit that follows write zeros there. Sleeps; holds nothing.
+ */
+void ext2_write_new(struct volume *vol);
 /* The metadata needed to find what was written, and a FLUSH if one is due. */
 int ext2_sync(struct inode *inode);

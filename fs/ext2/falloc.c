@@ -36,7 +36,7 @@ static int fallocate_piece(struct inode *inode, uint64_t from, uint64_t to)
 	if (to > object->size)
 		err = ext2_extend_tail(inode, to);
 	if (!err)
-		err = ext2_bmap_alloc_range(inode, reached, ext2_blocks_of(vol, end), end, &reached);
+		err = ext2_bmap_alloc_range(inode, reached, ext2_blocks_of(vol, end), end, EXT2_ZEROS, &reached);
 	if (to > object->size) {
 		uint64_t size = err ? min_of((uint64_t)reached << vol->block_shift, to) : to;
 
@@ -192,8 +192,8 @@ static int zero_next(struct inode *inode, uint64_t *at, uint64_t to)
 	if (!block && end >= page_end) {
 		const uint64_t whole = min_of(align_up(end, (uint64_t)PAGE_SIZE), (uint64_t)object->size);
 
-		err =
-		    ext2_bmap_alloc_range(inode, page >> vol->block_shift, ext2_blocks_of(vol, whole), whole, &reached);
+		err = ext2_bmap_alloc_range(inode, page >> vol->block_shift, ext2_blocks_of(vol, whole), whole,
+					    EXT2_ZEROS, &reached);
 	} else {
 		end = page_end;
 		err = zero_in_page(object, *at, end);

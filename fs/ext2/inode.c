@@ -302,7 +302,7 @@ int ext2_write_out(struct inode *inode)
 		err = ext2_inode_write_times(inode);
 	/* Once it is forgotten, nobody could be told that its writes were not made durable, or are zeros again. */
 	if (!err && !atomic_load(&vol->super.dead))
-		err = txn_commit_zeroed(vol, inode->ino);
+		err = txn_commit_new(vol, inode->ino);
 	if (!err && atomic_load(&ext2_node(inode)->writes) > atomic_load(&vol->txn.flushed))
 		err = txn_flush(vol);
 	return err;

@@ -144,6 +144,7 @@ static void *settler(void *arg)
 
 		if (!atomic_load(&vol->super.read_only)) {
 			err = inodes_visit(&vol->super, ext2_inode_write_times);
+			ext2_write_new(vol);
 			if (!err)
 				err = volume_settle(vol);
 			if (!err)

@@ -16,7 +16,7 @@
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
 
-#define GROW_AHEAD (64 * 1024) // a long write allocates so far ahead of itself
+#define GROW_AHEAD (1024 * 1024) // a long write allocates so far ahead of itself
 
 /* With several steps to go: the size on the card first, and the orphan list. */
 static int truncate_open(struct inode *inode, uint64_t size)
@@ -117,7 +117,7 @@ int ext2_extend_tail(struct inode *inode, uint64_t size)
 	/* The page is backed, and stays so: the rest of its blocks come with the new size. */
 	if (!err)
 		err = ext2_bmap_alloc_range(inode, ext2_blocks_of(vol, old),
-					    ext2_blocks_of(vol, min_of(size, page_end)), size, &run);
+					    ext2_blocks_of(vol, min_of(size, page_end)), size, EXT2_PAGE, &run);
 	return err;
 }
 
@@ -136,12 +136,19 @@ int ext2_grow(struct inode *inode, uint64_t at, size_t *len, uint64_t end)
 	const uint64_t size = at + *len;
 	const uint64_t ahead = max_of(size, min_of(end, align_down(at, (uint64_t)GROW_AHEAD) + GROW_AHEAD));
 	uint32_t reached = 0;
-	int err = ext2_extend_tail(inode, size);
+	int err;
+
+	/* The write's next piece. */
+	if (at == inode->object.size && size <= ext2_node(inode)->grown_to) {
+		inode->size = max_of(inode->size, size);
+		return 0;
+	}
+	err = ext2_extend_tail(inode, size);
 
 	/* The page's earlier blocks too: a page is stored into once all of it is backed. */
 	if (!err)
 		err = ext2_bmap_alloc_range(inode, align_down(at, (uint64_t)PAGE_SIZE) >> vol->block_shift,
-					    ext2_blocks_of(vol, ahead), ahead, &reached);
+					    ext2_blocks_of(vol, ahead), ahead, EXT2_PAGE, &reached);
 	if (err && (uint64_t)reached << vol->block_shift <= at) {
 		ext2_extend_undo(inode);
 		return err;

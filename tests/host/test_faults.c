@@ -301,7 +301,7 @@ static void test_faults(void **state)
 
 	(void)state;
 	share();
-	for (unsigned block = first; block <= 4096; block *= harness_effort() == EFFORT_LONG ? 2 : 4) {
+	for (unsigned block = first; block <= 4096; block *= harness_effort() == EFFORT_LONG ? 2 : 8) {
 		for (the_case = fault_cases; the_case < fault_cases + fault_case_count; the_case++) {
 			print_message("block %u, %s:", block, the_case->name);
 			for (kind = READS; kind <= NO_MEMORY; kind *= 2) {

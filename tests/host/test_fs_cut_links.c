@@ -26,7 +26,7 @@ struct scenario {
 	unsigned ops, faults; // the nth of these transfers fails, for n up to `faults`; 0: none does
 };
 
-static const unsigned cut_counts[] = {[EFFORT_QUICK] = 12, [EFFORT_DEFAULT] = 24, [EFFORT_LONG] = 400};
+static const unsigned cut_counts[] = {[EFFORT_QUICK] = 12, [EFFORT_DEFAULT] = 14, [EFFORT_LONG] = 400};
 
 static struct shared {
 	const struct scenario *scenario;

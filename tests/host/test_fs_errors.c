@@ -206,7 +206,7 @@ static void loop(unsigned block, unsigned buffers, unsigned ops, uint64_t count,
 	struct harness h = {.frames = 2048, .disk = {.image = image, .save = image_path("fs-errors-out")}};
 
 	while (run(&h, n)) {
-		n += harness_effort() == EFFORT_QUICK ? 5 * step : step;
+		n += harness_effort() == EFFORT_QUICK ? 5 * step : harness_effort() == EFFORT_LONG ? step : 2 * step;
 		assert_true(n < N_MAX);
 	}
 	print_message("block %u, %u buffers, ops %#x: %llu transfers could fail\n", block, buffers, ops,

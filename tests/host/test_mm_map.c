@@ -412,7 +412,7 @@ static void nth_all(enum fake_op op, uint64_t count, size_t least)
 	uint64_t *fired = harness_shared(sizeof(*fired));
 
 	for (size_t h = 0; h < array_size(harness); h++) {
-		const uint64_t step = harness_effort() == EFFORT_QUICK ? 7 : 1;
+		const uint64_t step = harness_effort() == EFFORT_QUICK ? 7 : harness_effort() == EFFORT_LONG ? 1 : 3;
 		uint64_t n = 1 - step;
 
 		do {

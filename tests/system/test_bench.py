@@ -24,11 +24,11 @@ BOUNDS = {  # guest instructions: from what no implementation undercuts to what 
     "read_4k": (600, 2e4), "read_4k_random": (600, 2e4), "write_4k": (600, 2e4), "write_4k_random": (600, 2e4),
     "read_64k": (9e3, 2e5), "write_64k": (9e3, 2e5), "readdir_each": (100, 2e4), "file_create": (1000, 1e6), "file_fill": (1000, 1e6),
     "file_unlink": (1000, 1e6),
-    "disk_read": (2e4, 2e7), "disk_read_raw": (2e4, 2e7), "disk_write": (2e4, 2e7), "disk_write_raw": (2e4, 2e7),
+    "disk_read": (2e4, 2e7), "disk_read_raw": (2e4, 2e7), "disk_write": (2e4, 2e7), "disk_write_raw": (2e4, 2e7), "disk_append": (2e4, 2e7),
     "disk_read_cpu": (2e4, 1e7), "disk_write_cpu": (2e4, 1e7), "disk_read_commands": (0.5, 4), "disk_write_commands": (0.5, 4),
     "disk_random_1": (2e3, 1e7), "disk_random_4": (2e3, 1e7), "disk_random_16": (2e3, 1e7),
 }
-UNITS = {"disk_read": "insn/MiB", "disk_read_raw": "insn/MiB", "disk_write": "insn/MiB", "disk_write_raw": "insn/MiB",
+UNITS = {"disk_read": "insn/MiB", "disk_read_raw": "insn/MiB", "disk_write": "insn/MiB", "disk_write_raw": "insn/MiB", "disk_append": "insn/MiB",
          "disk_read_cpu": "insn/MiB", "disk_write_cpu": "insn/MiB", "disk_read_commands": "commands/MiB",
          "disk_write_commands": "commands/MiB"}  # others: insn/op
 WAITING = {"file_create", "file_fill", "file_unlink", *(name for name in BOUNDS if name.startswith("disk_"))}  # for the card, whose time is counted too; and run once
