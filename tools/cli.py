@@ -7,7 +7,7 @@ import glob
 import os
 import sys
 
-from tools import apps, bench, boards, build, crash, doctor, emulator, image, launcher, layout, log, packages, qemu, serialline, testrun
+from tools import apps, bench, boards, build, crash, doctor, emulator, flash, image, launcher, layout, log, packages, qemu, serialline, testrun
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -49,6 +49,13 @@ def parser():
     add_test(command)
     add_bench(command)
     add_image(command)
+    write = command("flash", run_flash, "write a card image to an SD card, and read it back")
+    write.add_argument("what", metavar="IMAGE|APP", help="card image, or an application of which one is made for --board")
+    write.add_argument("device", metavar="DEVICE", help="the card's, such as /dev/sdb or /dev/mmcblk0; a plain file is taken, too")
+    write.add_argument("--board", choices=tuple(layout.LAYOUTS), help="for an APP: the board")
+    write.add_argument("--grow", action="store_true",
+                       help="the last partition and its file system fill the card (in a copy of the image, by resize2fs)")
+    write.add_argument("--yes", action="store_true", help="do not ask")
     reader = command("log", run_log, "print the records of a card's log",
                      "exit status: 0 all records good; 1 damage found, or no log on the card;\n2 wrong usage, or nothing readable.")
     reader.add_argument("image", nargs="?", metavar="IMAGE", default=LAST_CARD, help="card image (default: the last run's)")
@@ -292,6 +299,24 @@ def run_image(options):
     image.make(options.image, card_size, [*app.files, *options.files], build.build(app), options.block_size, plan=plan, arguments=arguments,
                loaders=image.fetch_loaders(plan), journal=options.fs == "ext3")
     say(f"made {apps.relative(os.path.abspath(options.image))}, {card_size >> 20} MiB")
+    return 0
+
+
+def run_flash(options):
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "0") != "0":
+        raise Failure("flash is for you, not for sudo", "Run it without: it calls sudo for the writing alone.", 2)
+    ready()
+    path = options.what
+    if not os.path.isfile(path) or path.endswith(".c"):
+        if not options.board:
+            raise Failure(f"{path} is no image, and an application needs --board", f"Boards: {', '.join(layout.LAYOUTS)}.", 2)
+        path = os.path.join(build.BUILD, "flash.img")
+        app, plan = build.load(options.what), layout.LAYOUTS[options.board]
+        image.make(path, image.parse_size(plan.size), app.files, build.build(app), plan=plan, arguments=qemu.card_arguments(app.name),
+                   loaders=image.fetch_loaders(plan))
+    elif options.board:
+        raise Failure("--board is for an application; an image has its board", "Leave it out.", 2)
+    flash.flash(path, options.device, options.grow, options.yes)
     return 0
 
 

@@ -11,7 +11,7 @@ import pytest
 import rig
 from tools import image, packages, qemu
 
-COMMANDS = ("setup", "build", "clean", "doctor", "run", "test", "bench", "image", "log", "console", "help")
+COMMANDS = ("setup", "build", "clean", "doctor", "run", "test", "bench", "boards", "image", "flash", "log", "console", "help")
 MIB = 1 << 20
 
 
