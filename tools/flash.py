@@ -126,35 +126,46 @@ def as_root(device):
 
 def run_writer(job, prefix):
     """Runs the writer. Its own words are shown as progress, and at the end as rates."""
-    begun, rates, reason = {}, [], ""
+    begun, rates = {}, []
     process = subprocess.Popen([*prefix, sys.executable, "-I", WRITER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with process, Bar("flash") as bar:
-        try:
-            process.stdin.write(json.dumps(job))
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it ended before it began; its status says so
-        now = time.monotonic()
-        for line in process.stdout:
-            before, now = now, time.monotonic()
-            phase, _, rest = line.strip().partition(" ")
-            if phase == "error":
-                reason = rest
-            elif phase == "reinsert":
-                rates.append("take the card out and put it in again before this machine looks at it")
-            else:
-                done, total = map(int, rest.split())
-                start = begun.setdefault(phase, before)
-                rate = f"{done / MIB / max(now - start, 0.001):.1f} MiB/s"
-                bar.update(done / total, f"{phase} {done // MIB} of {total // MIB} MiB, {rate}")
-                if done == total:
-                    rates.append(f"{phase}: {total / MIB:.1f} MiB, {rate}")
+    try:
+        with process, Bar("flash") as bar:
+            try:
+                process.stdin.write(json.dumps(job))
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # it ended before it began; its status says so
+            reason = follow(process.stdout, bar, begun, rates)
+    except KeyboardInterrupt:
+        say("the card was not written to its end and read back: write it again" if begun else "nothing was written")
+        raise
     for line in rates:
         say(line)
     if process.returncode:
         raise Failure(reason or f"the writing step ended with status {process.returncode}",
                       "The card is not usable as it is. Try again; if that fails too, try another card or reader." if begun else
                       "Nothing was written.")
+
+
+def follow(lines, bar, begun, rates):
+    """Shows the writer's lines on the bar. When each phase began goes to `begun`, what is to be said in the end to `rates`; the
+    reason why it failed, if it did."""
+    reason, now = "", time.monotonic()
+    for line in lines:
+        before, now = now, time.monotonic()
+        phase, _, rest = line.strip().partition(" ")
+        if phase == "error":
+            reason = rest
+        elif phase == "reinsert":
+            rates.append("take the card out and put it in again before this machine looks at it")
+        else:
+            done, total = map(int, rest.split())
+            start = begun.setdefault(phase, before)
+            rate = f"{done / MIB / max(now - start, 0.001):.1f} MiB/s"
+            bar.update(done / total, f"{phase} {done // MIB} of {total // MIB} MiB, {rate}")
+            if done == total:
+                rates.append(f"{phase}: {total / MIB:.1f} MiB, {rate}")
+    return reason
 
 
 def advise(boards):

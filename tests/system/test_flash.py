@@ -67,7 +67,7 @@ def test_block_map_is_what_dumpe2fs_says(options, tmp_path):
 
 
 def test_runs_of_bits():
-    for bits in range(1 << 16):
+    for bits in range(0, 1 << 16, 7):
         bitmap = bits.to_bytes(2, "little") + b"\xff"
         for count in (7, 8, 13):
             numbers = [first + i for first, number in blockmap.runs(bitmap, count) for i in range(number)]
@@ -290,3 +290,58 @@ def test_another_device_or_one_in_use_is_not_written(loop, tmp_path):
         os.close(holder)
     with open(backing, "rb") as file:
         assert all(piece == USED for piece in iter(lambda: file.read(MIB), b"")), "nothing was written"
+
+
+def test_what_is_mounted_is_unmounted_first(loop, tmp_path):
+    device, backing = loop
+    card = make(tmp_path / "card.img")
+    found, identity = identity_of(device)
+    point = tmp_path / "media"
+    point.mkdir()
+    subprocess.run(["/sbin/mke2fs", "-q", "-F", device], check=True)
+    mounted = subprocess.run(["mount", device, point], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no mounts here: {mounted.stderr.strip()}")
+    try:
+        with pytest.raises(flash.Failure, match="cannot be opened for writing"):
+            flashwrite.run(job(card, device, identity), lambda _path: found)
+        flashwrite.run({**job(card, device, identity), "unmount": [str(point)]}, lambda _path: found)
+        assert not os.path.ismount(point)
+    finally:
+        if os.path.ismount(point):
+            subprocess.run(["umount", point], check=True)
+    rig.check_fs(backing)
+
+
+def test_writer_says_why(tmp_path, capfd):
+    """The program as it is run: its lines, its status, and what the command makes of them."""
+    card, target = make(tmp_path / "card.img"), used_card(tmp_path / "target", 64 * MIB)
+    flash.run_writer(job(card, target), [])
+    said = capfd.readouterr().err
+    assert "writing: " in said and "verifying: " in said
+    with pytest.raises(flash.Failure, match="cannot be opened for writing: Is a directory") as caught:
+        flash.run_writer({**job(card, target), "device": str(tmp_path)}, [])
+    assert caught.value.hint == "Nothing was written."
+    with pytest.raises(flash.Failure, match="cannot be unmounted"):
+        flash.run_writer({**job(card, target), "unmount": [str(tmp_path / "nowhere")]}, [])
+
+
+def test_only_the_writing_is_done_as_root(monkeypatch):
+    device = devices.Device("/dev/null", "/dev/null", "1:3", "", "", 0, ())
+    assert flash.as_root(None) == []
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert flash.as_root(None) == [] and flash.as_root(device) == [], "it may be written as it is"
+    mounted = devices.Device(**{**vars(device), "mounts": ("/media/x",)})
+    monkeypatch.setattr(flash.shutil, "which", lambda _name: "/usr/bin/sudo")
+    assert flash.as_root(mounted) == ["sudo", "--"]
+    monkeypatch.setattr(flash.shutil, "which", lambda _name: None)
+    with pytest.raises(flash.Failure, match="there is no sudo"):
+        flash.as_root(mounted)
+
+
+def test_under_sudo_it_refuses(tmp_path):
+    if os.geteuid():
+        pytest.skip("sudo means root")
+    done = subprocess.run([rig.CAIRN, "flash", "x", str(tmp_path)], capture_output=True, text=True, check=False,
+                          env={**os.environ, "SUDO_UID": "1000", "SUDO_GID": "1000"}, cwd=rig.ROOT)
+    assert done.returncode == 2 and "not for sudo" in done.stderr

@@ -97,6 +97,9 @@ def fill(folder, umask, when, order):
             file.seek(MIB)
             file.write(b"end")
         os.symlink("big", folder / "files/link")
+        os.symlink("far/" * 100, folder / "files/long link")
+        (folder / "files/empty").mkdir()
+        (folder / "files/nothing").write_bytes(b"")
         (folder / "kernel").write_bytes(b"kernel" * 50_000)
     finally:
         os.umask(old)
@@ -135,10 +138,12 @@ def test_files_are_what_they_were(tmp_path):
     fill(tmp_path / "in", 0o077, 1_000_000_000, ["run", "a b/c \"d\"/e", "big"])
     card = make(tmp_path / "card.img", files=[str(tmp_path / "in/files")])
     rig.check_fs(card)
-    for name in ("run", "big", "holes"):
+    for name in ("run", "big", "holes", "nothing"):
         assert rig.take(card, "/" + name, tmp_path) == (tmp_path / "in/files" / name).read_bytes()
-    said = rig.debugfs(card, f'dump "/a b/c ""d""/e" "{tmp_path}/taken"', "stat /run", "stat /link", "stat /holes")
+    said = rig.debugfs(card, f'dump "/a b/c ""d""/e" "{tmp_path}/taken"', "stat /run", "stat /link", "stat /holes", "ls -p /empty",
+                       'cat "/long link"')
     assert (tmp_path / "taken").read_bytes() == (tmp_path / "in/files/a b/c \"d\"/e").read_bytes()
+    assert "/2/040755/0/0/..//" in said and "far/" * 100 in said
     assert "Mode:  0755" in said and 'Fast link dest: "big"' in said
     assert said.count("mtime: 0x6955b900:00000000") == 3 and said.count("User:     0   Group:     0") == 3
     assert int(said.split("stat /holes")[1].split("Blockcount: ")[1].split()[0]) == 16, "zeros are holes, whatever they were"
@@ -174,7 +179,7 @@ def test_arguments_reach_the_boot_files(tmp_path):
 
 
 def test_refused_with_status_1(tmp_path):
-    result = rig.cairn("image", rig.PROBE, "--board", "sifive_u", "--image", tmp_path / "card.img", "--append", "x=$y")
+    result = rig.cairn("image", rig.PROBE, "--board", "icicle", "--image", tmp_path / "card.img", "--append", "x=$y")
     assert result.status == 1 and "'$'" in result.err, rig.text_of(result)
     assert not os.listdir(tmp_path)
 
