@@ -7,7 +7,7 @@ import glob
 import os
 import sys
 
-from tools import apps, bench, boards, build, crash, doctor, emulator, image, launcher, log, packages, qemu, serialline, testrun
+from tools import apps, bench, boards, build, crash, doctor, emulator, image, launcher, layout, log, packages, qemu, serialline, testrun
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -48,11 +48,7 @@ def parser():
     add_run(command)
     add_test(command)
     add_bench(command)
-    card = command("image", run_image, "make a card image")
-    card.add_argument("app", nargs="?", metavar="APP", help="application whose kernel image goes to the boot partition")
-    card.add_argument("--image", metavar="FILE", default=LAST_CARD, help="where (default: build/card.img)")
-    add_card_options(card)
-    card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
+    add_image(command)
     reader = command("log", run_log, "print the records of a card's log",
                      "exit status: 0 all records good; 1 damage found, or no log on the card;\n2 wrong usage, or nothing readable.")
     reader.add_argument("image", nargs="?", metavar="IMAGE", default=LAST_CARD, help="card image (default: the last run's)")
@@ -69,8 +65,25 @@ def parser():
     return top
 
 
+def add_image(command):
+    card = command("image", run_image, "make a card image: the same bytes for the same inputs, sparse, without root",
+                   usage="./cairn image [APP] [options] [-- ARGV...]")
+    card.add_argument("app", nargs="?", metavar="APP", default=DEFAULT_APP,
+                      help="application whose kernel image goes to the boot partition, with ARGV as its arguments (default: logger)")
+    card.add_argument("--board", choices=tuple(layout.LAYOUTS), default="virt",
+                      help="whose boot loader is to find its files; ./cairn help boards has the layouts (default: virt)")
+    card.add_argument("--image", metavar="FILE", default=LAST_CARD, help="where (default: build/card.img)")
+    card.add_argument("--size", metavar="SIZE", type=size,
+                      help="of the card; QEMU's SD cards want a power of two (default: 4G; for virt 256M)")
+    add_card_options(card)
+    card.add_argument("--fs", choices=("ext2", "ext3"), default="ext2",
+                      help="ext3: with a journal, which cairn does not write yet: it uses the card as an ext2 (default: ext2)")
+    card.add_argument("--append", metavar="ARGS", default="", help="more boot arguments for APP's kernel")
+    card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
+    card.set_defaults(argv=[])
+
+
 def add_card_options(command):
-    command.add_argument("--size", metavar="SIZE", type=size, default=size("256M"), help="of a new card (default: 256M)")
     command.add_argument("--files", metavar="DIR", action="append", default=[],
                          help="its contents go to a new card's root; may be repeated")
     command.add_argument("--block-size", type=int, choices=(1024, 2048, 4096), default=4096,
@@ -85,6 +98,7 @@ def add_run(command):
     run.add_argument("--board", choices=tuple(boards.BOARDS), default="virt", help="./cairn boards lists them (default: virt)")
     run.add_argument("--image", metavar="FILE", help="the card; made if missing, reused if there "
                      "(default: a new one, kept as build/card.img until the next run)")
+    run.add_argument("--size", metavar="SIZE", type=size, default=size("256M"), help="of a new card (default: 256M)")
     add_card_options(run)
     run.add_argument("--memory", metavar="SIZE", type=memory, help="8M to 16G, what the board can have (default: the board's)")
     run.add_argument("--smp", metavar="N", type=harts, help="harts, but for a monitor's (default: the board's)")
@@ -215,7 +229,8 @@ def run_run(options):
     if not options.drive and (options.image is None or not os.path.exists(card)):
         say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
         kernel = build.kernel(app) if options.board != "host" else None
-        image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size)
+        image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size,
+                   plan=layout.LAYOUTS.get(options.board, image.PLAIN), arguments=qemu.card_arguments(app.name))
     if options.board == "host":
         arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv, app.name, "host")
         return launcher.run_host(build.host_program(app), card, size_of_memory, arguments, options.timeout)
@@ -270,13 +285,13 @@ def run_image(options):
     ready()
     if os.path.exists(options.image) and options.image != LAST_CARD and not options.force:
         raise Failure(f"{options.image} exists", "--force replaces it; its data is lost then.")
-    files, kernel = options.files, None
-    if options.app:
-        app = build.load(options.app)
-        kernel = build.build(app)
-        files = [*app.files, *files]
-    image.make(options.image, options.size, files, kernel, options.block_size)
-    say(f"made {apps.relative(os.path.abspath(options.image))}, {options.size >> 20} MiB")
+    plan = layout.LAYOUTS[options.board]
+    card_size = options.size or image.parse_size(plan.size)
+    app = build.load(options.app)
+    arguments = qemu.card_arguments(app.name, options.append, options.argv)
+    image.make(options.image, card_size, [*app.files, *options.files], build.build(app), options.block_size, plan=plan, arguments=arguments,
+               loaders=image.fetch_loaders(plan), journal=options.fs == "ext3")
+    say(f"made {apps.relative(os.path.abspath(options.image))}, {card_size >> 20} MiB")
     return 0
 
 
@@ -325,7 +340,7 @@ def joined(arguments):
 
 def main(arguments):
     argv = []
-    if arguments[:1] == ["run"] and "--" in arguments:
+    if arguments[:1] in (["run"], ["image"]) and "--" in arguments:
         at = arguments.index("--")
         arguments, argv = arguments[:at], arguments[at + 1 :]
     try:

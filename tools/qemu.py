@@ -10,7 +10,7 @@ import socket
 import subprocess
 from dataclasses import dataclass, field
 
-from tools import boards
+from tools import boards, layout
 from tools.ui import Failure
 
 PROGRAM = boards.QEMU
@@ -63,11 +63,11 @@ def check_harts(text):
 
 
 def escape_argument(argument):
-    """For the boot arguments: spaces, %, and what is no printable ASCII as %XX; the empty word as %00."""
+    """For the boot arguments: spaces, %, what U-Boot would change, and what is no printable ASCII as %XX; the empty word as %00."""
     data = os.fsencode(argument)
     if not data:
         return "%00"
-    return "".join(chr(c) if 0x21 <= c <= 0x7E and c != 0x25 else f"%{c:02X}" for c in data)
+    return "".join(chr(c) if 0x21 <= c <= 0x7E and chr(c) not in "%" + layout.CHANGED else f"%{c:02X}" for c in data)
 
 
 def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None, board="virt"):
@@ -85,6 +85,12 @@ def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None, bo
         raise Failure(f"the boot arguments are {len(line)} bytes long; the board takes {BOOTARGS_MAX}",
                       "Pass fewer or shorter arguments after --, or put them in a file on the card (image --files).", 125)
     return line
+
+
+def card_arguments(name, append="", argv=()):
+    """Those that a card's boot loader passes."""
+    words = [f"cairn.app={escape_argument(name)}", *append.split()]
+    return " ".join([*words, "--", *map(escape_argument, argv)] if argv else words)
 
 
 def command(machine, serial_fd, virtio_fd):
