@@ -61,8 +61,8 @@ def run_machine(machine, timeout=None, show_firmware=False):
     board = qemu.Qemu(machine)
     try:
         session = Session(board.console, terminal, show_firmware=show_firmware)
-        if board.early is not None:
-            session.watch_text(board.early)
+        for early in board.early:
+            session.watch_text(early)
         session.watch(board.errors, QemuMessages().show)
         if machine.gdb:
             elf = machine.kernel.removesuffix(".bin") + ".elf"

@@ -41,9 +41,11 @@ class Outcome:
 class EarlyText:
     """Unframed text: the firmware's, then the kernel's first lines. Keeps the firmware's back, passes the kernel's."""
 
-    def __init__(self, write, ready, show_firmware=False):
+    def __init__(self, write, ready, application, show_firmware=False):
         self.write = write
         self.ready = ready  # called when the board says that a PC may attach
+        self.application = application  # takes what the application says until it has done so
+        self.started = False
         self.kernel_seen = show_firmware
         self.firmware = []
         self.rest = b""
@@ -61,11 +63,15 @@ class EarlyText:
             self.status = int(match[1])
             return
         if line == PLAIN_READY:
+            self.started = True
             self.ready()
             return
+        kernels = KERNEL_LINE.match(line) is not None
         self.parked = self.parked or PARKED in line
-        self.kernel_seen = self.kernel_seen or KERNEL_LINE.match(line) is not None
-        if self.kernel_seen or self.parked:
+        self.kernel_seen = self.kernel_seen or kernels
+        if self.started and not kernels and not self.parked:
+            self.application(line + b"\n")
+        elif self.kernel_seen or self.parked:
             self.write(line + b"\n")
         else:
             self.firmware.append(line)
@@ -153,7 +159,7 @@ class Session:
         self.decoder = console.Decoder()
         self.sender = console.Sender()
         self.show_firmware = show_firmware
-        self.early = EarlyText(self.err.write, self._attach, show_firmware)
+        self.early = EarlyText(self.err.write, self._attach, self.out.write, show_firmware)
         self.texts = [self.early]
         self.extra = {}
         self.exit = None  # the exit frame
@@ -167,7 +173,7 @@ class Session:
 
     def watch_text(self, fd):
         """Also shows what comes on fd, a line that carries plain text only."""
-        text = EarlyText(self.err.write, lambda: None, self.show_firmware)
+        text = EarlyText(self.err.write, lambda: None, self.err.write, self.show_firmware)
         self.texts.append(text)
         self.watch(fd, text.feed)
 

@@ -219,8 +219,8 @@ def test_attach_to_a_board_that_starts(attach):
     """With a plain console, which says when it is there; in the end it parks, and nobody waits for more."""
     begin = time.monotonic()
     board, client = converse(b"hello", attach=attach, starts=True, parks=True, status=3)
-    assert bytes(board.received) == b"hello" and client.stdout == b"hello" and client.returncode == 3
-    assert client.stderr.startswith(b"[    0.000001] cairn\ntyped: \nbye\npower: power may be removed now\n")
+    assert bytes(board.received) == b"hello" and client.stdout == b"typed: \nhello" and client.returncode == 3
+    assert client.stderr.startswith(b"[    0.000001] cairn\nbye\npower: power may be removed now\n")
     assert time.monotonic() - begin < session.DRAIN_SECONDS
 
 
