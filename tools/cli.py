@@ -6,8 +6,10 @@ import argparse
 import glob
 import os
 import sys
+import tempfile
 
-from tools import apps, bench, boards, build, crash, doctor, emulator, flash, image, launcher, layout, log, packages, qemu, serialline, testrun
+from tools import (apps, bench, boards, build, chains, crash, doctor, emulator, flash, image, launcher, layout, log, packages, qemu,
+                   serialline, testrun)
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -103,6 +105,9 @@ def add_run(command):
     run.add_argument("app", nargs="?", metavar="APP", default=DEFAULT_APP,
                      help="name under apps/, folder with .c files and perhaps an app.toml, or .c file")
     run.add_argument("--board", choices=tuple(boards.BOARDS), default="virt", help="./cairn boards lists them (default: virt)")
+    run.add_argument("--boot", choices=chains.NAMES, default=chains.DIRECT,
+                     help="direct: firmware, then the image (default); uboot: U-Boot starts what is on the card; "
+                     "spl: the same, with firmware and U-Boot off the card")
     run.add_argument("--image", metavar="FILE", help="the card; made if missing, reused if there "
                      "(default: a new one, kept as build/card.img until the next run)")
     run.add_argument("--size", metavar="SIZE", type=size, default=size("256M"), help="of a new card (default: 256M)")
@@ -217,7 +222,7 @@ def run_doctor(_options):
 
 
 def run_boards(_options):
-    print("\n".join(boards.table()))
+    print("\n".join(boards.table({name: chains.ways(name) for name, board in boards.BOARDS.items() if board.machine})))
     return 0
 
 
@@ -231,28 +236,55 @@ def run_run(options):
         refuse_machine_options(options)
     elif options.board != "virt":
         refuse_virt_options(options)
-    size_of_memory, smp, console = boards.check(options.board, options.memory, options.smp, options.console)
+    chain = chains.of(options.board, options.boot)
+    if chain:
+        refuse_direct_options(options, os.path.exists(card) and options.image is not None)
+    size_of_memory, smp, console = boards.check(options.board, options.memory, options.smp, options.console, chain)
     boards.check_machine(options.board)
     if not options.drive and (options.image is None or not os.path.exists(card)):
-        say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
-        kernel = build.kernel(app) if options.board != "host" else None
-        image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size,
-                   plan=layout.LAYOUTS.get(options.board, image.PLAIN), arguments=qemu.card_arguments(app.name))
+        make_card(options, app, card, chain)
     if options.board == "host":
         arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv, app.name, "host")
         return launcher.run_host(build.host_program(app), card, size_of_memory, arguments, options.timeout)
-    mode = "term" if launcher.has_terminal() else "stream"
-    arguments = qemu.boot_arguments(console, mode, options.quiet, options.append, options.argv, app.name, options.board)
-    drive = options.drive or qemu.file_drive(card, options.read_only)
-    machine = qemu.Machine(build.kernel(app), drive, size_of_memory, smp, arguments, console, options.gdb, options.sd,
-                           options.qemu_arg, options.board)
     if (options.sd == "sdhci" or options.board != "virt") and not options.drive:
         qemu.check_sd_size(card)
-    return launcher.run_machine(machine, options.timeout, options.firmware)
+    mode = "term" if launcher.has_terminal() else "stream"
+    arguments = qemu.boot_arguments(console, mode, options.quiet, options.append, options.argv, app.name, options.board) if not chain else ""
+    drive = options.drive or qemu.file_drive(card, options.read_only)
+    with tempfile.TemporaryDirectory(prefix="cairn-boot-") as folder:
+        loader = chain.words(card, folder) if chain else None
+        machine = qemu.Machine(build.kernel(app), drive, size_of_memory, smp, arguments, console, options.gdb, options.sd,
+                               options.qemu_arg, options.board, loader)
+        return launcher.run_machine(machine, options.timeout, options.firmware)
+
+
+def make_card(options, app, card, chain):
+    """A new one. A boot loader needs to find itself and the boot arguments on it."""
+    say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
+    kernel = build.kernel(app) if options.board != "host" else None
+    plan = layout.LAYOUTS.get(options.board, image.PLAIN)
+    arguments, loaders = qemu.card_arguments(app.name), None
+    if chain:
+        arguments = qemu.card_arguments(app.name, options.append + " quiet" * options.quiet, options.argv)
+        loaders = image.fetch_loaders(plan)
+    image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size, plan=plan, arguments=arguments, loaders=loaders)
+
+
+def refuse_direct_options(options, card_is_there):
+    given = {"--drive": options.drive, f"--sd {options.sd}": options.sd != "virtio"}
+    for name in (name for name, value in given.items() if value):
+        raise Failure(f"{name} goes with a direct boot; U-Boot reads an image file", f"Leave out {name} or --boot.")
+    if not card_is_there:
+        return
+    say("booting what is on the card: its kernel, with its boot arguments")
+    given = {"--append": options.append, "--quiet": options.quiet, "arguments after --": options.argv}
+    for name in (name for name, value in given.items() if value):
+        raise Failure(f"{name}: the boot arguments are the card's, in extlinux/extlinux.conf of its boot partition",
+                      "./cairn image makes a card with others; --image of a new FILE makes one, too.")
 
 
 def refuse_machine_options(options):
-    given = {"--gdb": options.gdb, "--smp": options.smp, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
+    given = {"--boot": options.boot != chains.DIRECT, "--gdb": options.gdb, "--smp": options.smp, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
              "--read-only": options.read_only, "--firmware": options.firmware, "--console serial": options.console == "serial",
              f"--sd {options.sd}": options.sd != "virtio"}
     for name in (name for name, value in given.items() if value):
