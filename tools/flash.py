@@ -21,12 +21,11 @@ WRITER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "flashwrite.py
 STEPS = {
     "visionfive2": ("switches RGPIO_1 and RGPIO_0 both at 0: it starts from its flash, as it was delivered, and that reads the card",
                     "serial adapter for 3.3 V: its ground to pin 6 of the 40-pin header, its RX to pin 8, its TX to pin 10",
-                    "on the PC a terminal program at 115200 8N1, such as picocom -b 115200 /dev/ttyUSB0",
-                    "card into the slot, then power; nothing is typed until the kernel is up",
-                    "./cairn console /dev/ttyUSB0, instead of the terminal program, speaks with a board that runs"),
+                    "on the PC ./cairn console /dev/ttyUSB0, or a terminal program at 115200 8N1, before the board is on",
+                    "card into the slot, then power"),
     "sifive_u": ("switches MSEL at 1011 (11): it starts from the card",
-                 "the serial line is behind the board's micro USB socket; on the PC a terminal program at 115200 8N1",
-                 "card into the slot, then power; nothing is typed until the kernel is up"),
+                 "the serial line is behind the board's micro USB socket; on the PC ./cairn console TTY, or a terminal program at 115200 8N1",
+                 "card into the slot, then power"),
 }
 
 
