@@ -97,6 +97,13 @@ static void read_bootargs(void)
 	power_init(bootargs_get("cairn.semihosting", value, sizeof(value)) != -ENOENT);
 }
 
+static void banner(void)
+{
+	const char *model = fdt_prop_string(&tree, fdt_root(&tree), "model");
+
+	log_info("cairn on %s", model ? model : "a board without a name");
+}
+
 static void *application(void *arg)
 {
 	char name[32];
@@ -156,6 +163,7 @@ void board_main(paddr_t fdt_pa)
 	if (tree_keep(fdt_pa))
 		power_off(EXIT_NO_START);
 	read_bootargs();
+	banner();
 	if (clock_init(&tree)) {
 		log_error("the device tree lacks /cpus/timebase-frequency");
 		power_off(EXIT_NO_START);

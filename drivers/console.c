@@ -26,6 +26,7 @@
 #include "kernel/time.h"
 
 #define LOCK_PATIENCE NSEC_PER_SEC
+#define READY_LINE "[cairn] ready\n"
 
 struct console console = {
     .lock = SPINLOCK_INIT("console"),
@@ -441,6 +442,8 @@ void console_ready(void)
 	unsigned long flags = spin_lock(&console.lock);
 
 	console.ready = true;
+	if (!console_framed()) // tells a PC that it may attach
+		console_out_data('K', READY_LINE, strlen(READY_LINE), 0);
 	console_credit_grant(true);
 	console_out_pump();
 	spin_unlock(&console.lock, flags);

@@ -57,13 +57,17 @@ def between(low, high, unit=""):
     return f"{low}{unit} to {high}{unit}" if low != high else f"{low}{unit} only"
 
 
-def check(name, memory, harts, console):
-    """What was asked for, or None for the default: the memory, harts and console of the machine."""
+def check(name, memory, harts, console, chain=None):
+    """What was asked for, or None for the default: the memory, harts and console of the machine. chain: its boot loader's needs."""
     board = BOARDS[name]
-    memory, harts, console = memory or board.memory, harts or board.harts, console or next(iter(board.consoles))
-    low, high = board.memory_range
+    default = next(iter(board.consoles)) if not chain else "serial"
+    memory, harts, console = memory or (chain or board).memory, harts or board.harts, console or default
+    low, high = (chain or board).memory_range
     if not low <= mebibytes(memory) <= high:
-        raise Failure(f"--memory {memory}: the board {name} has {between(low, high, 'M')}", "Leave out --memory for its default.", 125)
+        way = " with that --boot" if chain else ""
+        raise Failure(f"--memory {memory}: the board {name}{way} has {between(low, high, 'M')}", "Leave out --memory for its default.", 125)
+    if chain and console != "serial":
+        raise Failure(f"--console {console}: boot loaders use the serial line", "Leave out --console.", 125)
     low, high = board.harts_range
     if not low <= harts <= high:
         raise Failure(f"--smp {harts}: the board {name} has {between(low, high)}", "Leave out --smp for its default.", 125)
@@ -81,9 +85,9 @@ def check_machine(name):
         raise Failure(f"{board.firmware} is not there", "Run ./cairn setup: Debian's package opensbi has it.", 125)
 
 
-def table():
-    """One line a board."""
-    rows = [("board", "harts", "memory", "the card is behind", "what it is")]
-    rows += [(name, str(board.harts), board.memory, board.card, board.title) for name, board in BOARDS.items()]
+def table(boots):
+    """One line a board. boots: name of a board, words that --boot knows for it."""
+    rows = [("board", "harts", "memory", "--boot", "the card is behind", "what it is")]
+    rows += [(name, str(board.harts), board.memory, " ".join(boots.get(name, ("-",))), board.card, board.title) for name, board in BOARDS.items()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

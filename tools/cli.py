@@ -6,8 +6,10 @@ import argparse
 import glob
 import os
 import sys
+import tempfile
 
-from tools import apps, bench, boards, build, crash, doctor, emulator, image, launcher, log, packages, qemu, serialline, testrun
+from tools import (apps, bench, boards, build, chains, crash, doctor, emulator, flash, image, launcher, layout, log, packages, qemu,
+                   serialline, testrun)
 from tools.ui import Failure, report, say
 
 LAST_CARD = os.path.join(build.BUILD, "card.img")
@@ -48,11 +50,14 @@ def parser():
     add_run(command)
     add_test(command)
     add_bench(command)
-    card = command("image", run_image, "make a card image")
-    card.add_argument("app", nargs="?", metavar="APP", help="application whose kernel image goes to the boot partition")
-    card.add_argument("--image", metavar="FILE", default=LAST_CARD, help="where (default: build/card.img)")
-    add_card_options(card)
-    card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
+    add_image(command)
+    write = command("flash", run_flash, "write a card image to an SD card, and read it back")
+    write.add_argument("what", metavar="IMAGE|APP", help="card image, or an application of which one is made for --board")
+    write.add_argument("device", metavar="DEVICE", help="the card's, such as /dev/sdb or /dev/mmcblk0; a plain file is taken, too")
+    write.add_argument("--board", choices=tuple(layout.LAYOUTS), help="for an APP: the board")
+    write.add_argument("--grow", action="store_true",
+                       help="the last partition and its file system fill the card (in a copy of the image, by resize2fs)")
+    write.add_argument("--yes", action="store_true", help="do not ask")
     reader = command("log", run_log, "print the records of a card's log",
                      "exit status: 0 all records good; 1 damage found, or no log on the card;\n2 wrong usage, or nothing readable.")
     reader.add_argument("image", nargs="?", metavar="IMAGE", default=LAST_CARD, help="card image (default: the last run's)")
@@ -69,8 +74,25 @@ def parser():
     return top
 
 
+def add_image(command):
+    card = command("image", run_image, "make a card image: the same bytes for the same inputs, sparse, without root",
+                   usage="./cairn image [APP] [options] [-- ARGV...]")
+    card.add_argument("app", nargs="?", metavar="APP", default=DEFAULT_APP,
+                      help="application whose kernel image goes to the boot partition, with ARGV as its arguments (default: logger)")
+    card.add_argument("--board", choices=tuple(layout.LAYOUTS), default="virt",
+                      help="whose boot loader is to find its files; ./cairn help boards has the layouts (default: virt)")
+    card.add_argument("--image", metavar="FILE", default=LAST_CARD, help="where (default: build/card.img)")
+    card.add_argument("--size", metavar="SIZE", type=size,
+                      help="of the card; QEMU's SD cards want a power of two (default: 4G; for virt 256M)")
+    add_card_options(card)
+    card.add_argument("--fs", choices=("ext2", "ext3"), default="ext2",
+                      help="ext3: with a journal, which cairn does not write yet: it uses the card as an ext2 (default: ext2)")
+    card.add_argument("--append", metavar="ARGS", default="", help="more boot arguments for APP's kernel")
+    card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
+    card.set_defaults(argv=[])
+
+
 def add_card_options(command):
-    command.add_argument("--size", metavar="SIZE", type=size, default=size("256M"), help="of a new card (default: 256M)")
     command.add_argument("--files", metavar="DIR", action="append", default=[],
                          help="its contents go to a new card's root; may be repeated")
     command.add_argument("--block-size", type=int, choices=(1024, 2048, 4096), default=4096,
@@ -83,8 +105,12 @@ def add_run(command):
     run.add_argument("app", nargs="?", metavar="APP", default=DEFAULT_APP,
                      help="name under apps/, folder with .c files and perhaps an app.toml, or .c file")
     run.add_argument("--board", choices=tuple(boards.BOARDS), default="virt", help="./cairn boards lists them (default: virt)")
+    run.add_argument("--boot", choices=chains.NAMES, default=chains.DIRECT,
+                     help="direct: firmware, then the image (default); uboot: U-Boot starts what is on the card; "
+                     "spl: the same, with firmware and U-Boot off the card")
     run.add_argument("--image", metavar="FILE", help="the card; made if missing, reused if there "
                      "(default: a new one, kept as build/card.img until the next run)")
+    run.add_argument("--size", metavar="SIZE", type=size, default=size("256M"), help="of a new card (default: 256M)")
     add_card_options(run)
     run.add_argument("--memory", metavar="SIZE", type=memory, help="8M to 16G, what the board can have (default: the board's)")
     run.add_argument("--smp", metavar="N", type=harts, help="harts, but for a monitor's (default: the board's)")
@@ -196,7 +222,7 @@ def run_doctor(_options):
 
 
 def run_boards(_options):
-    print("\n".join(boards.table()))
+    print("\n".join(boards.table({name: chains.ways(name) for name, board in boards.BOARDS.items() if board.machine})))
     return 0
 
 
@@ -210,27 +236,55 @@ def run_run(options):
         refuse_machine_options(options)
     elif options.board != "virt":
         refuse_virt_options(options)
-    size_of_memory, smp, console = boards.check(options.board, options.memory, options.smp, options.console)
+    chain = chains.of(options.board, options.boot)
+    if chain:
+        refuse_direct_options(options, os.path.exists(card) and options.image is not None)
+    size_of_memory, smp, console = boards.check(options.board, options.memory, options.smp, options.console, chain)
     boards.check_machine(options.board)
     if not options.drive and (options.image is None or not os.path.exists(card)):
-        say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
-        kernel = build.kernel(app) if options.board != "host" else None
-        image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size)
+        make_card(options, app, card, chain)
     if options.board == "host":
         arguments = qemu.boot_arguments("serial", "raw", options.quiet, options.append, options.argv, app.name, "host")
         return launcher.run_host(build.host_program(app), card, size_of_memory, arguments, options.timeout)
-    mode = "term" if launcher.has_terminal() else "stream"
-    arguments = qemu.boot_arguments(console, mode, options.quiet, options.append, options.argv, app.name, options.board)
-    drive = options.drive or qemu.file_drive(card, options.read_only)
-    machine = qemu.Machine(build.kernel(app), drive, size_of_memory, smp, arguments, console, options.gdb, options.sd,
-                           options.qemu_arg, options.board)
     if (options.sd == "sdhci" or options.board != "virt") and not options.drive:
         qemu.check_sd_size(card)
-    return launcher.run_machine(machine, options.timeout, options.firmware)
+    mode = "term" if launcher.has_terminal() else "stream"
+    arguments = qemu.boot_arguments(console, mode, options.quiet, options.append, options.argv, app.name, options.board) if not chain else ""
+    drive = options.drive or qemu.file_drive(card, options.read_only)
+    with tempfile.TemporaryDirectory(prefix="cairn-boot-") as folder:
+        loader = chain.words(card, folder) if chain else None
+        machine = qemu.Machine(build.kernel(app), drive, size_of_memory, smp, arguments, console, options.gdb, options.sd,
+                               options.qemu_arg, options.board, loader)
+        return launcher.run_machine(machine, options.timeout, options.firmware)
+
+
+def make_card(options, app, card, chain):
+    """A new one. A boot loader needs to find itself and the boot arguments on it."""
+    say(f"making a card: {apps.relative(os.path.abspath(card))}, {options.size >> 20} MiB")
+    kernel = build.kernel(app) if options.board != "host" else None
+    plan = layout.LAYOUTS.get(options.board, image.PLAIN)
+    arguments, loaders = qemu.card_arguments(app.name), None
+    if chain:
+        arguments = qemu.card_arguments(app.name, options.append + " quiet" * options.quiet, options.argv)
+        loaders = image.fetch_loaders(plan)
+    image.make(card, options.size, [*app.files, *options.files], kernel, options.block_size, plan=plan, arguments=arguments, loaders=loaders)
+
+
+def refuse_direct_options(options, card_is_there):
+    given = {"--drive": options.drive, f"--sd {options.sd}": options.sd != "virtio"}
+    for name in (name for name, value in given.items() if value):
+        raise Failure(f"{name} goes with a direct boot; U-Boot reads an image file", f"Leave out {name} or --boot.")
+    if not card_is_there:
+        return
+    say("booting what is on the card: its kernel, with its boot arguments")
+    given = {"--append": options.append, "--quiet": options.quiet, "arguments after --": options.argv}
+    for name in (name for name, value in given.items() if value):
+        raise Failure(f"{name}: the boot arguments are the card's, in extlinux/extlinux.conf of its boot partition",
+                      "./cairn image makes a card with others; --image of a new FILE makes one, too.")
 
 
 def refuse_machine_options(options):
-    given = {"--gdb": options.gdb, "--smp": options.smp, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
+    given = {"--boot": options.boot != chains.DIRECT, "--gdb": options.gdb, "--smp": options.smp, "--qemu-arg": options.qemu_arg, "--drive": options.drive,
              "--read-only": options.read_only, "--firmware": options.firmware, "--console serial": options.console == "serial",
              f"--sd {options.sd}": options.sd != "virtio"}
     for name in (name for name, value in given.items() if value):
@@ -270,13 +324,31 @@ def run_image(options):
     ready()
     if os.path.exists(options.image) and options.image != LAST_CARD and not options.force:
         raise Failure(f"{options.image} exists", "--force replaces it; its data is lost then.")
-    files, kernel = options.files, None
-    if options.app:
-        app = build.load(options.app)
-        kernel = build.build(app)
-        files = [*app.files, *files]
-    image.make(options.image, options.size, files, kernel, options.block_size)
-    say(f"made {apps.relative(os.path.abspath(options.image))}, {options.size >> 20} MiB")
+    plan = layout.LAYOUTS[options.board]
+    card_size = options.size or image.parse_size(plan.size)
+    app = build.load(options.app)
+    arguments = qemu.card_arguments(app.name, options.append, options.argv)
+    image.make(options.image, card_size, [*app.files, *options.files], build.build(app), options.block_size, plan=plan, arguments=arguments,
+               loaders=image.fetch_loaders(plan), journal=options.fs == "ext3")
+    say(f"made {apps.relative(os.path.abspath(options.image))}, {card_size >> 20} MiB")
+    return 0
+
+
+def run_flash(options):
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "0") != "0":
+        raise Failure("flash is for you, not for sudo", "Run it without: it calls sudo for the writing alone.", 2)
+    ready()
+    path = options.what
+    if not os.path.isfile(path) or path.endswith(".c"):
+        if not options.board:
+            raise Failure(f"{path} is no image, and an application needs --board", f"Boards: {', '.join(layout.LAYOUTS)}.", 2)
+        path = os.path.join(build.BUILD, "flash.img")
+        app, plan = build.load(options.what), layout.LAYOUTS[options.board]
+        image.make(path, image.parse_size(plan.size), app.files, build.build(app), plan=plan, arguments=qemu.card_arguments(app.name),
+                   loaders=image.fetch_loaders(plan))
+    elif options.board:
+        raise Failure("--board is for an application; an image has its board", "Leave it out.", 2)
+    flash.flash(path, options.device, options.grow, options.yes)
     return 0
 
 
@@ -325,7 +397,7 @@ def joined(arguments):
 
 def main(arguments):
     argv = []
-    if arguments[:1] == ["run"] and "--" in arguments:
+    if arguments[:1] in (["run"], ["image"]) and "--" in arguments:
         at = arguments.index("--")
         arguments, argv = arguments[:at], arguments[at + 1 :]
     try:

@@ -12,7 +12,7 @@ ARGUMENTS = {ord("R"): 5, ord("C"): 4, ord("P"): 1, ord("X"): 3}  # command: len
 
 @dataclass(frozen=True)
 class Text:
-    """Bytes on a channel: out, err, kernel, or early (before the board's first frame)."""
+    """Bytes on a channel: out, err, kernel, or early (before the board's first frame, and behind its last)."""
 
     channel: str
     data: bytes
@@ -97,7 +97,9 @@ class Decoder:
         except ValueError:
             events.append(Damaged(bytes((DLE, command)) + arguments))
             return
-        if self.channel == "early":
+        if isinstance(events[-1], Exit):
+            self.channel = "early"  # what follows is the firmware's
+        elif self.channel == "early":
             self.channel = "out"
 
 
@@ -125,6 +127,7 @@ class Sender:
     def __init__(self):
         self.ready = False
         self.credits = 0
+        self.since_attach = None  # data bytes framed since; None: it never had to
         self.pending = bytearray()  # data not yet framed
         self.ended = False  # no more data will come
         self.end_sent = False
@@ -133,7 +136,8 @@ class Sender:
     def handle(self, event):
         if isinstance(event, Ready):
             self.ready = True
-            self.credits = event.credits
+            # What is granted does not know of data behind the request, if an earlier request was heard, too.
+            self.credits = event.credits - (self.since_attach or 0)
         elif isinstance(event, Credit):
             self.credits += event.credits
         self._pump()
@@ -154,6 +158,7 @@ class Sender:
     def attach(self, mode):
         """mode: s stream, t terminal. For a board that already runs with a plain console."""
         self.wire += b"\x10A" + mode.encode()
+        self.since_attach = 0
 
     def wants_data(self):
         return not self.ended and self.ready and len(self.pending) < MAX_BATCH
@@ -165,11 +170,13 @@ class Sender:
     def _pump(self):
         if not self.ready:
             return
-        while self.pending and self.credits and len(self.wire) < MAX_BATCH:
+        while self.pending and self.credits > 0 and len(self.wire) < MAX_BATCH:
             count = min(len(self.pending), self.credits, MAX_BATCH)
             self.wire += bytes(self.pending[:count]).replace(b"\x10", b"\x10\x10")
             del self.pending[:count]
             self.credits -= count
+            if self.since_attach is not None:
+                self.since_attach += count
         if self.ended and not self.pending and not self.end_sent:
             self.wire += b"\x10Z"
             self.end_sent = True

@@ -5,9 +5,12 @@ the release's signature, unpacked by dpkg, never installed. apt runs with a conf
 under build/foreign; the system's are not touched, and nothing needs root.
 
 The mirror is the one that this machine's own apt uses for Debian, or what CAIRN_DEBIAN_MIRROR says. What was fetched is
-recorded with version and checksum, and used again as long as it is there.
+recorded with version and checksum, and used again as long as it is there. One process at a time fetches and unpacks.
 """
 
+import contextlib
+import fcntl
+import functools
 import glob
 import hashlib
 import json
@@ -83,8 +86,17 @@ def run(words, folder=FOLDER):
     return done.stdout
 
 
+@contextlib.contextmanager
+def lock():
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(os.path.join(FOLDER, ".lock"), "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@functools.cache
 def prepare():
-    """apt's configuration and lists."""
+    """apt's configuration and lists, once a process."""
     if not os.path.exists(KEYRING):
         raise Failure(f"{KEYRING} is missing", "Install the package debian-archive-keyring.")
     for name in ("state/lists/partial", "cache/archives/partial", "no-parts"):
@@ -136,20 +148,27 @@ def fetch(key, words, version_words, version_pattern):
     files = sorted(glob.glob(os.path.join(folder, "*")))
     entry = {"version": versions[0], "files": {os.path.relpath(path, FOLDER): checksum(path) for path in files}}
     entries = {**record(), key: entry}
-    with open(RECORD, "w", encoding="utf-8") as file:
+    with open(RECORD + ".part", "w", encoding="utf-8") as file:
         json.dump(entries, file, indent=1, sort_keys=True)
+    os.replace(RECORD + ".part", RECORD)
     return entry
 
 
 def source(name):
     """The newest version of a source package: its version, and the path of its .dsc."""
-    entry = fetch(f"source-{name}", ["apt-get", "-q", "source", "--download-only", name],
-                  ["apt-cache", "madison", name], rf"^\s*{re.escape(name)} \|\s+(\S+)\s+\| .*Sources$")
+    with lock():
+        entry = fetch(f"source-{name}", ["apt-get", "-q", "source", "--download-only", name],
+                      ["apt-cache", "madison", name], rf"^\s*{re.escape(name)} \|\s+(\S+)\s+\| .*Sources$")
     return entry["version"], next(os.path.join(FOLDER, path) for path in entry["files"] if path.endswith(".dsc"))
 
 
 def binary(name):
     """The newest version of a binary package: its version, and the folder that it is unpacked in."""
+    with lock():
+        return unpacked(name)
+
+
+def unpacked(name):
     entry = fetch(f"binary-{name}", ["apt-get", "-q", "download", name],
                   ["apt-cache", "madison", name], rf"^\s*{re.escape(name)} \|\s+(\S+)\s+\| .*Packages$")
     package = next(iter(entry["files"]))

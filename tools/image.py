@@ -1,34 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright the cairn authors
-"""Card images: GPT, a FAT boot partition, an ext2 partition. Made as plain files, without root and without mounts.
-
-    LBA 0      protective MBR, GPT
-    1 MiB      boot: FAT16, 16 MiB: the kernel image and extlinux.conf for boot loaders
-    17 MiB     cairn: ext2, the rest but the last MiB (backup GPT)
+"""Card images: a GPT, a FAT boot partition, an ext file system, and what else the board's layout has (tools/layout.py). Made
+as plain files, without root and without mounts; the same inputs give the same bytes.
 """
 
 import os
 import re
 import shutil
 import struct
-import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from tools.ui import Failure
+from tools import foreign, layout, rootfs
+from tools.layout import FAT_GUID, LINUX_GUID, MIB, SECTOR  # noqa: F401
+from tools.rootfs import FEATURES
+from tools.tool import tool
+from tools.ui import Failure, say
 
-SECTOR = 512
-MIB = 1 << 20
-BOOT_START = 1 * MIB
-BOOT_SIZE = 16 * MIB
-ROOT_START = BOOT_START + BOOT_SIZE
-TAIL = 1 * MIB
-MIN_SIZE = 24 * MIB
-LINUX_GUID = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
-FAT_GUID = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
-FEATURES = "none,filetype,sparse_super,large_file,dir_index,ext_attr"
-IDENTITY = "7c0d1a52-3f5e-4b86-9a40-c4a1a2b1e001"  # of the file system, and what its directories hash with: runs repeat
-EXTLINUX = "default cairn\ntimeout 1\nlabel cairn\n  kernel /cairn.bin\n"
+PLAIN = layout.LAYOUTS["virt"]
+ROOT_START = PLAIN.part("cairn").start
 
 
 @dataclass(frozen=True)
@@ -45,35 +35,26 @@ def parse_size(text):
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
-def tool(words, **options):
-    """Runs a file-system tool; its output is shown only when it fails."""
-    try:
-        result = subprocess.run(words, capture_output=True, text=True, check=False, errors="replace",
-                                env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}, **options)
-    except FileNotFoundError as error:
-        raise Failure(f"{words[0]} is not installed", "Run ./cairn setup.") from error
-    if result.returncode:
-        raise Failure(f"{' '.join(words)} failed with status {result.returncode}:\n{result.stderr.strip()}")
-    return result.stdout
-
-
-def make(path, size, files=(), kernel=None, block_size=4096, features=FEATURES):
-    """Makes the card at path, replacing what is there. files: folders whose contents, or files which, go to the root."""
-    if size < MIN_SIZE:
-        raise Failure(f"a card of {size // MIB} MiB is too small; at least {MIN_SIZE // MIB} MiB")
+def make(path, size, files=(), kernel=None, block_size=4096, features=FEATURES, plan=PLAIN, arguments="", loaders=None, journal=False):
+    """Makes the card at path, replacing what is there. files: folders whose contents, or files which, go to the root.
+    kernel: its image, and arguments: its boot arguments, for the boot partition. loaders: name of a partition, file to put there."""
+    if size < plan.smallest:
+        raise Failure(f"a card of {size // MIB} MiB is too small; at least {plan.smallest // MIB} MiB")
     if size % SECTOR:
         raise Failure(f"the card's size must be a multiple of {SECTOR} bytes")
     for item in files:
         if not os.path.exists(item):
             raise Failure(f"{item} does not exist")
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     partial = path + ".part"
     try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(partial, "wb") as file:
             file.truncate(size)
-        partition(partial, size)
-        make_boot(partial, kernel)
-        make_root(partial, size, files, block_size, features)
+        root = plan.part("cairn")
+        rootfs.make(e2fs_name(partial, root.start), root.start, layout.end(root, size) - root.start, files, block_size, features, journal)
+        tool(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", partial], stdin=layout.table(plan, size).encode())
+        put_loaders(partial, plan, loaders or {})
+        make_boot(partial, plan.part("boot"), layout.boot_files(plan, arguments) if kernel else {}, kernel)
         os.replace(partial, path)
     except OSError as error:
         raise Failure(f"cannot make {path}: {error.strerror or error}", "Is the folder writable, and is there room?") from error
@@ -82,41 +63,46 @@ def make(path, size, files=(), kernel=None, block_size=4096, features=FEATURES):
             os.unlink(partial)
 
 
-def partition(path, size):
-    table = (
-        "label: gpt\n"
-        f"start={BOOT_START // SECTOR}, size={BOOT_SIZE // SECTOR}, type={FAT_GUID}, name=boot, attrs=LegacyBIOSBootable\n"
-        f"start={ROOT_START // SECTOR}, size={(size - TAIL - ROOT_START) // SECTOR}, type={LINUX_GUID}, name=cairn\n"
-    )
-    tool(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", path], input=table)
+def fetch_loaders(plan):
+    """Files for make(): the board's U-Boot, if it can be had; else what is missing is said."""
+    if not plan.loader:
+        return {}
+    try:
+        version, folder = foreign.binary(plan.loader)
+    except Failure as failure:
+        say(f"without {plan.loader}, its partitions stay empty, and the board must have a boot loader in its flash: {failure}")
+        return {}
+    say(f"with {plan.loader} {version}")
+    return {name: os.path.join(folder, file) for name, file in plan.loader_files.items()}
 
 
-def make_boot(path, kernel):
-    tool(["mkfs.vfat", "--offset", str(BOOT_START // SECTOR), "-F", "16", "-n", "CAIRNBOOT", "-s", "2", path,
-          str(BOOT_SIZE // 1024)])
+def put_loaders(path, plan, loaders):
+    with open(path, "r+b") as card:
+        for name, source in loaders.items():
+            part = plan.part(name)
+            with open(source, "rb") as file:
+                data = file.read()
+            if len(data) > part.size:
+                raise Failure(f"{source} has {len(data)} bytes; the partition {name} has {part.size}", "cairn must be changed for it.")
+            card.seek(part.start)
+            card.write(data)
+
+
+def make_boot(path, part, texts, kernel):
+    """The FAT. Its files have the time of all that is new: mtools takes it from the environment."""
+    tool(["mkfs.vfat", "--invariant", "--offset", str(part.start // SECTOR), "-F", "16", "-n", "CAIRNBOOT", "-s", "2", path,
+          str(part.size // 1024)])
     if not kernel:
         return
-    drive = f"{path}@@{BOOT_START}"
-    tool(["mcopy", "-i", drive, kernel, "::/cairn.bin"])
-    tool(["mmd", "-i", drive, "::/extlinux"])
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
-        conf.write(EXTLINUX)
-        conf.flush()
-        tool(["mcopy", "-i", drive, conf.name, "::/extlinux/extlinux.conf"])
-
-
-def make_root(path, size, files, block_size, features):
+    drive = f"{path}@@{part.start}"
     with tempfile.TemporaryDirectory() as stage:
-        for item in files:
-            if os.path.isdir(item):
-                shutil.copytree(item, stage, symlinks=True, dirs_exist_ok=True)
-            else:
-                shutil.copy(item, stage)
-        os.chmod(stage, 0o755)
-        blocks = (size - TAIL - ROOT_START) // block_size
-        populate = ["-d", stage] if files else []
-        tool(["mke2fs", "-q", "-F", "-t", "ext2", "-O", features, "-b", str(block_size), "-I", "256", "-m", "0", "-L", "cairn",
-              "-U", IDENTITY, "-E", f"offset={ROOT_START},root_owner=0:0,lazy_itable_init=0,nodiscard,hash_seed={IDENTITY}", *populate, path, f"{blocks * block_size // 1024}k"])
+        tool(["mmd", "-i", drive, "::/extlinux"])
+        shutil.copyfile(kernel, os.path.join(stage, "kernel"))
+        tool(["mcopy", "-i", drive, os.path.join(stage, "kernel"), "::/cairn.bin"])
+        for name, text in texts.items():
+            with open(os.path.join(stage, "text"), "w", encoding="ascii") as file:
+                file.write(text)
+            tool(["mcopy", "-o", "-i", drive, os.path.join(stage, "text"), f"::/{name}"])
 
 
 def partitions(path):
@@ -160,8 +146,13 @@ def ext2_partition(path):
     raise Failure(f"{path} holds no ext2 partition", "Make a card with ./cairn image.", 2)
 
 
-def ext2_device(path):
-    """The name by which e2fsprogs takes the partition inside the image."""
+def e2fs_name(path, start):
+    """The name by which e2fsprogs takes what begins at that byte of the file."""
     if "?" in path:
         raise Failure(f"{path}: e2fsprogs cannot open a name with a question mark in it", "Rename the file.")
-    return f"{path}?offset={ext2_partition(path).start}"
+    return f"{path}?offset={start}"
+
+
+def ext2_device(path):
+    """The same for the file system of a card."""
+    return e2fs_name(path, ext2_partition(path).start)

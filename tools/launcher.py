@@ -61,8 +61,8 @@ def run_machine(machine, timeout=None, show_firmware=False):
     board = qemu.Qemu(machine)
     try:
         session = Session(board.console, terminal, show_firmware=show_firmware)
-        if board.early is not None:
-            session.watch_text(board.early)
+        for early in board.early:
+            session.watch_text(early)
         session.watch(board.errors, QemuMessages().show)
         if machine.gdb:
             elf = machine.kernel.removesuffix(".bin") + ".elf"
@@ -71,7 +71,7 @@ def run_machine(machine, timeout=None, show_firmware=False):
             say("Ctrl-D ends the input, Ctrl-C interrupts, Ctrl-T lists the threads, Ctrl-\\ ends the machine")
         outcome = session.run(timeout)
         ended = outcome.kind in ("exit", "panic", "fault", "boot", "closed")
-        if ended and not board.wait(POWER_OFF_SECONDS):
+        if ended and not session.parked and not board.wait(POWER_OFF_SECONDS):
             say(f"the machine did not power off within {POWER_OFF_SECONDS:.0f} s of its end; ending process {board.process.pid}")
         board.end()
         session.drain()

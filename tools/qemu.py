@@ -10,7 +10,7 @@ import socket
 import subprocess
 from dataclasses import dataclass, field
 
-from tools import boards
+from tools import boards, layout
 from tools.ui import Failure
 
 PROGRAM = boards.QEMU
@@ -35,6 +35,7 @@ class Machine:
     sd: str = "virtio"  # how the card of `virt` is reached: one of SLOTS
     extra: list = field(default_factory=list)
     board: str = "virt"
+    loader: list = None  # words of a boot chain, in place of the kernel and its boot arguments
 
 
 def file_drive(path, read_only=False):
@@ -63,11 +64,11 @@ def check_harts(text):
 
 
 def escape_argument(argument):
-    """For the boot arguments: spaces, %, and what is no printable ASCII as %XX; the empty word as %00."""
+    """For the boot arguments: spaces, %, what U-Boot would change, and what is no printable ASCII as %XX; the empty word as %00."""
     data = os.fsencode(argument)
     if not data:
         return "%00"
-    return "".join(chr(c) if 0x21 <= c <= 0x7E and c != 0x25 else f"%{c:02X}" for c in data)
+    return "".join(chr(c) if 0x21 <= c <= 0x7E and chr(c) not in "%" + layout.CHANGED else f"%{c:02X}" for c in data)
 
 
 def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None, board="virt"):
@@ -87,16 +88,31 @@ def boot_arguments(console, mode, quiet=False, append="", argv=(), name=None, bo
     return line
 
 
+def card_arguments(name, append="", argv=()):
+    """Those that a card's boot loader passes."""
+    words = [f"cairn.app={escape_argument(name)}", *append.split()]
+    return " ".join([*words, "--", *map(escape_argument, argv)] if argv else words)
+
+
+def direct(machine):
+    board = boards.BOARDS[machine.board]
+    return ["-bios", board.firmware, "-kernel", machine.kernel, "-append", machine.bootargs,
+            *(["-dtb", boards.tree(machine.board)] if board.tree else [])]
+
+
+def has_semihosting(machine):
+    """For the end alone: a card's boot arguments do not ask for it."""
+    return boards.BOARDS[machine.board].semihosting and not machine.loader
+
+
 def command(machine, serial_fd, virtio_fd):
     """virtio_fd: None when the serial port is the console."""
     board = boards.BOARDS[machine.board]
     slot = [f"if=none,id=card,{machine.drive}", *SLOTS[machine.sd]] if machine.board == "virt" else [f"if=sd,{machine.drive}"]
     words = [board.program, "-M", board.machine, "-m", machine.memory, "-smp", str(machine.harts + board.monitor), "-nodefaults",
-             "-display", "none", "-no-reboot", "-bios", board.firmware, "-kernel", machine.kernel, "-append", machine.bootargs,
-             "-drive", *slot, *["-serial", "null"] * board.serial_before,
+             "-display", "none", "-no-reboot", *(machine.loader or direct(machine)), "-drive", *slot, *["-serial", "null"] * board.serial_before,
              "-chardev", f"socket,id=c0,fd={serial_fd}", "-serial", "chardev:c0"]
-    words += ["-dtb", boards.tree(machine.board)] if board.tree else []
-    words += ["-semihosting"] if board.semihosting else []
+    words += ["-semihosting"] if has_semihosting(machine) else []
     if virtio_fd is not None:
         words += ["-device", f"virtio-serial-{'pci' if machine.sd == 'virtio-pci' else 'device'}", "-chardev", f"socket,id=c1,fd={virtio_fd}",
                   "-device", "virtconsole,chardev=c1"]
@@ -121,8 +137,8 @@ def roomy_pair():
 
 
 class Qemu:
-    """A running machine. `console` is the descriptor that speaks the protocol, `early` the serial port if that is
-    another one, `errors` QEMU's own messages."""
+    """A running machine. `console` is the descriptor that speaks the protocol, `early` those where the firmware's text comes beside
+    it, `errors` QEMU's own messages."""
 
     def __init__(self, machine):
         serial, serial_far = roomy_pair() if boards.BOARDS[machine.board].drops else socket.socketpair()
@@ -130,7 +146,7 @@ class Qemu:
         far = [s for s in (serial_far, virtio_far) if s]
         words = command(machine, serial_far.fileno(), virtio_far.fileno() if virtio_far else None)
         try:
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=subprocess.PIPE, pass_fds=[s.fileno() for s in far],
                                             preexec_fn=die_with_parent)
         except FileNotFoundError as error:
@@ -139,7 +155,8 @@ class Qemu:
             s.close()
         self.sockets = [s for s in (serial, virtio) if s]
         self.console = (virtio or serial).fileno()
-        self.early = serial.fileno() if virtio else None
+        # OpenSBI since 1.3 writes to standard output where there is semihosting.
+        self.early = [self.process.stdout.fileno(), *([serial.fileno()] if virtio else [])]
         self.errors = self.process.stderr.fileno()
 
     def wait(self, seconds):
@@ -162,4 +179,5 @@ class Qemu:
         self.end()
         for s in self.sockets:
             s.close()
+        self.process.stdout.close()
         self.process.stderr.close()

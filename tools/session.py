@@ -20,10 +20,13 @@ from tools import console
 from tools.ui import say
 
 QUIT_KEY = b"\x1c"  # Ctrl-\
-DRAIN_SECONDS = 5.0  # from the exit frame to the end of the line; a serial line does not end
+DRAIN_SECONDS = 5.0  # from the exit frame to the end of the line
+PARK_SECONDS = 1.0  # ... where the line does not end: to what the firmware still says
 CHUNK = 65536
 KERNEL_LINE = re.compile(rb"^\[ *\d+\.\d+\]")
 PLAIN_EXIT = re.compile(rb"^\[cairn\] exit (\d+)\s*$")
+PLAIN_READY = b"[cairn] ready"
+PARKED = b"power may be removed"  # arch/riscv/power.c
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,16 @@ class Outcome:
 class EarlyText:
     """Unframed text: the firmware's, then the kernel's first lines. Keeps the firmware's back, passes the kernel's."""
 
-    def __init__(self, write, show_firmware=False):
+    def __init__(self, write, ready, application, show_firmware=False):
         self.write = write
+        self.ready = ready  # called when the board says that a PC may attach
+        self.application = application  # takes what the application says until it has done so
+        self.started = False
         self.kernel_seen = show_firmware
         self.firmware = []
         self.rest = b""
         self.status = None  # of a plain `[cairn] exit N` line
+        self.parked = False  # it has ended, and cannot turn itself off
 
     def feed(self, data):
         *lines, self.rest = (self.rest + data).split(b"\n")
@@ -55,8 +62,16 @@ class EarlyText:
         if match:
             self.status = int(match[1])
             return
-        self.kernel_seen = self.kernel_seen or KERNEL_LINE.match(line) is not None
-        if self.kernel_seen:
+        if line == PLAIN_READY:
+            self.started = True
+            self.ready()
+            return
+        kernels = KERNEL_LINE.match(line) is not None
+        self.parked = self.parked or PARKED in line
+        self.kernel_seen = self.kernel_seen or kernels
+        if self.started and not kernels and not self.parked:
+            self.application(line + b"\n")
+        elif self.kernel_seen or self.parked:
             self.write(line + b"\n")
         else:
             self.firmware.append(line)
@@ -144,7 +159,7 @@ class Session:
         self.decoder = console.Decoder()
         self.sender = console.Sender()
         self.show_firmware = show_firmware
-        self.early = EarlyText(self.err.write, show_firmware)
+        self.early = EarlyText(self.err.write, self._attach, self.out.write, show_firmware)
         self.texts = [self.early]
         self.extra = {}
         self.exit = None  # the exit frame
@@ -158,7 +173,7 @@ class Session:
 
     def watch_text(self, fd):
         """Also shows what comes on fd, a line that carries plain text only."""
-        text = EarlyText(self.err.write, self.show_firmware)
+        text = EarlyText(self.err.write, lambda: None, self.err.write, self.show_firmware)
         self.texts.append(text)
         self.watch(fd, text.feed)
 
@@ -182,7 +197,7 @@ class Session:
             if self.terminal:
                 self.raw_terminal = RawTerminal(self.stdin)
             if self.attach:
-                self.sender.attach("t" if self.terminal else "s")
+                self._attach()
             return self._loop(signals, deadline)
         finally:
             if self.raw_terminal:
@@ -191,8 +206,15 @@ class Session:
             if not (self.out.at_line_start and self.err.at_line_start) and sys.stderr.isatty():
                 self.err.write(b"\n")
 
+    def _attach(self):
+        self.sender.attach("t" if self.terminal else "s")
+
+    @property
+    def parked(self):
+        return any(text.parked for text in self.texts)
+
     def _loop(self, signals, deadline):
-        while True:
+        while not self.parked:
             wait = self._wait(deadline)
             if wait is not None and wait <= 0:
                 return self._outcome(line_open=True) if self.exit else Outcome("timeout")
@@ -211,6 +233,7 @@ class Session:
             if self.out.broken and not self.interrupted:
                 self.interrupted = True
                 self.sender.interrupt()  # nobody reads the output: as SIGPIPE would, ask the application to end
+        return self._outcome(line_open=True)
 
     def _wait(self, deadline):
         ends = [end for end in (deadline if not self.exit else None, self.exit_deadline) if end is not None]
@@ -256,7 +279,7 @@ class Session:
             {"out": self.out.write, "early": self.early.feed}.get(event.channel, self.err.write)(event.data)
         elif isinstance(event, console.Exit):
             self.exit = event
-            self.exit_deadline = time.monotonic() + (0 if self.attach else DRAIN_SECONDS)
+            self.exit_deadline = time.monotonic() + (PARK_SECONDS if self.attach else DRAIN_SECONDS)
         elif isinstance(event, console.OutputProcessing):
             if self.raw_terminal:
                 self.raw_terminal.process_output(event.on)
@@ -265,6 +288,8 @@ class Session:
         else:
             if isinstance(event, console.Ready) and event.version != 1:
                 say(f"the board speaks console protocol {event.version}, this tool 1; trying")
+            if isinstance(event, console.Ready):
+                self.early.finish()
             self.sender.handle(event)
 
     def _read_stdin(self):

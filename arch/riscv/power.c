@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* The end: the firmware's reset extension, semihosting if asked for, the firmware's legacy call, or a parked hart. */
+/*
+ * The end: the firmware's reset extension, semihosting if asked for, the firmware's legacy call, or a parked hart. By
+ * then the console has ended, so what is to be said goes out by the firmware's.
+ */
 
 #include "arch/power.h"
 
 #include "arch/irq.h"
 #include "arch/riscv/riscv.h"
-#include "arch/upcall.h"
 
 static bool use_semihosting;
+static const char parked[] = "power: the firmware cannot turn this board off: power may be removed now\r\n";
 
 void power_init(bool semihosting)
 {
@@ -38,7 +41,7 @@ void power_off(int status)
 	if (use_semihosting)
 		semihosting_exit(status);
 	/* What is left may never return. */
-	upcall_print("power: the firmware cannot turn this board off: power may be removed now");
+	sbi_console_write(parked, sizeof(parked) - 1);
 	(void)sbi_call(SBI_SHUTDOWN, 0, 0, 0);
 	for (;;)
 		irq_wait();

@@ -2,6 +2,7 @@
 # Copyright the cairn authors
 """What the system tests share: ./cairn run with a time limit, file-system checks, files out of and into cards."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -12,7 +13,8 @@ sys.path.insert(0, ROOT)
 
 import pytest  # noqa: E402
 
-from tools import emulator, image, log  # noqa: E402
+from tools import emulator, foreign, image, log  # noqa: E402
+from tools.ui import Failure  # noqa: E402
 
 CAIRN = os.path.join(ROOT, "cairn")
 PROBE = os.path.join(ROOT, "tests/system/apps/probe")
@@ -46,6 +48,22 @@ def probe(card, *argv, options=(), **more):
 def need_emulator():
     """The VisionFive 2's: a test is skipped without it, and says why."""
     problem = emulator.why_not()
+    if problem:
+        pytest.skip(problem)
+
+
+@functools.cache
+def why_no_package(name):
+    try:
+        foreign.binary(name)
+        return None
+    except Failure as failure:
+        return f"Debian's package {name} cannot be had: {failure}"
+
+
+def need_package(name):
+    """A test is skipped without it, and says why."""
+    problem = why_no_package(name)
     if problem:
         pytest.skip(problem)
 

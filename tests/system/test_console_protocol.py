@@ -12,10 +12,12 @@ import sys
 import termios
 import textwrap
 import threading
+import time
 import tty
 
 import pytest
 
+from tools import session
 from tools.console import Credit, Damaged, Decoder, Exit, Ready, Sender, Text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -84,12 +86,25 @@ def test_sender_pays_one_credit_a_data_byte():
     assert bytes(sender.wire) == b"\x10I", "commands cost nothing"
 
 
+def test_sender_that_attached_twice():
+    """Both requests were heard: what the second grants is less what was sent behind it."""
+    sender = Sender()
+    sender.attach("s")
+    sender.attach("s")
+    sender.data(b"x" * 30)
+    sender.handle(Ready(1, 8))
+    assert bytes(sender.wire) == b"\x10As" * 2 + b"x" * 8
+    sender.handle(Ready(1, 12))
+    assert bytes(sender.wire) == b"\x10As" * 2 + b"x" * 12
+
+
 class Board:
     """The board's side, as docs/console.md has it: echoes what it reads, with small credits, then says its status."""
 
-    def __init__(self, descriptor, credit=64, status=0, kind="e", attach=False, last_byte=None):
+    def __init__(self, descriptor, credit=64, status=0, kind="e", attach=False, last_byte=None, starts=False, parks=False):
         self.fd = descriptor
         self.credit, self.status, self.kind, self.attach = credit, status, kind, attach
+        self.starts, self.parks = starts, parks
         self.last_byte = last_byte  # data that ends it, as a line discipline takes Ctrl-D
         self.received = bytearray()
         self.outstanding = 0
@@ -104,11 +119,13 @@ class Board:
 
     def run(self):
         if self.attach:
-            wanted = b""
-            while not wanted.endswith((b"\x10As", b"\x10At")):
-                wanted += os.read(self.fd, 1)
+            self.wait_for_request()
         else:
-            assert not select.select([self.fd], [], [], 0.2)[0], "nothing is sent before the ready mark"
+            assert not select.select([self.fd], [], [], 0.2)[0], "nothing is sent before the board says that it may be"
+        if self.starts:
+            self.write(b"firmware banner\r\n[    0.000001] cairn\n[cairn] ready\ntyped: ")
+            self.wait_for_request()
+        elif not self.attach:
             self.write(b"firmware banner\n[    0.000001] cairn\n\x10K[    0.1] ready soon\n\x10O")
         self.grant(b"\x10R1")
         escaped = False
@@ -128,6 +145,11 @@ class Board:
                 if byte == self.last_byte:
                     return self.finish()
 
+    def wait_for_request(self):
+        wanted = b""
+        while not wanted.endswith((b"\x10As", b"\x10At")):
+            wanted += os.read(self.fd, 1)
+
     def data(self, byte):
         self.received.append(byte)
         self.outstanding -= 1
@@ -142,7 +164,9 @@ class Board:
 
     def finish(self):
         self.write(b"\x10Ebye\n\x10X%02x%s" % (self.status, self.kind.encode()))
-        if not self.attach:
+        if self.parks:
+            self.write(b"power: power may be removed now\r\n")
+        elif not self.attach:
             os.close(self.fd)
 
 
@@ -188,6 +212,16 @@ def test_status_and_its_line(status, kind, line):
 def test_attach_to_a_running_board():
     board, client = converse(b"hello", attach=True)
     assert bytes(board.received) == b"hello" and client.stdout == b"hello" and client.returncode == 0
+
+
+@pytest.mark.parametrize("attach", [False, True], ids=["starts", "console is there before it"])
+def test_attach_to_a_board_that_starts(attach):
+    """With a plain console, which says when it is there; in the end it parks, and nobody waits for more."""
+    begin = time.monotonic()
+    board, client = converse(b"hello", attach=attach, starts=True, parks=True, status=3)
+    assert bytes(board.received) == b"hello" and client.stdout == b"typed: \nhello" and client.returncode == 3
+    assert client.stderr.startswith(b"[    0.000001] cairn\nbye\npower: power may be removed now\n")
+    assert time.monotonic() - begin < session.DRAIN_SECONDS
 
 
 def test_line_that_ends_without_status():

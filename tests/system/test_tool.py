@@ -11,7 +11,7 @@ import pytest
 import rig
 from tools import image, packages, qemu
 
-COMMANDS = ("setup", "build", "clean", "doctor", "run", "test", "bench", "image", "log", "console", "help")
+COMMANDS = ("setup", "build", "clean", "doctor", "run", "test", "bench", "boards", "image", "flash", "log", "console", "help")
 MIB = 1 << 20
 
 
@@ -56,9 +56,8 @@ def test_setup_chooses_what_the_distribution_offers(monkeypatch):
     assert packages.choose(needs[:1]) == (["new-name"], [])
 
 
-@pytest.mark.parametrize("block_size", [1024, 2048, 4096])
-@pytest.mark.parametrize("size", [24, 256])
-def test_image_holds_what_it_should(block_size, size, tmp_path):
+@pytest.mark.parametrize("size, block_size", [(24, 1024), (24, 4096), (256, 2048)])
+def test_image_holds_what_it_should(size, block_size, tmp_path):
     (tmp_path / "files/sub").mkdir(parents=True)
     (tmp_path / "files/sub/data").write_bytes(b"content")
     card = tmp_path / "card.img"
