@@ -83,6 +83,7 @@ static const struct {
     {"virtio-console", NULL},
     {"ns16550", NULL},
     {"sifive_uart", NULL},
+    {"firmware console", NULL},
     {"poll", NULL},
     {"pi mutexes", NULL},
     {"pi mutex", NULL},
