@@ -15,6 +15,7 @@
 #include "arch/power.h"
 #include "arch/riscv/riscv.h"
 #include "arch/uaccess.h"
+#include "board/facts.h"
 #include "board/harts.h"
 #include "board/memory.h"
 #include "board/root.h"
@@ -157,6 +158,7 @@ static void start_devices(void)
 	hart_init();
 	irq_enable();
 	harts_count(&tree);
+	board_facts_add(&tree);
 	drivers_probe(&tree);
 	if (!irq_present())
 		log_error("no interrupt controller in the device tree that there is a driver for: without it most "

@@ -73,6 +73,7 @@ static const struct {
     {"evictor wait", NULL},
     {"frames", NULL},
     {"plic", NULL},
+    {"facts", NULL},
     {"wall clock", NULL},
     {"random", NULL},
     {"console input", NULL}, // host build

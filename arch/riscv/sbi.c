@@ -32,6 +32,41 @@ bool sbi_probe(unsigned long extension)
 	return r.error == 0 && r.value != 0;
 }
 
+/* ---- what it is ---- */
+
+static unsigned long base_value(unsigned long function)
+{
+	return (unsigned long)sbi_call(SBI_BASE, function, 0, 0).value;
+}
+
+void firmware_identify(struct firmware *out)
+{
+	*out = (struct firmware){.specification = base_value(0),
+				 .implementation = base_value(1),
+				 .version = base_value(2),
+				 .vendor = base_value(4),
+				 .architecture = base_value(5),
+				 .machine = base_value(6)};
+}
+
+static const struct {
+	const char *name;
+	unsigned long number;
+} extensions[] = {{"TIME", SBI_TIME}, {"IPI", SBI_IPI},	  {"RFENCE", SBI_RFENCE},
+		  {"HSM", SBI_HSM},   {"SRST", SBI_SRST}, {"DBCN", SBI_DBCN}};
+
+const char *firmware_extension_nth(unsigned n)
+{
+	return n < array_size(extensions) ? extensions[n].name : NULL;
+}
+
+bool firmware_has(unsigned n)
+{
+	return sbi_probe(extensions[n].number);
+}
+
+/* ---- its console ---- */
+
 enum { DBCN_READ = 1, DBCN_WRITE_BYTE = 2 };
 
 static bool has_dbcn(void)
