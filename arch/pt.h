@@ -31,6 +31,7 @@ bool pte_is_held(pte_t e);
 paddr_t pte_pa(pte_t e);			// present or held
 enum pt_rights pte_rights(pte_t e);		// 0 unless present
 bool pte_young(pte_t e);			// accessed since pt_make_old
+bool pte_is_sound(pte_t e);			// present: stores that it permits fault on no hardware: D and R are set
 pte_t pte_narrow(pte_t e, enum pt_rights keep); // same frame, rights & keep; no rights left: held
 
 /*
@@ -59,6 +60,10 @@ pte_t pt_exchange(vaddr_t va, pte_t new);
 /* Clears A; the next access sets it, in hardware or by a fault that mm answers with pt_make_young. */
 void pt_make_old(vaddr_t va);
 void pt_make_young(vaddr_t va);
+
+/* For assertions: no entry outside the low half makes any hardware fault (A, and D where it is writable), or is
+ * writable and executable. Walks all of them. */
+bool pt_kernel_is_sound(void);
 
 /* First va in [from, to) whose entry is not none, or to. Skips missing tables quickly. */
 vaddr_t pt_next(vaddr_t from, vaddr_t to);

@@ -58,6 +58,9 @@ void harts_count(const struct fdt *fdt)
 
 	for (fdt_node_t cpu = cpus < 0 ? cpus : fdt_first_child(fdt, cpus); cpu >= 0; cpu = fdt_next_sibling(fdt, cpu))
 		count += hart_usable(fdt, cpu, &id);
+	if (count == 0)
+		log_warning("no hart of the device tree can be used (device_type, reg, an mmu-type, a status that is "
+			    "okay): the one that runs is alone");
 	count = max_of(count, 1u);
 	cpu_set_possible(min_of(count, (unsigned)HARTS_MAX));
 }

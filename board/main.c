@@ -7,16 +7,22 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "arch/firmware.h"
 #include "arch/irq.h"
 #include "arch/power.h"
 #include "arch/riscv/riscv.h"
+#include "arch/uaccess.h"
+#include "board/facts.h"
 #include "board/harts.h"
 #include "board/memory.h"
 #include "board/root.h"
 #include "drivers/console.h"
 #include "drivers/driver.h"
+#include "drivers/irq.h"
+#include "drivers/serial/firmware.h"
 #include "fs/crash.h"
 #include "fs/fs.h"
 #include "kernel/bootargs.h"
@@ -29,7 +35,6 @@
 
 #define MAIN_STACK_SIZE (256 * 1024)
 #define EXIT_NO_START 1
-#define FDT_SIZE_MAX (128 * 1024)
 
 /* The application's, and the C library's around it. */
 int main(int argc, char **argv);
@@ -42,6 +47,16 @@ static struct fdt tree;
 static _Noreturn void start_failed(void)
 {
 	console_exit(EXIT_NO_START, 'b');
+	power_off(EXIT_NO_START);
+}
+
+/* Before there is a console: its last word is said on the firmware's. */
+static _Noreturn void start_failed_early(void)
+{
+	char text[32];
+	const int len = snprintf(text, sizeof(text), "[cairn] exit %d\n", EXIT_NO_START);
+
+	firmware_console_write(text, (size_t)len);
 	power_off(EXIT_NO_START);
 }
 
@@ -59,11 +74,29 @@ static void take_seed(char *copy, char *blob)
 	random_wipe(blob + (seed - copy), len);
 }
 
+/* Copies it word by word: where the loader says that it is there may be no memory. False: there is none somewhere. */
+static bool tree_copy(uint32_t *copy, const uint32_t *blob, uint32_t size)
+{
+	for (uint32_t i = 0; i * sizeof(*copy) < size; i++)
+		if (!uaccess_peek32(&blob[i], &copy[i]))
+			return false;
+	return true;
+}
+
+/* What its header says, or 0: none is there. */
+static uint32_t tree_size(paddr_t fdt_pa)
+{
+	uint32_t header[2];
+
+	if (!fdt_pa || fdt_pa % 8 || fdt_pa >= LINEAR_SIZE || !tree_copy(header, pa_to_va(fdt_pa), sizeof(header)))
+		return 0;
+	return fdt_total_size(header);
+}
+
 /* Keeps the tree: copied behind the image, since it may lie in memory that is not ours. */
 static int tree_keep(paddr_t fdt_pa)
 {
-	const void *blob = pa_to_va(fdt_pa);
-	uint32_t size = fdt_pa && fdt_pa % 8 == 0 && fdt_pa < LINEAR_SIZE ? fdt_total_size(blob) : 0;
+	uint32_t size = tree_size(fdt_pa);
 	void *copy;
 
 	if (size == 0) {
@@ -75,7 +108,11 @@ static int tree_keep(paddr_t fdt_pa)
 		return -E2BIG;
 	}
 	copy = map_boot_take((size + PAGE_SIZE - 1) / PAGE_SIZE);
-	memcpy(copy, blob, size);
+	if (size > LINEAR_SIZE - fdt_pa || !tree_copy(copy, pa_to_va(fdt_pa), size)) {
+		log_error("the device tree at %#lx says that it has %u bytes: memory ends before", fdt_pa,
+			  (unsigned)size);
+		return -EFAULT;
+	}
 	if (fdt_open(&tree, copy, size)) {
 		log_error("the device tree at %#lx is damaged", fdt_pa);
 		return -EINVAL;
@@ -122,14 +159,22 @@ static void *application(void *arg)
 /* From here on there are frames, and the boot flow may become a thread. */
 static void start_devices(void)
 {
+	int err;
+
 	sched_init();
 	hart_init();
 	irq_enable();
 	harts_count(&tree);
+	board_facts_add(&tree);
 	drivers_probe(&tree);
-	if (console_init())
-		log_error("no console: the device tree needs a ns16550 or virtio console, named by console= or "
-			  "stdout-path; the firmware's carries messages only");
+	if (!irq_present())
+		log_error("no interrupt controller in the device tree that there is a driver for: without it most "
+			  "devices cannot be used");
+	err = firmware_console_register();
+	if (!err)
+		err = console_init();
+	if (err)
+		log_error("no console (error %d)", -err);
 	panic_set_exit(console_exit);
 }
 
@@ -159,18 +204,18 @@ static int start_files(void)
 
 void board_main(paddr_t fdt_pa)
 {
-	log_set_sink(sbi_console_write);
+	log_set_sink(firmware_console_write);
 	if (tree_keep(fdt_pa))
-		power_off(EXIT_NO_START);
+		start_failed_early();
 	read_bootargs();
 	banner();
 	if (clock_init(&tree)) {
 		log_error("the device tree lacks /cpus/timebase-frequency");
-		power_off(EXIT_NO_START);
+		start_failed_early();
 	}
 	smp_init();
 	if (memory_init(&tree))
-		power_off(EXIT_NO_START);
+		start_failed_early();
 	start_devices();
 	if (start_files())
 		start_failed();

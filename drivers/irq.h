@@ -8,3 +8,5 @@
 
 /* Registers the handler and enables the source. -EBUSY: taken; -EINVAL: no such source; -ENODEV: no controller. */
 int irq_request(uint32_t irq, void (*handler)(void *arg), void *arg, const char *name);
+/* There is a controller. */
+bool irq_present(void);

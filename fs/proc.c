@@ -46,6 +46,7 @@ static const struct synth proc_files[] = {
     LIST(15, "mounts", proc_next_mount),
     LIST(16, "threads", proc_next_thread),
     TEXT(17, "diskio", proc_show_diskio),
+    {.name = "board", .parent = &proc_directory, .ino = 18, .show = proc_show_board, .store = proc_store_board},
 };
 
 static const struct synth *proc_nth(const struct synth *dir, unsigned n)

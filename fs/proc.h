@@ -18,6 +18,9 @@ void proc_show_uptime(const struct synth *file, struct text *out);
 void proc_show_filesystems(const struct synth *file, struct text *out);
 void proc_show_version(const struct synth *file, struct text *out);
 void proc_show_cpuinfo(const struct synth *file, struct text *out);
+void proc_show_board(const struct synth *file, struct text *out);
+/* As synth.store: a device, and what it chooses: "mmcblk0 pio". */
+int proc_store_board(const struct synth *file, const char *value);
 /* As synth.next. */
 bool proc_next_map(const struct synth *file, uint64_t *cursor, struct text *out);
 bool proc_next_mount(const struct synth *file, uint64_t *cursor, struct text *out);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright the cairn authors
 
-/* Of /proc what is about mounts, devices, threads and the machine. Formats are Linux's but for threads and diskio. No
- * lock. */
+/* Of /proc what is about mounts, devices, threads and the machine. Formats are Linux's but for threads, diskio and
+ * board. No lock. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "fs/proc.h"
 #include "kernel/bootargs.h"
 #include "kernel/cpu.h"
+#include "kernel/facts.h"
 #include "kernel/interrupts.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -229,6 +231,36 @@ void proc_show_cmdline(const struct synth *file, struct text *out)
 	(void)file;
 	text_put(out, line, strlen(line));
 	text_put(out, "\n", 1);
+}
+
+/* What drivers and start-up know. Linux has no such file. */
+void proc_show_board(const struct synth *file, struct text *out)
+{
+	char text[FACT_SIZE];
+
+	(void)file;
+	for (const struct facts *facts = facts_next(NULL); facts; facts = facts_next(facts)) {
+		for (unsigned n = 0; facts->line(facts, n, text); n++)
+			text_printf(out, "%s: %s\n", facts->name, text);
+	}
+}
+
+int proc_store_board(const struct synth *file, const char *value)
+{
+	const size_t len = strcspn(value, " \n");
+	const char *begin = value + len + strspn(value + len, " ");
+	const size_t word_len = strcspn(begin, " \n");
+	char word[16] = "";
+
+	(void)file;
+	if (word_len == 0 || word_len >= sizeof(word))
+		return -EINVAL;
+	memcpy(word, begin, word_len);
+	for (const struct facts *facts = facts_next(NULL); facts; facts = facts_next(facts)) {
+		if (strlen(facts->name) == len && !memcmp(facts->name, value, len))
+			return facts->set ? facts->set(facts, word) : -EINVAL;
+	}
+	return -ENODEV;
 }
 
 /* Linux's second number, the time that harts were idle, is not counted. */

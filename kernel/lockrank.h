@@ -74,6 +74,7 @@ static const struct {
     {"evictor wait", NULL},
     {"frames", NULL},
     {"plic", NULL},
+    {"facts", NULL},
     {"wall clock", NULL},
     {"random", NULL},
     {"console input", NULL}, // host build
@@ -84,6 +85,7 @@ static const struct {
     {"virtio-console", NULL},
     {"ns16550", NULL},
     {"sifive_uart", NULL},
+    {"firmware console", NULL},
     {"poll", NULL},
     {"pi mutexes", NULL},
     {"pi mutex", NULL},

@@ -107,19 +107,20 @@ static int token_check(const struct fdt *fdt, uint32_t off, uint32_t *next)
 	return (int)token;
 }
 
-/* One root node, nodes properly nested, properties before the children of their node. */
+/* One root node, without a name, nodes properly nested, properties before the children of their node. */
 static int struct_check(const struct fdt *fdt)
 {
-	uint32_t off = 0, roots = 0;
+	uint32_t off = 0, at, roots = 0;
 	int depth = 0;
 	bool children_seen = false;
 
 	for (;;) {
-		int token = token_check(fdt, off, &off);
+		at = off;
+		int token = token_check(fdt, at, &off);
 
 		switch (token) {
 		case FDT_BEGIN_NODE:
-			if (depth == 0 && roots++ > 0)
+			if (depth == 0 && (roots++ > 0 || *fdt_name(fdt, (fdt_node_t)at)))
 				return -EINVAL;
 			if (++depth > FDT_DEPTH_MAX)
 				return -E2BIG;
@@ -173,6 +174,9 @@ int fdt_open(struct fdt *fdt, const void *blob, size_t max)
 		return -E2BIG;
 	if (fdt->size < FDT_HEADER_SIZE || get32(header + HDR_VERSION) < FDT_VERSION ||
 	    get32(header + HDR_LAST_COMPATIBLE) > FDT_VERSION)
+		return -EINVAL;
+	if (fdt->rsvmap_off < FDT_HEADER_SIZE || fdt->struct_off < FDT_HEADER_SIZE ||
+	    fdt->strings_off < FDT_HEADER_SIZE)
 		return -EINVAL;
 	if (fdt->struct_off % 4 || !range_inside(fdt->struct_off, fdt->struct_size, fdt->size) ||
 	    !range_inside(fdt->strings_off, fdt->strings_size, fdt->size))

@@ -122,6 +122,10 @@ struct map_stats {
 };
 void map_stats(struct map_stats *out);
 
+/* For assertions: every page-table entry is as hardware without A and D updates needs it, and I3 holds; logs those that
+ * are not. Takes space.lock. */
+bool map_is_sound(void);
+
 /* Promises frames for what is as private memory is, no page of which can be evicted. False: not so many. Any context.
  */
 bool commit_try(size_t pages);

@@ -5,6 +5,7 @@
 
 #include "posix/process.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "fs/fs.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
+#include "mm/map.h"
 #include "posix/call.h"
 #include "posix/thread.h"
 
@@ -52,6 +54,7 @@ void process_end(int status, char kind, bool unmount)
 	   end the machine as it is. */
 	while (!first && unmount && nobody != thread_self())
 		thread_sleep_until(UINT64_MAX);
+	assert(!first || !unmount || map_is_sound());
 	if (first && unmount)
 		err = fs_unmount_all();
 	else

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 
 from tools.build import BUILD
 from tools.ui import Failure, say
@@ -180,3 +181,32 @@ def unpacked(name):
         with open(stamp, "w", encoding="utf-8") as file:
             file.write(entry["version"])
     return entry["version"], root
+
+
+def meant_by(name, begin):
+    """The package with a name that begins so and that this one depends on; one that was fetched before is as good."""
+    for key in record():
+        if key.startswith(f"binary-{begin}") and kept(key):
+            return key.removeprefix("binary-")
+    prepare()
+    found = re.search(rf"^\s*Depends: ({re.escape(begin)}\S*)", run(["apt-cache", "depends", name]), re.MULTILINE)
+    if not found:
+        raise Failure(f"Debian {SUITE}'s {name} depends on no {begin}*", f"Check {MIRROR_VARIABLE}, if it is set.")
+    return found[1]
+
+
+def members(name, pattern):
+    """Of a large binary package: its version, and the folder of the files alone whose paths match, by their base names."""
+    entry = fetch(f"binary-{name}", ["apt-get", "-q", "download", name],
+                  ["apt-cache", "madison", name], rf"^\s*{re.escape(name)} \|\s+(\S+)\s+\| .*Packages$")
+    folder = os.path.join(FOLDER, f"members-{name}")
+    if not os.path.isdir(folder):
+        os.makedirs(folder + ".new", exist_ok=True)
+        words = ["dpkg-deb", "--fsys-tarfile", os.path.join(FOLDER, next(iter(entry["files"])))]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as unpacked, tarfile.open(fileobj=unpacked.stdout, mode="r|") as tar:
+            for member in tar:
+                if member.isfile() and re.fullmatch(pattern, member.name):
+                    with open(os.path.join(folder + ".new", os.path.basename(member.name)), "wb") as file:
+                        shutil.copyfileobj(tar.extractfile(member), file)
+        os.rename(folder + ".new", folder)
+    return entry["version"], folder

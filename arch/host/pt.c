@@ -71,6 +71,11 @@ pte_t pte_make(paddr_t pa, enum pt_rights rights)
 	return (pte_t){pa | rights | PTE_PRESENT | PTE_A | (rights & PT_W ? PTE_D : 0)};
 }
 
+bool pte_is_sound(pte_t e)
+{
+	return !(e.v & PTE_W) || (e.v & (PTE_R | PTE_D)) == (PTE_R | PTE_D);
+}
+
 pte_t pte_hold(paddr_t pa)
 {
 	return (pte_t){pa | PTE_HELD};
@@ -242,6 +247,12 @@ void *pt_prune(vaddr_t from, vaddr_t to, void *chain)
 void pt_pruned_flush(void *chain)
 {
 	(void)chain;
+}
+
+/* The kernel is the process, whose tables are Linux's. */
+bool pt_kernel_is_sound(void)
+{
+	return true;
 }
 
 size_t pt_table_count(void)

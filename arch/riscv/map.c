@@ -102,8 +102,10 @@ uint64_t map_boot(paddr_t start, paddr_t fdt)
 	(void)map_range(pt_root, IMAGE_VIRTUAL + text, start + text, rodata, MAP_ATTR_R);
 	(void)map_range(pt_root, IMAGE_VIRTUAL + text + rodata, start + text + rodata, data, MAP_ATTR_RW);
 	pt_root[pte_index(LINEAR_BASE + start, LEVELS - 1)] = linear_leaf(start);
-	if (fdt < LINEAR_SIZE)
-		pt_root[pte_index(LINEAR_BASE + fdt, LEVELS - 1)] = linear_leaf(fdt);
+	for (unsigned i = 0; i < 2; i++, fdt += FDT_SIZE_MAX) { // it may end in the next
+		if (fdt < LINEAR_SIZE)
+			pt_root[pte_index(LINEAR_BASE + fdt, LEVELS - 1)] = linear_leaf(fdt);
+	}
 	table_offset = IMAGE_VIRTUAL - start; // from when satp is written
 	return SATP_SV39 | (paddr_t)pt_root >> PAGE_SHIFT;
 }

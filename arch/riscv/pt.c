@@ -77,6 +77,11 @@ bool pte_young(pte_t e)
 	return e.v & PTE_A;
 }
 
+bool pte_is_sound(pte_t e)
+{
+	return !(e.v & PTE_W) || (e.v & (PTE_R | PTE_D)) == (PTE_R | PTE_D);
+}
+
 pte_t pte_narrow(pte_t e, enum pt_rights keep)
 {
 	enum pt_rights rights = pte_rights(e) & keep;
@@ -290,4 +295,31 @@ void pt_batch_flush(struct pt_batch *b)
 	if (b->count)
 		tlb_flush(b->from, b->to);
 	*b = (struct pt_batch)PT_BATCH_INIT;
+}
+
+/* ---- checking ---- */
+
+static bool kernel_entry_is_sound(uint64_t e)
+{
+	return e & PTE_A && pte_is_sound((pte_t){e}) && (e & (PTE_W | PTE_X)) != (PTE_W | PTE_X);
+}
+
+/* All that lies below an entry of the table. */
+static bool table_is_sound(const entry_t *table, size_t first, unsigned level)
+{
+	for (size_t i = first; i < PTE_COUNT; i++) {
+		const uint64_t e = atomic_load_explicit(&table[i], memory_order_acquire); // pairs with table_make
+
+		if (!(e & PTE_V))
+			continue;
+		if (e & PTE_RWX ? !kernel_entry_is_sound(e)
+				: level == 0 || !table_is_sound(pa_to_va(pte_address(e)), 0, level - 1))
+			return false;
+	}
+	return true;
+}
+
+bool pt_kernel_is_sound(void)
+{
+	return table_is_sound((const entry_t *)pt_root, PTE_COUNT / 2, 2);
 }

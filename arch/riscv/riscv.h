@@ -33,6 +33,7 @@ bool sbi_probe(unsigned long extension);
 
 #define SBI_SET_TIMER 0 // legacy extensions, one function each
 #define SBI_PUTCHAR 1
+#define SBI_GETCHAR 2
 #define SBI_SHUTDOWN 8
 #define SBI_BASE 0x10
 #define SBI_TIME 0x54494d45
@@ -41,9 +42,6 @@ bool sbi_probe(unsigned long extension);
 #define SBI_RFENCE 0x52464e43
 #define SBI_SRST 0x53525354
 #define SBI_DBCN 0x4442434e
-
-/* Polled, any context: the log's sink until there is a console. */
-void sbi_console_write(const char *text, size_t len);
 
 /* ---- map.c: kernel mappings ---- */
 enum map_attr { MAP_ATTR_R = 0x2, MAP_ATTR_RW = 0x6, MAP_ATTR_RX = 0xa };
@@ -54,10 +52,12 @@ enum map_attr { MAP_ATTR_R = 0x2, MAP_ATTR_RW = 0x6, MAP_ATTR_RX = 0xa };
  */
 int map_kernel(vaddr_t va, paddr_t pa, uint64_t len, enum map_attr attr);
 
+#define FDT_SIZE_MAX (128 * 1024) // of a device tree that we take
+
 /*
- * The linear map of the start covers the gigabytes of the image and of the device tree. The real one: linear_add each
- * range of RAM that may be touched, then linear_end switches to it. The image's text and constants are left out.
- * 0 or -ENOMEM (more ranges than the boot tables are made for).
+ * The linear map of the start covers the gigabytes of the image and of the device tree, from its first byte to its
+ * last. The real one: linear_add each range of RAM that may be touched, then linear_end switches to it. The image's
+ * text and constants are left out. 0 or -ENOMEM (more ranges than the boot tables are made for).
  */
 int linear_add(paddr_t start, paddr_t end);
 void linear_end(void);

@@ -120,6 +120,11 @@ static int plic_probe(const struct device *dev)
 	return 0;
 }
 
+bool irq_present(void)
+{
+	return plic.regs;
+}
+
 static void plic_enable_locked(uint32_t irq, bool on)
 {
 	size_t off = PLIC_ENABLE(plic.context, irq);

@@ -364,7 +364,10 @@ static int bring_up(struct sd_card *card)
 		log_error("%s: the card's CSD says nothing sensible: it cannot be used", card->host->name);
 		return error;
 	}
-	return card->kind == SD_MMC ? mmc_configure_card(card) : sd_configure_card(card);
+	error = card->kind == SD_MMC ? mmc_configure_card(card) : sd_configure_card(card);
+	if (!error)
+		sd_facts_note(card, csd);
+	return error;
 }
 
 int sd_bring_up(struct sd_card *card)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "drivers/sd/host.h"
+#include "kernel/facts.h"
 #include "kernel/thread.h"
 
 /* What the registers say, checked (regs.c). */
@@ -60,18 +61,22 @@ struct sd_card {
 	struct sd_ssr ssr;
 	struct sd_ext_csd ext;
 	struct sd_ios ios;
-	unsigned slow; // 0: as fast as both can; 1: no high speed; 2: one line too
-	bool stranger; // the last card seen in the slot was another; said once
-	uint8_t *buf;  // PAGE_SIZE, for registers
+	unsigned slow;		    // 0: as fast as both can; 1: no high speed; 2: one line too
+	bool stranger;		    // the last card seen in the slot was another; said once
+	uint8_t *buf;		    // PAGE_SIZE, for registers
+	struct facts facts;	    // facts.c's; constant once the slot is announced,
+	enum sd_transfer first_way; // as is this: how it was announced
 
 	struct spinlock lock; // guards all below
 	struct waitq work;    // the thread: something below changed
 	struct waitq idle;    // who resets: there is nothing to do
 	struct blk_request *taken[SD_TAKEN_MAX];
 	unsigned count;
-	bool working;	// on one of them, or just ended it
-	bool changed;	// the slot says that a card came or went
-	bool giving_up; // requests end with -EIO until there are none
+	bool working;		 // on one of them, or just ended it
+	bool changed;		 // the slot says that a card came or went
+	bool giving_up;		 // requests end with -EIO until there are none
+	enum sd_transfer way;	 // of the next request's data
+	char text[2][FACT_SIZE]; // of the card and its bus; empty: none has come up
 };
 
 #define SD_DISCARD_SECTORS 65536u	  // of one request, 32 MiB; the card is asked for less at a time
@@ -173,6 +178,13 @@ int mmc_switch(struct sd_card *card, uint8_t index, uint8_t value);
 int mmc_flush_cache(struct sd_card *card);
 /* The slot is empty, as far as that is known without asking a card. */
 bool sd_slot_empty(const struct sd_card *card);
+
+/* ---- facts.c ---- */
+
+/* The slot has been named and its host's way of data chosen: it is in /proc/board from then on. */
+void sd_facts_add(struct sd_card *card);
+/* The card has come up. The card's thread. */
+void sd_facts_note(struct sd_card *card, const uint32_t csd[4]);
 
 /* ---- transfer.c ---- */
 

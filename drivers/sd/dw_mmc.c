@@ -10,6 +10,8 @@
 #include "drivers/sd/dw_mmc.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "arch/clock.h"
 #include "arch/io.h"
@@ -369,6 +371,8 @@ static int read_features(struct dw_mmc *d)
 	const uint32_t hcon = io_read32(d->regs, DW_HCON), verid = io_read32(d->regs, DW_VERID);
 	struct sd_host *host = &d->host;
 
+	snprintf(host->registers, SD_REGISTERS_SIZE, "DW MSHC, HCON %08x VERID %08x, card clock %u Hz", (unsigned)hcon,
+		 (unsigned)verid, (unsigned)d->ciu);
 	if (HCON_WIDTH(hcon) != HCON_WIDTH_32) {
 		log_error("%s: the FIFO is not 32 bits wide: it cannot be used", d->name);
 		return -EINVAL;
@@ -384,6 +388,8 @@ static int read_features(struct dw_mmc *d)
 	d->dma_status = DW_DBADDR + (d->wide_dma ? 8 : 4);
 	d->dma_enable = d->dma_status + 4;
 	d->has_dma = HCON_DMA(hcon) == HCON_DMA_INTERNAL;
+	snprintf(host->registers + strlen(host->registers), SD_REGISTERS_SIZE - strlen(host->registers),
+		 ", FIFO of %u words", (unsigned)d->fifo_words);
 	host->transfer = d->has_irq ? sd_transfer_wanted() : SD_POLLED;
 	if (host->transfer == SD_DMA && !d->has_dma)
 		host->transfer = SD_PIO;

@@ -122,6 +122,8 @@ static void cpu_begin(struct dw_mmc *d, const struct sd_data *data)
 {
 	unsigned long flags = spin_lock(&d->host.lock);
 
+	if (d->has_dma)
+		io_write32(d->regs, DW_BMOD, 0); // an earlier command's
 	d->data = data;
 	d->segment = d->offset = 0;
 	d->left = data->blocks * data->block_size;

@@ -109,6 +109,7 @@ static struct blk_request *card_next(struct sd_card *card, bool *giving_up)
 	struct blk_request *req = card->count ? card->taken[0] : NULL;
 
 	*giving_up = card->giving_up;
+	card->host->transfer = card->way;
 	card->working = req;
 	spin_unlock(&card->lock, flags);
 	return req;
@@ -321,6 +322,7 @@ int sd_host_add(struct sd_host *host)
 	spin_init(&card->lock, "sd card");
 	waitq_init(&card->work);
 	waitq_init(&card->idle);
+	sd_facts_add(card);
 	error = card_found(card);
 	if (error == -ENODEV)
 		log_info("%s: no card in the slot %s", card->blk.name, host->name);

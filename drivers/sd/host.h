@@ -10,6 +10,7 @@
 #pragma once
 
 #include "drivers/block/blkdev.h"
+#include "kernel/facts.h"
 #include "kernel/wait.h"
 #include "lib/types.h"
 
@@ -92,6 +93,8 @@ struct sd_host_ops {
 #define SD_STATE_LOCKED 4u  // its write-protect switch is on
 #define SD_STATE_BUSY 8u    // it holds DAT0 low
 
+#define SD_REGISTERS_SIZE 140
+
 struct sd_host {
 	/* The controller's driver's, before sd_host_add; constant then. */
 	const char *name; // of its node or PCI place, for messages
@@ -108,7 +111,10 @@ struct sd_host {
 	uint32_t max_segments;	       // of one command's data, at most BLK_SEGMENTS_MAX
 	uint32_t max_segment_bytes;    // 0: any
 	paddr_t reach;		       // last byte of memory that its DMA reaches; 0: any
-	enum sd_transfer transfer;     // what it uses: what the boot argument sd.transfer= asks for, as far as it can
+	/* What it uses: what the boot argument sd.transfer= asks for, as far as it can. The card's thread changes it
+	 * between DMA and PIO, between commands, if it began with DMA. */
+	enum sd_transfer transfer;
+	char registers[SD_REGISTERS_SIZE]; // what the controller says of itself, and its clock
 
 	struct sd_card *card; // once sd_host_add has looked; constant then
 

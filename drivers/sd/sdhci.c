@@ -9,6 +9,7 @@
 #include "drivers/sd/sdhci.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "arch/barrier.h"
 #include "arch/clock.h"
@@ -458,6 +459,9 @@ static int read_capabilities(struct sdhci *s)
 	const uint32_t clock = CAP_BASE_CLOCK(caps, s->version3) * 1000000u;
 	struct sd_host *host = &s->host;
 
+	snprintf(host->registers, SD_REGISTERS_SIZE, "SDHCI %s, capabilities %08x %08x, base clock %u Hz",
+		 s->version3 ? "3.0" : "2.0", (unsigned)caps, (unsigned)io_read32(s->regs, REG_CAPABILITIES + 4),
+		 (unsigned)clock);
 	if (!(caps & CAP_3V3)) {
 		log_error("%s: the controller has no 3.3 V: it cannot be used", s->name);
 		return -EINVAL;

@@ -10,6 +10,7 @@
  * sd_host.lock guards the controller. The card's thread, which sleeps in sd_host_wait.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "arch/clock.h"
@@ -401,6 +402,8 @@ static void spi_host_init(struct spi_host *s, const char *name, uint32_t clock)
 				   .max_blocks = 65535,
 				   .max_segments = BLK_SEGMENTS_MAX,
 				   .transfer = sd_transfer_wanted() == SD_POLLED ? SD_POLLED : SD_PIO};
+	snprintf(s->host.registers, SD_REGISTERS_SIZE, "SPI, clock %llu Hz, card at most %u Hz",
+		 (unsigned long long)s->spi.clock, (unsigned)clock);
 	s->ended = true;
 	sd_host_init(&s->host);
 }

@@ -15,7 +15,7 @@ struct dts {
 	struct fdt fdt;
 };
 
-/* Compiles tests/host/<source> with dtc and opens it: 0, or not if either fails. */
+/* Compiles tests/host/<source> with dtc, or reads a .dtb by its path, and opens it: 0, or not if either fails. */
 int dts_load(struct dts *dts, const char *source);
 /* The device that a driver's probe is given for the node at the path. */
 struct device dts_device(const struct dts *dts, const char *path);

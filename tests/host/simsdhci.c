@@ -317,6 +317,8 @@ static uint32_t read_reg(struct sim_window *window, size_t off, unsigned width)
 		/* 52 MHz, ADMA2, high speed, 3.3 V; 64 bits; 8 lines and soldered for an eMMC. */
 		return 0x01283400 | (s->version3 ? 1u << 28 : 0) |
 		       (s->card->kind == SIMCARD_EMMC ? 1u << 30 | 1u << 18 : 0);
+	case 0x44: // capabilities of 1.8 V and tuning
+		return 0;
 	case 0xfe:
 		return s->version3 ? 2 : 1;
 	default:

@@ -63,14 +63,15 @@ struct want_device {
 };
 
 static const struct board {
-	const char *source;
+	const char *name;   // of one whose tree is given by its path
+	const char *source; // of one whose tree is here
 	struct mem_range mapped[4], free[8];
 	unsigned harts; // bits: by number
 	unsigned monitor;
 	unsigned context_factor, context_offset; // a hart's supervisor context
 	uint32_t sources;
 	const char *stdout_name;
-	struct want_device serial[3], slot[3];
+	struct want_device serial[5], slot[3]; // ended by one without a name
 } boards[] = {
     {
 	.source = "virt.dts",
@@ -119,7 +120,70 @@ static const struct board {
     },
 };
 
+/* What the boards' own trees say, as Linux and U-Boot have them: tests/host/test_real_trees.py. */
+static const struct board real_boards[] = {
+    {
+	.name = "unleashed",
+	.mapped = {{0x80200000, 0x280000000}},
+	.free = {{0x80300000, 0x280000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 54,
+	.stdout_name = "serial@10010000",
+	.serial = {{"serial@10010000", 0x10010000, 4}, {"serial@10011000", 0x10011000, 5}},
+	.slot = {{"mmc@0", 0, 0}},
+    },
+    {
+	.name = "unmatched",
+	.mapped = {{0x80200000, 0x480000000}},
+	.free = {{0x80300000, 0x480000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 70,
+	.stdout_name = "serial@10010000",
+	.serial = {{"serial@10010000", 0x10010000, 39}, {"serial@10011000", 0x10011000, 40}},
+	.slot = {{"mmc@0", 0, 0}},
+    },
+    {
+	.name = "icicle",
+	.mapped = {{0x80200000, 0xbfc00000}, {0x1040000000, 0x1080000000}},
+	.free = {{0x80300000, 0xbfc00000}, {0x1040000000, 0x1080000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 187,
+	.stdout_name = "serial@20100000",
+	.serial = {{"serial@20100000", 0x20100000, 91},
+		   {"serial@20102000", 0x20102000, 92},
+		   {"serial@20104000", 0x20104000, 93},
+		   {"serial@20106000", 0x20106000, 94}},
+	.slot = {{"mmc@20008000", 0x20008000, 88}},
+    },
+    {
+	.name = "visionfive2-uboot", // which puts the board's own memory there
+	.mapped = {{0x40200000, 0x240000000}},
+	.free = {{0x40300000, 0x240000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 137,
+	.stdout_name = "serial@10000000",
+	.serial = {{"serial@10000000", 0x10000000, 32}},
+	.slot = {{"mmc@16010000", 0x16010000, 74}, {"mmc@16020000", 0x16020000, 75}},
+    },
+    {
+	.name = "visionfive2",
+	.mapped = {{0x40200000, 0x140000000}},
+	.free = {{0x40300000, 0x140000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 137,
+	.stdout_name = "serial@10000000",
+	.serial = {{"serial@10000000", 0x10000000, 32}},
+	.slot = {{"mmc@16010000", 0x16010000, 74}, {"mmc@16020000", 0x16020000, 75}},
+    },
+};
+
 static struct dts tree;
+static const char *tree_path;
 static const struct board *board;
 
 /* ---- RAM ---- */
@@ -345,7 +409,7 @@ static void check_devices(const char *const *compatible, const struct want_devic
 
 static void check_board(void *arg)
 {
-	static const char *const slots[] = {"mmc-spi-slot", "cdns,sd4hc", "starfive,jh7110-mmc", NULL};
+	static const char *const slots[] = {"mmc-spi-slot", "cdns,sd4hc", "starfive,jh7110-mmc", "snps,dw-mshc", NULL};
 	const char *serial[8];
 	size_t n = 0;
 
@@ -355,7 +419,7 @@ static void check_board(void *arg)
 	for (const char *const *c = sifive_uart_driver.compatible; *c; c++)
 		serial[n++] = *c;
 	serial[n] = NULL;
-	assert_int_equal(dts_load(&tree, board->source), 0);
+	assert_int_equal(dts_load(&tree, board->source ? board->source : tree_path), 0);
 	check_memory();
 	check_harts();
 	check_interrupts();
@@ -372,9 +436,29 @@ static void test_boards(void **state)
 		harness_run(&(struct harness){0}, check_board, (void *)&boards[i]);
 }
 
-int main(void)
+static void test_real_board(void **state)
+{
+	harness_run(&(struct harness){0}, check_board, *state);
+}
+
+/* test_boards NAME TREE.dtb: a real one alone. */
+static int run_real(const char *name, const char *path)
+{
+	for (size_t i = 0; i < array_size(real_boards); i++) {
+		const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_real_board, (void *)&real_boards[i])};
+
+		tree_path = path;
+		if (!strcmp(real_boards[i].name, name))
+			return cmocka_run_group_tests(tests, NULL, NULL);
+	}
+	return 2;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_boards)};
 
+	if (argc == 3)
+		return run_real(argv[1], argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <libfdt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@
 #include "drivers/sd/dw_mmc.h"
 #include "drivers/wired.h"
 #include "kernel/bootargs.h"
+#include "kernel/facts.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "tests/host/dts.h"
@@ -159,6 +161,84 @@ static void test_works(void **state)
 	for (size_t i = 0; i < array_size(ways); i++)
 		for (enum simcard_kind kind = SIMCARD_SDSC1; kind <= SIMCARD_SDHC; kind++)
 			harness_run(&(struct harness){0}, body_works, &(struct variant){kind, &ways[i]});
+}
+
+/* ---- /proc/board ---- */
+
+static struct facts *slot_facts(void)
+{
+	struct facts *facts = facts_next(NULL);
+
+	while (facts && strcmp(facts->name, "mmcblk0"))
+		facts = facts_next(facts);
+	assert_non_null(facts);
+	return facts;
+}
+
+static void use_by(const char *way, unsigned round)
+{
+	const bool by_cpu = !strcmp(way, "pio");
+	const uint64_t by_dma = dw.dma_bytes, by_hand = dw.cpu_bytes;
+	const struct facts *facts = slot_facts();
+	char line[FACT_SIZE], want[32];
+
+	assert_int_equal(facts->set(facts, way), 0);
+	fill(round, 0);
+	assert_int_equal(blk_write(dev, 100, buf, LEN), 0);
+	memset(buf, 0, LEN * SECTOR_SIZE);
+	assert_int_equal(blk_read(dev, 100, buf, LEN), 0);
+	assert_true(matches(buf, round, 0) && matches(card.media + 512 * 100, round, 0));
+	assert_int_equal(dw.dma_bytes - by_dma, by_cpu ? 0 : 2 * LEN * SECTOR_SIZE);
+	assert_int_equal(dw.cpu_bytes - by_hand, by_cpu ? 2 * LEN * SECTOR_SIZE : 0);
+	snprintf(want, sizeof(want), "transfer %s", way);
+	assert_true(facts->line(facts, 1, line));
+	assert_string_equal(line, want);
+}
+
+/* The slot as it is told of, and the way of its data chosen while it works. */
+static void body_facts(void *arg)
+{
+	const struct facts *facts;
+	char line[FACT_SIZE];
+
+	(void)arg;
+	make_card(SIMCARD_SDHC, &ways[0]);
+	assert_int_equal(add_slot(), 0);
+	facts = slot_facts();
+	assert_true(facts->line(facts, 0, line));
+	assert_non_null(strstr(line, "mmc@16020000: DW MSHC, HCON "));
+	assert_non_null(strstr(line, "card clock 49500000 Hz, FIFO of 32 words"));
+	assert_true(facts->line(facts, 2, line));
+	assert_memory_equal(line, "card CID ", 9);
+	assert_non_null(strstr(line, ", SDHC, "));
+	assert_true(facts->line(facts, 3, line));
+	assert_string_equal(line, "bus 4 lines, at most 50000000 Hz, high speed");
+	assert_false(facts->line(facts, 4, line));
+	use_by("dma", 1);
+	use_by("pio", 2);
+	use_by("dma", 3);
+	assert_int_equal(facts->set(facts, "polled"), -EINVAL);
+	assert_int_equal(facts->set(facts, "dm"), -EINVAL);
+}
+
+/* One that began without DMA has no memory for it. */
+static void body_facts_pio(void *arg)
+{
+	const struct facts *facts;
+
+	(void)arg;
+	make_card(SIMCARD_SDHC, &ways[3]);
+	assert_int_equal(add_slot(), 0);
+	facts = slot_facts();
+	assert_int_equal(facts->set(facts, "dma"), -EINVAL);
+	use_by("pio", 1);
+}
+
+static void test_facts(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, body_facts, NULL);
+	harness_run(&(struct harness){0}, body_facts_pio, NULL);
 }
 
 /* The last word comes long after the card has ended. */
@@ -624,6 +704,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_works),
+	    cmocka_unit_test(test_facts),
 	    cmocka_unit_test(test_late),
 	    cmocka_unit_test(test_tree),
 	    cmocka_unit_test(test_around),

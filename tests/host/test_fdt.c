@@ -17,6 +17,7 @@
 
 #include "lib/fdt.h"
 #include "tests/host/dts.h"
+#include "tests/host/fdtcase.h"
 
 #define MUTATIONS 20000
 
@@ -257,38 +258,6 @@ static void test_reservations(void **state)
 }
 
 /* ---- damage ---- */
-/* Asks everything that can be asked; the answers do not matter. */
-static void ask_everything(const struct fdt *fdt)
-{
-	static const char *const paths[] = {"/soc/serial@10000000", "serial0", "/chosen", "/bridge/bus/mixed", "a"};
-	int depth = 0;
-	paddr_t pa;
-	uint64_t len;
-	uint32_t parent, irq, prop_len;
-	struct fdt_args args;
-	unsigned index;
-
-	for (size_t i = 0; i < array_size(paths); i++)
-		(void)fdt_by_path(fdt, paths[i]);
-	for (unsigned i = 0; fdt_reservation(fdt, i, &pa, &len) != -ENOENT; i++)
-		;
-	for (fdt_node_t node = fdt_root(fdt); node >= 0; node = fdt_next(fdt, node, &depth)) {
-		for (unsigned i = 0; i < 4; i++) {
-			(void)fdt_reg(fdt, node, i, &pa, &len);
-			(void)fdt_irq(fdt, node, i, &parent, &irq);
-			(void)fdt_args(fdt, node, "things", "#thing-cells", i, &args);
-		}
-		(void)strlen(fdt_name(fdt, node));
-		(void)fdt_parent(fdt, node);
-		(void)fdt_next_sibling(fdt, node);
-		(void)fdt_prop(fdt, node, "reg", &prop_len);
-		(void)fdt_prop_string(fdt, node, "stdout-path");
-		(void)fdt_is_compatible(fdt, node, "virtio,mmio");
-		(void)fdt_is_enabled(fdt, node);
-		(void)fdt_prop_index(fdt, node, "thing-names", "third", &index);
-	}
-}
-
 /* Opens a copy that ends where its allocation ends. True if it was taken for a tree. */
 static bool try_blob(const uint8_t *blob, size_t size)
 {
@@ -299,7 +268,7 @@ static bool try_blob(const uint8_t *blob, size_t size)
 	memcpy(copy, blob, size);
 	opened = fdt_open(&fdt, copy, size) == 0;
 	if (opened)
-		ask_everything(&fdt);
+		fdtcase_ask(&fdt);
 	free(copy);
 	return opened;
 }
@@ -362,7 +331,7 @@ static void test_too_deep(void **state)
 		strcat(path, "/n");
 		assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), depth < FDT_DEPTH_MAX ? 0 : -E2BIG);
 		if (depth < FDT_DEPTH_MAX)
-			ask_everything(&fdt);
+			fdtcase_ask(&fdt);
 	}
 	assert_int_equal(fdt_open(&fdt, blob, 100), -E2BIG);
 	assert_int_equal(fdt_total_size(blob), sizeof(blob));

@@ -15,6 +15,7 @@
 #include "fs/blkfile.h"
 #include "kernel/bootargs.h"
 #include "kernel/cpu.h"
+#include "kernel/facts.h"
 #include "kernel/interrupts.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -376,11 +377,59 @@ static void test_machine(void **state)
 	with_files(machine_body);
 }
 
+/* ---- the board ---- */
+
+static char chosen[16];
+
+static bool one_line(const struct facts *facts, unsigned n, char text[FACT_SIZE])
+{
+	snprintf(text, FACT_SIZE, "%s %s", (const char *)facts->owner, chosen);
+	return n == 0;
+}
+
+static int choose(const struct facts *facts, const char *value)
+{
+	(void)facts;
+	snprintf(chosen, sizeof(chosen), "%s", value);
+	return strcmp(value, "bad") ? 0 : -EINVAL;
+}
+
+static void board_body(void *arg)
+{
+	static char is[] = "is", goes[] = "goes";
+	static struct facts first = {.name = "cpu", .line = one_line, .owner = is},
+			    second = {.name = "card0", .line = one_line, .set = choose, .owner = goes};
+	int fd;
+
+	(void)arg;
+	facts_add(&first);
+	facts_add(&second);
+	harness_start();
+	assert_int_equal(get("/proc/board", 7), strlen("cpu: is \ncard0: goes \n"));
+	fd = stack_open("/proc/board", O_WRONLY);
+	assert_int_equal(fs_write(fd, "card0 slow\n", 11), 11);
+	get("/proc/board", 100);
+	assert_string_equal(whole, "cpu: is slow\ncard0: goes slow\n");
+	assert_int_equal(fs_write(fd, "card0 bad", 9), -EINVAL);
+	assert_int_equal(fs_write(fd, "card slow", 9), -ENODEV);
+	assert_int_equal(fs_write(fd, "card0", 5), -EINVAL);
+	assert_int_equal(fs_write(fd, "card0 much-too-long-a-word", 26), -EINVAL);
+	assert_int_equal(fs_write(fd, "cpu slow", 8), -EINVAL);
+	assert_int_equal(fs_close(fd), 0);
+	assert_int_equal(harness_stop(), 0);
+}
+
+static void test_board(void **state)
+{
+	(void)state;
+	with_files(board_body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_maps),    cmocka_unit_test(test_mounts),  cmocka_unit_test(test_disks),
-	    cmocka_unit_test(test_threads), cmocka_unit_test(test_machine),
+	    cmocka_unit_test(test_threads), cmocka_unit_test(test_machine), cmocka_unit_test(test_board),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

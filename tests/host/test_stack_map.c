@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "arch/clock.h"
+#include "arch/pt.h"
 #include "fs/buffer.h"
 #include "kernel/thread.h"
 #include "tests/host/stack.h"
@@ -340,6 +341,41 @@ static void test_waiting_fault(void **state)
 		    NULL);
 }
 
+/* The walk that ends each run of the debug build: it must see what it is for. */
+static void check_body(void *arg)
+{
+	vaddr_t va;
+	pte_t e;
+	int fd;
+	uint8_t *p;
+
+	(void)arg;
+	harness_start();
+	fd = stack_open("/data", O_RDWR);
+	p = stack_map(fd, DATA_LEN, MAP_R | MAP_W, MAP_KIND_SHARED);
+	va = (vaddr_t)p;
+	p[0] = 1;
+	assert_true(map_is_sound());
+	assert_true(pte_rights(pt_get(va)) & PT_W);
+	assert_int_equal(fs_fsync(fd, false), 0);
+	e = pt_get(va);
+	assert_false(pte_rights(e) & PT_W);
+	assert_true(map_is_sound());
+	(void)pt_exchange(va, pte_make(pte_pa(e), PT_R | PT_W)); // a clean page of a file
+	assert_false(map_is_sound());
+	(void)pt_exchange(va, e);
+	assert_true(map_is_sound());
+	stack_unmap(p, DATA_LEN);
+	assert_int_equal(fs_close(fd), 0);
+	stop();
+}
+
+static void test_check(void **state)
+{
+	(void)state;
+	matrix(check_body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +387,7 @@ int main(void)
 	    cmocka_unit_test(test_private),
 	    cmocka_unit_test(test_bigger_than_ram),
 	    cmocka_unit_test(test_waiting_fault),
+	    cmocka_unit_test(test_check),
 	};
 
 	return cmocka_run_group_tests_name("stack: mapping", tests, NULL, NULL);
