@@ -190,8 +190,7 @@ static int dw_mmc_probe(const struct device *dev)
 	if (error)
 		return error;
 	slot->watch = (struct gpio_watch){.changed = slot_changed, .arg = &slot->dw};
-	if (slot->dw.present && gpio_watch(&slot->detect, &slot->watch))
-		log_info("%s: a card that is put in later is not noticed by itself", dev->name);
+	slot->dw.host.tells = slot->dw.present && !gpio_watch(&slot->detect, &slot->watch);
 	return dw_mmc_add(&slot->dw);
 }
 

@@ -13,6 +13,7 @@
 #include "tests/host/simspi.h"
 
 static struct simspi sim;
+static const char *const ways[] = {"", "sd.transfer=polled"};
 static const char *bootargs;
 
 /* Half a gigahertz, as the FU540 has it. */
@@ -69,11 +70,9 @@ static void body(void *arg)
 
 static void test_works(void **state)
 {
-	static const char *const all[] = {"", "sd.transfer=polled"};
-
 	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		bootargs = all[i];
+	for (unsigned i = 0; i < array_size(ways); i++) {
+		bootargs = ways[i];
 		for (enum simcard_kind kind = SIMCARD_SDSC1; kind <= SIMCARD_SDHC; kind++)
 			harness_run(&(struct harness){0}, body, &kind);
 	}
@@ -82,10 +81,12 @@ static void test_works(void **state)
 static void test_faults(void **state)
 {
 	(void)state;
-	bootargs = "";
-	for (enum simcard_fault fault = 0; fault < SIMCARD_FAULTS; fault++) {
-		sdcase_faults(attach, SIMCARD_SDHC, fault, false);
-		sdcase_faults(attach, SIMCARD_SDSC, fault, true);
+	for (unsigned i = 0; i < array_size(ways); i++) {
+		bootargs = ways[i];
+		sdcase_card_faults(&(struct sdcase){.name = i ? "SPI, polled" : "SPI",
+						    .attach = attach,
+						    .kind = i ? SIMCARD_SDSC : SIMCARD_SDHC,
+						    .polled = i});
 	}
 }
 
