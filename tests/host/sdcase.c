@@ -203,6 +203,7 @@ static void body_fault(void *arg)
 	step->longest = longest;
 	/* All is well again, and so must be the rest. */
 	*knobs.times = 0;
+	thread_sleep_until(clock_now() + sdcase_card.fault_busy);
 	if (!sdcase_dev && !step->knows && sdcase_card.kind == SIMCARD_EMMC)
 		return; // soldered: nobody looks again
 	if (!sdcase_dev)
@@ -231,7 +232,7 @@ static struct step *run_one(const struct step *step)
 
 void sdcase_faults(const struct sdcase *what)
 {
-	static const unsigned strides[] = {[EFFORT_QUICK] = 47, [EFFORT_DEFAULT] = 13, [EFFORT_LONG] = 1};
+	static const unsigned strides[] = {[EFFORT_QUICK] = 53, [EFFORT_DEFAULT] = 23, [EFFORT_LONG] = 1};
 	static unsigned turn;
 	const unsigned stride = strides[harness_effort()];
 	unsigned runs = 0, failed_calls = 0;

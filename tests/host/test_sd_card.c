@@ -95,6 +95,43 @@ static void body_protected(void *arg)
 	assert_int_equal(blk_read(sdcase_dev, 0, sdcase_buf, 1), 0);
 }
 
+/* Fewer lines reach it than it and the host have. */
+static void body_lines(void *arg)
+{
+	const uint32_t lines = *(const uint32_t *)arg;
+
+	sdcase_make(SIMCARD_EMMC);
+	sdcase_card.lines = lines;
+	sdcase_start(attach);
+	assert_int_equal(sdcase_card.width, lines);
+	assert_int_equal(sdcase_card.timing, 1);
+	sdcase_use(1);
+	sdcase_check();
+	assert_int_equal(sdcase_told, 0);
+}
+
+/* The model fails the test for data of the boot area. */
+static void body_boot_area(void *arg)
+{
+	(void)arg;
+	sdcase_make(SIMCARD_EMMC);
+	sdcase_card.partition = 0x49;
+	sdcase_start(attach);
+	sdcase_use(1);
+	assert_int_equal(sdcase_told, 0);
+	assert_int_equal(sdcase_card.partition, 0x48); // what it boots from stays
+}
+
+static void test_mmc(void **state)
+{
+	static const uint32_t lines[] = {8, 4, 1};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(lines); i++)
+		harness_run(&(struct harness){0}, body_lines, (void *)&lines[i]);
+	harness_run(&(struct harness){0}, body_boot_area, NULL);
+}
+
 static void test_settings(void **state)
 {
 	(void)state;
@@ -221,7 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_comes_up), cmocka_unit_test(test_settings), cmocka_unit_test(test_busy),
-	    cmocka_unit_test(test_faults),   cmocka_unit_test(test_exchange),
+	    cmocka_unit_test(test_mmc),	     cmocka_unit_test(test_faults),   cmocka_unit_test(test_exchange),
 	};
 
 	return cmocka_run_group_tests_name("SD card", tests, NULL, NULL);

@@ -170,7 +170,7 @@ static void test_faults(void **state)
 	(void)state;
 	step = harness_shared(sizeof(*step));
 	for (size_t f = 0; f < array_size(faults); f++)
-		for (size_t v = 1; v < array_size(variants); v += harness_effort() == EFFORT_QUICK ? 6 : 1) {
+		for (size_t v = 1; v < array_size(variants); v += harness_effort() == EFFORT_LONG ? 1 : 6) {
 			uint64_t end = 1;
 
 			for (uint64_t at = 0; at < end; at++, runs++) {
