@@ -204,6 +204,7 @@ static void body_fault(void *arg)
 	/* All is well again, and so must be the rest. */
 	*knobs.times = 0;
 	thread_sleep_until(clock_now() + sdcase_card.fault_busy);
+	sdcase_dev = blkdev_find("mmcblk0");
 	if (!sdcase_dev && !step->knows && sdcase_card.kind == SIMCARD_EMMC)
 		return; // soldered: nobody looks again
 	if (!sdcase_dev)

@@ -100,6 +100,7 @@ void simcard_insert(struct simcard *card)
 	card->width = 1;
 	card->timing = 0;
 	card->present = true;
+	card->selected = false;
 	tell(card);
 }
 
@@ -463,6 +464,7 @@ static int carry_out(struct simcard *card, uint8_t index, uint32_t arg, uint32_t
 	}
 	if (s->state == STANDBY && index == 7 && arg >> 16 == s->rca) {
 		s->state = TRANSFER;
+		card->selected = true;
 		response[0] = status(card);
 		return 0;
 	}

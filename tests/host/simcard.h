@@ -56,6 +56,7 @@ struct simcard {
 
 	/* Its own; may be read. */
 	bool present;
+	bool selected;	   // by CMD7, since it was put in
 	uint64_t commands; // heard or not
 	uint64_t fired;	   // faults
 	uint32_t width, timing;

@@ -80,7 +80,10 @@ static void check_clock(struct simsdhci *s, uint8_t index)
 	const uint32_t hz = card_hz(s);
 
 	assert_true(hz > 0);
-	assert_true(hz <= (s->card->timing ? (mmc ? 52000000u : 50000000u) : mmc ? 26000000u : 25000000u));
+	/* A card that was exchanged unseen hears the clock of the one before. */
+	assert_true(!s->card->selected || hz <= (s->card->timing ? (mmc ? 52000000u : 50000000u)
+						 : mmc		 ? 26000000u
+								 : 25000000u));
 	if (index <= 3)
 		assert_true(hz <= 400000 && hz >= 100000);
 	s->fastest = max_of(s->fastest, hz);
