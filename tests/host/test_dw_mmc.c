@@ -21,7 +21,7 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "tests/host/dts.h"
-#include "tests/host/sdcase.h"
+#include "tests/host/sdstack.h"
 #include "tests/host/simdw.h"
 
 extern const struct driver jh7110_crg_driver, jh7110_gpio_driver, dw_mmc_driver;
@@ -386,10 +386,17 @@ static bool applies(enum simdw_fault fault)
 	return !of_dma || !way->by_cpu;
 }
 
+static size_t stride(void)
+{
+	static const uint8_t strides[] = {[EFFORT_QUICK] = BY_CPU, [EFFORT_DEFAULT] = DMA_64, [EFFORT_LONG] = 1};
+
+	return strides[harness_effort()];
+}
+
 static void test_controller(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < array_size(ways); i += harness_effort() == EFFORT_LONG ? 1 : 2) {
+	for (size_t i = 0; i < array_size(ways); i += stride()) {
 		way = &ways[i];
 		for (enum simdw_fault fault = 0; fault < SIMDW_FAULTS; fault++)
 			for (unsigned for_good = 0; for_good < 2 && applies(fault); for_good++) {
@@ -409,10 +416,23 @@ static void test_controller(void **state)
 static void test_card(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < array_size(ways); i += harness_effort() == EFFORT_LONG ? 1 : 2) {
+	for (size_t i = 0; i < array_size(ways); i += stride()) {
 		way = &ways[i];
 		sdcase_card_faults(
 		    &(struct sdcase){.name = way->name, .attach = attach, .kind = SIMCARD_SDSC, .polled = way->polled});
+	}
+	way = &ways[DMA_32];
+}
+
+/* ---- files ---- */
+
+static void test_files(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_size(ways); i++) {
+		way = &ways[i];
+		sdstack_mapped(attach, SIMCARD_SDHC, way->by_cpu);
+		sdstack_panic(attach, SIMCARD_SDHC);
 	}
 	way = &ways[DMA_32];
 }
@@ -479,7 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_works),    cmocka_unit_test(test_late),	cmocka_unit_test(test_tree),
 	    cmocka_unit_test(test_around),   cmocka_unit_test(test_controller), cmocka_unit_test(test_card),
-	    cmocka_unit_test(test_exchange),
+	    cmocka_unit_test(test_exchange), cmocka_unit_test(test_files),
 	};
 
 	return cmocka_run_group_tests_name("DesignWare MSHC", tests, load, NULL);

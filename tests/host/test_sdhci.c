@@ -17,7 +17,7 @@
 #include "kernel/bootargs.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
-#include "tests/host/sdcase.h"
+#include "tests/host/sdstack.h"
 #include "tests/host/simsdhci.h"
 
 static struct simsdhci sim;
@@ -123,6 +123,15 @@ static void test_segments(void **state)
 	}
 }
 
+static void test_mapped(void **state)
+{
+	(void)state;
+	for (unsigned m = 0; m < array_size(modes); m++) {
+		mode = modes[m];
+		sdstack_mapped(attach, SIMCARD_SDHC, !mode.dma);
+	}
+}
+
 /* ---- the slot's switch ---- */
 
 /* Nobody asks for anything: the interrupt alone tells. */
@@ -183,7 +192,8 @@ static void test_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_modes), cmocka_unit_test(test_segments),
-					   cmocka_unit_test(test_slot), cmocka_unit_test(test_faults)};
+					   cmocka_unit_test(test_slot), cmocka_unit_test(test_mapped),
+					   cmocka_unit_test(test_faults)};
 
 	return cmocka_run_group_tests_name("SDHCI", tests, NULL, NULL);
 }
