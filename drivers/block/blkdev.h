@@ -76,6 +76,7 @@ struct blk_request {
 	uint32_t issued;      // sectors that have become I/Os; less than `sectors` while the driver's limits split it
 	uint32_t parts;	      // I/Os under way for parts of it
 	unsigned attempts;
+	nsec_t tried; // since when, if there were any
 };
 
 struct blkdev_ops {

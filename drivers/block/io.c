@@ -205,6 +205,7 @@ static struct blk_io *io_build_locked(struct blkdev *dev, struct blk_request *re
 	struct list_node *next = req->node.next;
 
 	io->req.attempts = req->attempts;
+	io->req.tried = req->tried;
 	if (!req->issued && io_add_whole(dev, io, req)) {
 		while (!io->req.attempts && next != &dev->waiting[op]) {
 			req = blk_request_of(next);

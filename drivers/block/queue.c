@@ -10,9 +10,10 @@
  *	waiting -> started -> done
  *	              \-> waiting or ready, to be tried again -> started
  *
- * An -EIO is tried again, BLK_ATTEMPTS times in all; merged requests are taken apart first, so that one bad sector
- * fails one request. A failed FLUSH is never tried again: a later good one would prove nothing about the writes that
- * the failed one was to cover. The same after a reset: the next FLUSH fails if writes may have been lost by it.
+ * An -EIO is tried again, BLK_ATTEMPTS times in all, unless that has taken BLK_PATIENCE already; merged requests are
+ * taken apart first, so that one bad sector fails one request. A failed FLUSH is never tried again: a later good one
+ *would prove nothing about the writes that the failed one was to cover. The same after a reset: the next FLUSH fails if
+ *writes may have been lost by it.
  *
  * Lock: blkdev.lock, in the order's last place but one (I2); the driver's own lock nests inside. Completions call
  * `done` with nothing locked. Nothing here sleeps but blk_queue_init.
@@ -29,6 +30,7 @@
 
 #define BLK_DEPTH 16 // I/Os of a device that does not say: more wait, and may merge
 #define BLK_ATTEMPTS 3
+#define BLK_PATIENCE (10 * NSEC_PER_SEC)
 #define BLK_TIMEOUT (30 * NSEC_PER_SEC)
 
 static const char *const op_names[] = {"read", "write", "flush", "discard", "write of zeroes"};
@@ -85,6 +87,8 @@ static struct blk_io *blk_start_locked(struct blkdev *dev, int *error)
 		list_push_back(&dev->started, &io->req.node);
 		dev->in_flight++;
 		io->started = now;
+		if (!io->req.attempts)
+			io->req.tried = now;
 		io->req.cpu_bytes = io->req.bounced = 0;
 		io->overdue = false;
 		*error = dev->dead ? -EIO : dev->ops->start(dev, &io->req);
@@ -162,6 +166,8 @@ static bool io_retry_locked(struct blkdev *dev, struct blk_io *io, int error)
 		return false;
 	if ((!dev->resetting || io->overdue) && ++io->req.attempts >= BLK_ATTEMPTS)
 		return false;
+	if (!dev->resetting && clock_now() - io->req.tried >= BLK_PATIENCE)
+		return false;
 	dev->stats.retries++;
 	if (io->count <= 1) {
 		list_push_back(&dev->ready, &io->req.node);
@@ -169,6 +175,7 @@ static bool io_retry_locked(struct blkdev *dev, struct blk_io *io, int error)
 	}
 	while ((node = list_pop_front(&io->requests))) {
 		blk_request_of(node)->attempts = io->req.attempts;
+		blk_request_of(node)->tried = io->req.tried;
 		blk_request_of(node)->issued = 0;
 		blk_insert_locked(dev, blk_request_of(node));
 	}

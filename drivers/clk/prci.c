@@ -14,6 +14,7 @@
 enum {
 	REG_COREPLL = 0x04,
 	REG_CORE_SELECT = 0x24, // bit 0: the oscillator goes around the PLL
+	REG_SELECTED = 0x2c,	// FU540: bit 1: the bus is not slower than the cores
 	REG_HFPCLKPLL = 0x50,	// FU740 from here on
 	REG_HFPCLK_SELECT = 0x58,
 	REG_HFPCLK_DIVIDER = 0x5c,
@@ -21,6 +22,7 @@ enum {
 };
 enum { FU540_TLCLK = 3, FU740_PCLK = 7 };
 #define PLL_BYPASS (1u << 24)
+#define TLCLK_UNDIVIDED 2u
 
 struct prci {
 	struct clk_provider provider;
@@ -39,6 +41,13 @@ static uint64_t pll_rate(const struct prci *p, size_t reg, uint64_t oscillator)
 	return oscillator * 2 * ((pll >> 6 & 0x1ff) + 1) / ((pll & 0x3f) + 1) >> (pll >> 15 & 7);
 }
 
+static uint64_t divider_of(const struct prci *p)
+{
+	if (p->fu740)
+		return io_read32(p->regs, REG_HFPCLK_DIVIDER) + 2ull;
+	return io_read32(p->regs, REG_SELECTED) & TLCLK_UNDIVIDED ? 1 : 2;
+}
+
 static int prci_rate(struct clk_provider *provider, uint32_t id, uint64_t *hz)
 {
 	const struct prci *p = container_of(provider, struct prci, provider);
@@ -50,7 +59,7 @@ static int prci_rate(struct clk_provider *provider, uint32_t id, uint64_t *hz)
 		return error ? error : -EINVAL;
 	around = io_read32(p->regs, p->fu740 ? REG_HFPCLK_SELECT : REG_CORE_SELECT) & 1;
 	rate = around ? oscillator : pll_rate(p, p->fu740 ? REG_HFPCLKPLL : REG_COREPLL, oscillator);
-	*hz = rate / (p->fu740 ? io_read32(p->regs, REG_HFPCLK_DIVIDER) + 2ull : 2);
+	*hz = rate / divider_of(p);
 	return *hz ? 0 : -EINVAL;
 }
 

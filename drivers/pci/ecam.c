@@ -22,6 +22,7 @@
 #define FUNCTIONS 8
 #define DEVICES_MAX 32
 #define LINES_MAX 8
+#define CELLS_MAX 4
 
 enum {
 	CFG_ID = 0x00,
@@ -33,7 +34,14 @@ enum {
 	CFG_CAPABILITIES = 0x34,
 	CFG_PIN = 0x3d,
 };
-enum { COMMAND_MEMORY = 2, COMMAND_MASTER = 4, STATUS_CAPABILITIES = 16, HEADER_MANY = 0x80, HEADER_KIND = 0x7f };
+enum {
+	COMMAND_MEMORY = 2,
+	COMMAND_MASTER = 4,
+	STATUS_CAPABILITIES = 16,
+	HEADER_MANY = 0x80,
+	HEADER_KIND = 0x7f,
+	HEADER_BRIDGE = 1
+};
 enum { BAR_PORTS = 1, BAR_KIND = 6, BAR_64 = 4, BAR_FLAGS = 15 };
 
 /* A piece of the bus' address space, given out from its start. */
@@ -97,21 +105,43 @@ int pci_irq_request(struct pci_device *dev, void (*handler)(void *arg), void *ar
 	return irq_request(dev->line, line_irq, line, "pci"); // fails for good: no controller, no such source
 }
 
-/* The tree's interrupt-map: child address of three cells, pin, controller, its interrupt. 0: not there. */
+static uint32_t cells_of(fdt_node_t node, const char *property, uint32_t otherwise)
+{
+	uint32_t cells = otherwise;
+
+	(void)fdt_prop_u32(bridge.node->fdt, node, property, 0, &cells);
+	return cells;
+}
+
+/*
+ * The tree's interrupt-map: a device's address and pin, the controller, and there as many cells of address and
+ * interrupt as its own node says. The interrupt's first cell; 0: not there. Device Tree Specification, section 2.4.3.
+ */
 static uint32_t map_interrupt(unsigned device, unsigned pin)
 {
+	static const char map[] = "interrupt-map";
 	const struct fdt *fdt = bridge.node->fdt;
-	uint32_t mask, value, want, map_pin, irq, cells = 6;
+	const fdt_node_t node = bridge.node->node;
+	uint32_t mask, address, map_pin, phandle, irq;
+	unsigned i = 0;
 
-	if (!fdt_prop_u32(fdt, bridge.node->node, "interrupt-map-mask", 0, &mask))
+	if (!fdt_prop_u32(fdt, node, "interrupt-map-mask", 0, &mask))
 		return 0;
-	want = (device << 11) & mask;
-	for (unsigned i = 0; fdt_prop_u32(fdt, bridge.node->node, "interrupt-map", i, &value) &&
-			     fdt_prop_u32(fdt, bridge.node->node, "interrupt-map", i + 3, &map_pin) &&
-			     fdt_prop_u32(fdt, bridge.node->node, "interrupt-map", i + 5, &irq);
-	     i += cells)
-		if ((value & mask) == want && map_pin == pin)
-			return irq;
+	while (fdt_prop_u32(fdt, node, map, i, &address) && fdt_prop_u32(fdt, node, map, i + 3, &map_pin) &&
+	       fdt_prop_u32(fdt, node, map, i + 4, &phandle)) {
+		const fdt_node_t controller = fdt_by_phandle(fdt, phandle);
+		uint32_t address_cells, irq_cells;
+
+		if (controller < 0)
+			return 0;
+		address_cells = cells_of(controller, "#address-cells", 0);
+		irq_cells = cells_of(controller, "#interrupt-cells", 1);
+		if (address_cells > CELLS_MAX || irq_cells > CELLS_MAX || !irq_cells)
+			return 0;
+		if ((address & mask) == (device << 11 & mask) && map_pin == pin)
+			return fdt_prop_u32(fdt, node, map, i + 5 + address_cells, &irq) ? irq : 0;
+		i += 5 + address_cells + irq_cells;
+	}
 	return 0;
 }
 
@@ -270,8 +300,10 @@ static bool function_find(volatile void *config, unsigned device, unsigned funct
 	if ((id & 0xffff) == 0xffff || !id)
 		return false;
 	header = io_read8(config, CFG_HEADER);
+	if ((header & HEADER_KIND) == HEADER_BRIDGE)
+		log_info("pci: 00:%02x.%u is a bridge: what is behind it is not looked at", device, function);
 	if ((header & HEADER_KIND) || bridge.count == DEVICES_MAX)
-		return header & HEADER_MANY; // bridges: nothing behind them is looked at
+		return header & HEADER_MANY;
 	*dev = (struct pci_device){.config = config,
 				   .vendor = (uint16_t)id,
 				   .device = (uint16_t)(id >> 16),

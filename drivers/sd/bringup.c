@@ -35,7 +35,9 @@
 #define SWITCH_SET (1u << 31)
 #define MMC_RCA 1
 #define MMC_SWITCH_ERROR (1u << 7)
-enum { EXT_FLUSH_CACHE = 32, EXT_CACHE = 33, EXT_BUS_WIDTH = 183, EXT_HS_TIMING = 185 };
+enum { EXT_FLUSH_CACHE = 32, EXT_CACHE = 33, EXT_PARTITION = 179, EXT_BUS_WIDTH = 183, EXT_HS_TIMING = 185 };
+enum { ERASE_ARG_ERASE = 0, ERASE_ARG_DISCARD = 1, MMC_ARG_ERASE = 0, MMC_ARG_TRIM = 1, MMC_ARG_DISCARD = 3 };
+#define MMC_PARTITION_ACCESS 7u // of PARTITION_CONFIG; 0: the user area
 
 static bool never(struct sd_host *host)
 {
@@ -207,7 +209,10 @@ static int sd_configure_card(struct sd_card *card)
 	card->ssr = (struct sd_ssr){0};
 	if (!sd_register(card, ACMD_STATUS, true, 0, 64)) // some old cards have none
 		sd_ssr_decode(card->buf, &card->ssr);
-	card->discard = card->csd.classes & CLASS_ERASE;
+	card->erase_unit = !(card->csd.classes & CLASS_ERASE) ? 0
+			   : card->csd.erase_single	      ? 1
+							      : card->csd.erase_sectors;
+	card->erase_arg = card->ssr.discard ? ERASE_ARG_DISCARD : ERASE_ARG_ERASE;
 	return card->bytes ? sd_simple(card, SD_SET_BLOCKLEN, SECTOR_SIZE, SD_R1, NULL) : 0;
 }
 
@@ -264,6 +269,32 @@ int mmc_flush_cache(struct sd_card *card)
 	return mmc_switch(card, EXT_FLUSH_CACHE, 1);
 }
 
+static int mmc_read_ext_csd(struct sd_card *card, struct sd_ext_csd *ext)
+{
+	int error = sd_register(card, SD_SEND_IF_COND, false, 0, 512);
+
+	return error ? error : mmc_ext_csd_decode(card->buf, ext);
+}
+
+/* Whether data come right over so many lines: the register says what it said over one. */
+static int mmc_try_width(struct sd_card *card, uint8_t width)
+{
+	struct sd_ext_csd ext = {0};
+	int error = mmc_switch(card, EXT_BUS_WIDTH, width == 8 ? 2 : width == 4 ? 1 : 0);
+
+	if (!error)
+		error = set_bus(card, card->ios.clock, width, card->ios.timing);
+	if (error || width == 1)
+		return error;
+	error = mmc_read_ext_csd(card, &ext);
+	if (!error && ext.sectors != card->ext.sectors)
+		error = -EILSEQ;
+	if (error)
+		log_warning("%s: the card cannot be read over %u lines (error %d): fewer are used", card->host->name,
+			    (unsigned)width, -error);
+	return error;
+}
+
 static int mmc_set_speed(struct sd_card *card)
 {
 	int error = 0;
@@ -273,12 +304,49 @@ static int mmc_set_speed(struct sd_card *card)
 		if (!error)
 			error = set_bus(card, MMC_HIGH_CLOCK, 1, SD_HIGH_SPEED);
 	}
-	if (!error && card->slow < 2 && (card->host->widths & (4 | 8))) {
-		const bool eight = card->host->widths & 8;
+	if (error || card->slow > 1)
+		return error;
+	for (uint8_t width = 8; width > 1; width /= 2)
+		if (card->host->widths & width & (4 | 8) && !mmc_try_width(card, width))
+			return 0;
+	return card->ios.width > 1 ? mmc_try_width(card, 1) : 0;
+}
 
-		error = mmc_switch(card, EXT_BUS_WIDTH, eight ? 2 : 1);
-		if (!error)
-			error = set_bus(card, card->ios.clock, eight ? 8 : 4, card->ios.timing);
+/* A loader may have left its boot area chosen. */
+static int mmc_choose_user_area(struct sd_card *card)
+{
+	struct sd_ext_csd ext = {0};
+	int error;
+
+	if (!(card->ext.partition & MMC_PARTITION_ACCESS))
+		return 0;
+	error = mmc_switch(card, EXT_PARTITION, card->ext.partition & (uint8_t)~MMC_PARTITION_ACCESS);
+	if (!error)
+		error = mmc_read_ext_csd(card, &ext);
+	return !error && ext.partition & MMC_PARTITION_ACCESS ? -EIO : error;
+}
+
+static void mmc_describe_erase(struct sd_card *card)
+{
+	const bool groups = !card->ext.discard && !card->ext.trim;
+
+	card->erase_unit = !(card->csd.classes & CLASS_ERASE) ? 0 : groups ? card->csd.erase_sectors : 1;
+	card->erase_arg = card->ext.discard ? MMC_ARG_DISCARD : card->ext.trim ? MMC_ARG_TRIM : MMC_ARG_ERASE;
+}
+
+static int mmc_configure_extended(struct sd_card *card)
+{
+	int error = mmc_read_ext_csd(card, &card->ext);
+
+	if (!error && card->ext.sectors)
+		card->csd.sectors = card->ext.sectors;
+	if (!error)
+		error = mmc_choose_user_area(card);
+	if (!error)
+		error = mmc_set_speed(card);
+	if (!error && card->ext.cache) {
+		error = mmc_switch(card, EXT_CACHE, 1);
+		card->cached = !error;
 	}
 	return error;
 }
@@ -289,21 +357,11 @@ static int mmc_configure_card(struct sd_card *card)
 
 	card->ext = (struct sd_ext_csd){0};
 	card->cmd23 = cmd23_wanted(true);
-	if (!error && card->bytes)
-		return sd_simple(card, SD_SET_BLOCKLEN, SECTOR_SIZE, SD_R1, NULL); // before EXT_CSD's time
-	if (!error)
-		error = sd_register(card, SD_SEND_IF_COND, false, 0, 512);
-	if (!error)
-		error = mmc_ext_csd_decode(card->buf, &card->ext);
-	if (!error && card->ext.sectors)
-		card->csd.sectors = card->ext.sectors;
-	if (!error)
-		error = mmc_set_speed(card);
-	if (!error && card->ext.cache) {
-		error = mmc_switch(card, EXT_CACHE, 1);
-		card->cached = !error;
-	}
-	card->discard = card->ext.trim;
+	if (!error && card->bytes) // before EXT_CSD's time
+		error = sd_simple(card, SD_SET_BLOCKLEN, SECTOR_SIZE, SD_R1, NULL);
+	else if (!error)
+		error = mmc_configure_extended(card);
+	mmc_describe_erase(card);
 	return error;
 }
 
@@ -345,7 +403,7 @@ static int bring_up(struct sd_card *card)
 	error = go_idle(card);
 	if (!error)
 		error = power_up(card, &blocks);
-	if (error == -ETIMEDOUT)
+	if (error == -ETIMEDOUT && clock_now() < card->deadline)
 		return -ENODEV; // nobody answers
 	if (!error)
 		error = card->kind == SD_MMC ? mmc_identify(card, cid, csd) : sd_identify(card, cid, csd);
@@ -370,6 +428,27 @@ static int bring_up(struct sd_card *card)
 	return error;
 }
 
+/* What stays as it is, is said once. */
+static void tell(struct sd_card *card, int error)
+{
+	if (error == card->told)
+		return;
+	card->told = error;
+	if (error == -EXDEV)
+		log_error("%s: another card is in the slot: it is left alone; put the first one back", card->blk.name);
+	else if (error == -ENODEV && card->blk.sectors)
+		log_error("%s: the card is gone: put it back, and all goes on", card->blk.name);
+	else if (error && error != -ENODEV)
+		log_error("%s: the card does not come up: take it out and put it in again, or try another",
+			  card->host->name);
+}
+
+void sd_card_gone(struct sd_card *card)
+{
+	card->ready = false;
+	tell(card, -ENODEV);
+}
+
 int sd_bring_up(struct sd_card *card)
 {
 	int error = -ENODEV;
@@ -377,11 +456,6 @@ int sd_bring_up(struct sd_card *card)
 	for (unsigned i = 0; i < BRING_UP_TRIES && error && error != -EXDEV && !sd_slot_empty(card); i++)
 		error = bring_up(card);
 	card->ready = !error;
-	if (error == -EXDEV && !card->stranger)
-		log_error("%s: another card is in the slot: it is left alone; put the first one back", card->blk.name);
-	else if (error && error != -ENODEV && error != -EXDEV)
-		log_error("%s: the card does not come up (error %d): take it out and put it in again, or try another",
-			  card->host->name, -error);
-	card->stranger = error == -EXDEV;
+	tell(card, !error || error == -EXDEV || error == -ENODEV ? error : -EIO);
 	return error == -EXDEV ? -ENODEV : error;
 }

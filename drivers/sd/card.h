@@ -36,8 +36,9 @@ struct sd_ssr {
 
 struct sd_ext_csd {
 	sector_t sectors;
-	bool high_speed, cache, trim; // 52 MHz; there is a cache; TRIM and DISCARD
-	uint32_t erase_sectors;
+	bool high_speed, cache; // 52 MHz; there is a cache
+	bool trim, discard;	// of single sectors; else whole erase groups are erased
+	uint8_t partition;	// PARTITION_CONFIG: which one commands reach
 };
 
 enum sd_kind { SD_CARD, SD_MMC };
@@ -53,7 +54,9 @@ struct sd_card {
 	enum sd_kind kind;
 	bool ready; // it is in the state of transfers, as far as is known
 	bool bytes; // addresses are bytes, not sectors: SDSC, small MMC
-	bool cmd23, discard, cached;
+	bool cmd23, cached;
+	sector_t erase_unit; // what is discarded begins and ends at multiples of it; 0: nothing can be
+	uint32_t erase_arg;  // CMD38's
 	uint16_t rca;
 	uint32_t cid[4]; // of the card that the device was made for
 	struct sd_csd csd;
@@ -61,11 +64,13 @@ struct sd_card {
 	struct sd_ssr ssr;
 	struct sd_ext_csd ext;
 	struct sd_ios ios;
-	unsigned slow;		    // 0: as fast as both can; 1: no high speed; 2: one line too
-	bool stranger;		    // the last card seen in the slot was another; said once
-	uint8_t *buf;		    // PAGE_SIZE, for registers
+	unsigned slow; // 0: as fast as both can; 1: no high speed; 2: one line too
+	int told;      // what was said last of the slot: 0: a card works, -ENODEV: none, -EXDEV: another, -EIO: useless
+	uint8_t *buf;  // PAGE_SIZE, for registers
 	struct facts facts;	    // facts.c's; constant once the slot is announced,
 	enum sd_transfer first_way; // as is this: how it was announced
+
+	nsec_t deadline; // of the request that is carried out: no command goes on beyond it
 
 	struct spinlock lock; // guards all below
 	struct waitq work;    // the thread: something below changed
@@ -151,6 +156,8 @@ int sd_app(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer ans
 int sd_register(struct sd_card *card, uint8_t index, bool app, uint32_t arg, uint32_t bytes);
 /* CMD13. */
 int sd_status(struct sd_card *card, uint32_t *status);
+/* Carries out a command, until the request's deadline at most: the host's errors. */
+int sd_execute(struct sd_card *card, struct sd_command *cmd);
 /* Until it is in the state of transfers and ready for data: 0, -ETIMEDOUT, -EIO (its status says so). */
 int sd_settle(struct sd_card *card, nsec_t limit);
 
@@ -178,6 +185,8 @@ int mmc_switch(struct sd_card *card, uint8_t index, uint8_t value);
 int mmc_flush_cache(struct sd_card *card);
 /* The slot is empty, as far as that is known without asking a card. */
 bool sd_slot_empty(const struct sd_card *card);
+/* Its slot is empty: says so, once until it is back. */
+void sd_card_gone(struct sd_card *card);
 
 /* ---- facts.c ---- */
 

@@ -13,8 +13,9 @@
 #include "arch/page.h"
 #include "kernel/time.h"
 
-#define COMMAND_LIMIT NSEC_PER_SEC // a command without data, busy not counted
-#define POLL_STEP (NSEC_PER_MSEC / 4)
+#define COMMAND_LIMIT NSEC_PER_SEC    // a command without data, busy not counted
+#define POLL_STEP (NSEC_PER_MSEC / 4) // at least between looks at a busy card; grows with how long it is
+#define POLL_STEP_MAX (10 * NSEC_PER_MSEC)
 
 static const struct {
 	uint8_t index;
@@ -78,9 +79,19 @@ int sd_status_error(uint32_t status)
 	return status & STATUS_BAD_ARGUMENT ? -EINVAL : 0;
 }
 
+int sd_execute(struct sd_card *card, struct sd_command *cmd)
+{
+	const nsec_t now = clock_now();
+
+	if (now >= card->deadline)
+		return -ETIMEDOUT;
+	cmd->limit = min_of(cmd->limit, card->deadline - now);
+	return card->host->ops->execute(card->host, cmd);
+}
+
 static int execute(struct sd_card *card, struct sd_command *cmd)
 {
-	int error = card->host->ops->execute(card->host, cmd);
+	int error = sd_execute(card, cmd);
 
 	if (!error && (cmd->answer == SD_R1 || cmd->answer == SD_R1B))
 		error = sd_status_error(cmd->response[0]);
@@ -113,7 +124,7 @@ static int app_prefix(struct sd_card *card)
 {
 	struct sd_command cmd = {
 	    .index = SD_APP, .answer = SD_R1, .arg = (uint32_t)card->rca << 16, .limit = COMMAND_LIMIT};
-	int error = card->host->ops->execute(card->host, &cmd);
+	int error = sd_execute(card, &cmd);
 
 	if (error)
 		return error;
@@ -150,7 +161,7 @@ int sd_status(struct sd_card *card, uint32_t *status)
 				 .answer = SD_R1,
 				 .arg = (uint32_t)card->rca << 16,
 				 .limit = card->host->spi ? SD_BUSY_LIMIT : COMMAND_LIMIT};
-	int error = card->host->ops->execute(card->host, &cmd);
+	int error = sd_execute(card, &cmd);
 
 	*status = cmd.response[0];
 	return error;
@@ -164,11 +175,12 @@ static bool never(struct sd_host *host)
 
 int sd_settle(struct sd_card *card, nsec_t limit)
 {
-	const nsec_t deadline = clock_now() + limit;
+	const nsec_t start = clock_now(), deadline = start + limit;
 	uint32_t status;
 
 	for (;;) {
 		int error = sd_status(card, &status);
+		nsec_t now;
 
 		if (!error)
 			error = sd_status_error(status);
@@ -179,8 +191,10 @@ int sd_settle(struct sd_card *card, nsec_t limit)
 			return 0;
 		if (SD_STATUS_STATE(status) != SD_STATE_PROGRAM && SD_STATUS_STATE(status) != SD_STATE_TRANSFER)
 			return -EIO;
-		if (clock_now() >= deadline)
+		now = clock_now();
+		if (now >= deadline)
 			return -ETIMEDOUT;
-		(void)sd_host_wait(card->host, never, clock_now() + POLL_STEP);
+		(void)sd_host_wait(card->host, never,
+				   now + min_of(max_of((now - start) / 8, (nsec_t)POLL_STEP), (nsec_t)POLL_STEP_MAX));
 	}
 }

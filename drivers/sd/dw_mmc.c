@@ -243,11 +243,12 @@ static int dw_reset(struct sd_host *host)
 static unsigned dw_state(struct sd_host *host)
 {
 	struct dw_mmc *d = dw_of(host);
-	const unsigned busy = io_read32(d->regs, DW_STATUS) & DW_STATUS_BUSY ? SD_STATE_BUSY : 0;
+	const unsigned state = (io_read32(d->regs, DW_STATUS) & DW_STATUS_BUSY ? SD_STATE_BUSY : 0) |
+			       (d->locked && d->locked(d) ? SD_STATE_LOCKED : 0);
 
 	if (!d->present)
-		return busy;
-	return busy | SD_STATE_KNOWN | (d->present(d) ? SD_STATE_PRESENT : 0);
+		return state;
+	return state | SD_STATE_KNOWN | (d->present(d) ? SD_STATE_PRESENT : 0);
 }
 
 /* ---- commands ---- */
@@ -374,7 +375,8 @@ static int read_features(struct dw_mmc *d)
 	snprintf(host->registers, SD_REGISTERS_SIZE, "DW MSHC, HCON %08x VERID %08x, card clock %u Hz", (unsigned)hcon,
 		 (unsigned)verid, (unsigned)d->ciu);
 	if (HCON_WIDTH(hcon) != HCON_WIDTH_32) {
-		log_error("%s: the FIFO is not 32 bits wide: it cannot be used", d->name);
+		log_error("%s: the FIFO is %u bits wide, this driver moves words of 32: it cannot be used", d->name,
+			  16u << HCON_WIDTH(hcon));
 		return -EINVAL;
 	}
 	d->fifo = (verid & 0xffff) < VERID_FIFO_MOVED ? 0x100 : 0x200;

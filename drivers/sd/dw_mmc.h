@@ -74,7 +74,8 @@ struct dw_mmc {
 	uint32_t fifo_words; // 0: as the register says, which has just been reset
 	bool has_irq;
 	bool (*present)(struct dw_mmc *d); // NULL: nobody knows
-	void *detect;			   // present's
+	bool (*locked)(struct dw_mmc *d);  // NULL: it has no switch for write protection
+	void *detect;			   // the two's
 
 	/* dw_mmc.c's. */
 	struct sd_host host; // what the slot can is the probe's

@@ -24,7 +24,7 @@
 
 struct dw_slot {
 	struct dw_mmc dw;
-	struct gpio detect;
+	struct gpio detect, protect;
 	struct gpio_watch watch;
 };
 
@@ -130,21 +130,34 @@ static bool slot_present(struct dw_mmc *d)
 	return gpio_active(&slot->detect);
 }
 
+static bool slot_locked(struct dw_mmc *d)
+{
+	const struct dw_slot *slot = d->detect;
+
+	return gpio_active(&slot->protect);
+}
+
 static void slot_changed(void *arg)
 {
 	dw_mmc_slot_changed(arg);
 }
 
-static void find_detection(const struct device *dev, struct dw_slot *slot)
+static void find_pins(const struct device *dev, struct dw_slot *slot)
 {
 	int error = gpio_get(dev, "cd-gpios", &slot->detect);
 
-	if (error && error != -ENOENT)
-		log_warning("%s: no card detection (error %d): a card is asked for", dev->name, -error);
-	if (error)
-		return;
 	slot->dw.detect = slot;
-	slot->dw.present = slot_present;
+	if (!error)
+		slot->dw.present = slot_present;
+	else if (error != -ENOENT)
+		log_warning("%s: no card detection (error %d): a card is asked for", dev->name, -error);
+	if (has(dev, "disable-wp"))
+		return;
+	error = gpio_get(dev, "wp-gpios", &slot->protect);
+	if (!error)
+		slot->dw.locked = slot_locked;
+	else if (error != -ENOENT)
+		log_warning("%s: the switch for write protection cannot be read (error %d)", dev->name, -error);
 }
 
 static void describe_slot(const struct device *dev, struct sd_host *host)
@@ -183,15 +196,14 @@ static int dw_mmc_probe(const struct device *dev)
 	error = power_up(dev, &slot->dw);
 	if (error)
 		return error;
-	find_detection(dev, slot);
+	find_pins(dev, slot);
 	error = dw_mmc_init(&slot->dw);
 	if (!error && irq)
 		error = irq_request(irq, dw_mmc_irq, &slot->dw, dev->name);
 	if (error)
 		return error;
 	slot->watch = (struct gpio_watch){.changed = slot_changed, .arg = &slot->dw};
-	if (slot->dw.present && gpio_watch(&slot->detect, &slot->watch))
-		log_info("%s: a card that is put in later is not noticed by itself", dev->name);
+	slot->dw.host.tells = slot->dw.present && !gpio_watch(&slot->detect, &slot->watch);
 	return dw_mmc_add(&slot->dw);
 }
 

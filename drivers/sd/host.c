@@ -191,7 +191,7 @@ static void card_describe(struct sd_card *card)
 	blk->max_segment_bytes = host->max_segment_bytes;
 	blk->max_sectors = host->max_blocks;
 	blk->depth = SD_TAKEN_MAX;
-	blk->max_discard_sectors = card->discard ? SD_DISCARD_SECTORS : 0;
+	blk->max_discard_sectors = card->erase_unit ? SD_DISCARD_SECTORS : 0;
 	blk->block_size = SECTOR_SIZE;
 	blk->timeout = REQUEST_TIMEOUT;
 	blk->reach = host->reach;
@@ -224,7 +224,11 @@ static void card_log(const struct sd_card *card)
 /* Nobody would tell of a card that comes. */
 static bool must_look(const struct sd_card *card)
 {
-	return !card->blk.sectors && card->host->removable && !(card->host->ops->state(card->host) & SD_STATE_KNOWN);
+	struct sd_host *host = card->host;
+
+	if (card->blk.sectors || !host->removable)
+		return false;
+	return !host->tells || !(host->ops->state(host) & SD_STATE_KNOWN);
 }
 
 /* True: there is work; false: the slot changed, or is to be looked at. */
@@ -268,7 +272,9 @@ static void *card_register(void *arg)
 static void card_look(struct sd_card *card)
 {
 	if (card->blk.sectors) {
-		card->ready &= !sd_slot_empty(card); // it is brought up by the next request
+		/* It is brought up by the next request. */
+		if (sd_slot_empty(card))
+			sd_card_gone(card);
 		return;
 	}
 	if (!card_found(card) && thread_create("sd-found", THREAD_STACK_SIZE, card_register, card, NULL))
@@ -318,16 +324,15 @@ int sd_host_add(struct sd_host *host)
 	if (!card->buf)
 		return -ENOMEM;
 	card->host = host;
+	card->deadline = UINT64_MAX;
 	snprintf(card->blk.name, sizeof(card->blk.name), "mmcblk%u", slots_found++);
 	spin_init(&card->lock, "sd card");
 	waitq_init(&card->work);
 	waitq_init(&card->idle);
 	sd_facts_add(card);
-	error = card_found(card);
-	if (error == -ENODEV)
+	/* Whatever is wrong with what is in it: another card may come. */
+	if (card_found(card) == -ENODEV)
 		log_info("%s: no card in the slot %s", card->blk.name, host->name);
-	else if (error)
-		return error;
 	host->card = card;
 	error = thread_create("sd", THREAD_STACK_SIZE, card_main, card, &card->thread);
 	return error || !card->blk.sectors ? error : blkdev_register(&card->blk);

@@ -102,6 +102,7 @@ struct sd_host {
 	void *driver;
 	bool spi;		       // speaks SPI: other bring-up, one line, CRC to be switched on
 	bool removable;		       // false: soldered, eMMC
+	bool tells;		       // calls sd_host_card_changed where it knows; else an empty slot is looked at
 	bool no_sd, no_mmc;	       // what the slot is not for
 	uint8_t widths;		       // of the bus: 1, 4 and 8 or'ed
 	bool high_speed;	       // SD_HIGH_SPEED can be configured
@@ -138,6 +139,7 @@ void sd_host_card_changed(struct sd_host *host);
 void sd_host_init(struct sd_host *host);
 /*
  * Announces a slot, made by sd_host_init: looks for a card, and makes the block device (mmcblk0, ...) and the
- * card's thread. An empty slot is reported and watched. 0, -ENOMEM, -EINVAL (limits). May sleep.
+ * card's thread. A slot that is empty, or whose card cannot be used, is reported and watched. 0, -ENOMEM, -EINVAL
+ * (limits). May sleep.
  */
 int sd_host_add(struct sd_host *host);

@@ -118,7 +118,8 @@ int mmc_ext_csd_decode(const uint8_t bytes[512], struct sd_ext_csd *out)
 	    .high_speed = bytes[196] & 2,
 	    .cache = little32(bytes + 249) != 0 && bytes[192] >= 6,
 	    .trim = bytes[231] & 16,
-	    .erase_sectors = (uint32_t)bytes[224] * 1024,
+	    .discard = bytes[192] >= 6,
+	    .partition = bytes[179],
 	};
 	return bytes[192] > 32 ? -EINVAL : 0; // EXT_CSD_REV: this is no such register
 }

@@ -504,6 +504,7 @@ int sdhci_init(struct sdhci *s)
 	if (error)
 		return error;
 	s->host.removable = !s->soldered;
+	s->host.tells = s->host.removable && s->host.transfer != SD_POLLED;
 	if (s->host.reach)
 		error = frame_limit_reach(s->host.reach); // for the table; the data's is the block layer's matter
 	if (error)

@@ -29,9 +29,9 @@
 #define NAP_MAX (5 * NSEC_PER_MSEC)
 #define CLOCK_MAX 20000000
 
-enum { TOKEN_BLOCK = 0xfe, TOKEN_MULTIPLE = 0xfc, TOKEN_STOP = 0xfd };
+enum { TOKEN_BLOCK = 0xfe, TOKEN_MULTIPLE = 0xfc, TOKEN_STOP = 0xfd, TOKEN_ERRORS = 0x20 };
 enum { R1_IDLE = 1, R1_ILLEGAL = 4, R1_CRC = 8, R1_SEQUENCE = 16, R1_ADDRESS = 32, R1_PARAMETER = 64 };
-enum { ACCEPTED = 5, REJECTED_CRC = 11, RESPONSE_BITS = 31 };
+enum { ACCEPTED = 5, REJECTED = 13, RESPONSE_BITS = 31 };
 enum { CMD_STOP = 12, CMD_STATUS = 13, CMD_WRITE_MULTIPLE = 25 };
 
 struct spi_host {
@@ -228,6 +228,12 @@ static int read_answer(struct spi_host *s, struct sd_command *cmd)
 
 /* ---- data ---- */
 
+/* Bits 7 to 5 are zero, and one of the others says what happened. */
+static bool is_error_token(uint8_t token)
+{
+	return token && token < TOKEN_ERRORS;
+}
+
 static int read_block(struct spi_host *s, uint8_t *to, uint32_t len, nsec_t deadline)
 {
 	unsigned looks = 0;
@@ -242,7 +248,7 @@ static int read_block(struct spi_host *s, uint8_t *to, uint32_t len, nsec_t dead
 	if (error)
 		return error;
 	if (token != TOKEN_BLOCK)
-		return -EIO; // an error token
+		return is_error_token(token) ? -EIO : -EILSEQ; // nothing that a card says: damaged on the way
 	error = read_bytes(s, to, len);
 	if (!error)
 		error = read_bytes(s, crc, sizeof(crc));
@@ -266,8 +272,10 @@ static int write_block(struct spi_host *s, const uint8_t *from, uint32_t len, bo
 		error = next_byte(s, &response);
 	if (error)
 		return error;
+	if (response == 0xff)
+		return -ETIMEDOUT;
 	if ((response & RESPONSE_BITS) != ACCEPTED)
-		return (response & RESPONSE_BITS) == REJECTED_CRC ? -EILSEQ : response == 0xff ? -ETIMEDOUT : -EIO;
+		return (response & RESPONSE_BITS) == REJECTED ? -EIO : -EILSEQ;
 	return wait_ready(s, deadline);
 }
 

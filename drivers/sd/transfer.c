@@ -5,28 +5,36 @@
  * Carrying out requests, and what follows when that fails. A write has ended when the card says that it is programmed:
  * in the state of transfers, ready for data. An error is answered with a reset of the lines and CMD12; a card that does
  * not settle then is brought up anew, slower after the second failure in a row. Then the request is tried again,
- * SD_TRIES times in all; the block queue has its own count on top of that. Sleeps in the host.
+ * SD_TRIES times in all, and for no longer than REQUEST_LIMIT: no command is begun, or waited for, beyond that. The
+ * block queue has its own count on top of that, and its own limit. Sleeps in the host.
  */
 #include <errno.h>
 
 #include "arch/cache.h"
+#include "arch/clock.h"
 #include "drivers/sd/card.h"
 #include "kernel/log.h"
 #include "kernel/time.h"
 
 #define SD_TRIES 4
+#define REQUEST_LIMIT (20 * NSEC_PER_SEC) // all tries together, beyond four times what the bus needs
 #define READ_LIMIT (2 * NSEC_PER_SEC)
 #define DISCARD_SECTORS 8192 // of one command: 4 MiB, so that no card is busy for too long
 #define STATUS_OUT_OF_RANGE (1u << 31)
-enum { ERASE_ARG_ERASE = 0, ERASE_ARG_DISCARD = 1, MMC_ARG_TRIM = 1, MMC_ARG_DISCARD = 3 };
 
-/* Four times what the bus needs, and what a card may take. */
-static nsec_t limit_of(const struct sd_card *card, const struct blk_request *req)
+/* Four times what the bus needs. */
+static nsec_t bus_limit(const struct sd_card *card, const struct blk_request *req)
 {
-	const uint64_t bits = ((uint64_t)req->sectors << SECTOR_SHIFT) * 8,
+	const bool moves = req->op == BLK_READ || req->op == BLK_WRITE;
+	const uint64_t bits = moves ? ((uint64_t)req->sectors << SECTOR_SHIFT) * 8 : 0,
 		       rate = (uint64_t)card->ios.clock * card->ios.width;
 
-	return (req->op == BLK_READ ? READ_LIMIT : SD_BUSY_LIMIT) + 4 * bits * NSEC_PER_SEC / max_of(rate, (uint64_t)1);
+	return 4 * bits * NSEC_PER_SEC / max_of(rate, (uint64_t)1);
+}
+
+static nsec_t limit_of(const struct sd_card *card, const struct blk_request *req)
+{
+	return (req->op == BLK_READ ? READ_LIMIT : SD_BUSY_LIMIT) + bus_limit(card, req);
 }
 
 static uint32_t address_of(const struct sd_card *card, sector_t sector)
@@ -87,7 +95,7 @@ static int transfer_once(struct sd_card *card, struct blk_request *req)
 	if (error)
 		return error;
 	sync_segments(req, true);
-	error = card->host->ops->execute(card->host, &cmd);
+	error = sd_execute(card, &cmd);
 	sync_segments(req, false);
 	req->cpu_bytes = cmd.cpu_bytes;
 	if (!error)
@@ -108,20 +116,19 @@ static int transfer_once(struct sd_card *card, struct blk_request *req)
 static int erase_range(struct sd_card *card, sector_t first, sector_t last)
 {
 	const bool mmc = card->kind == SD_MMC;
-	const uint32_t arg = mmc ? MMC_ARG_DISCARD : card->ssr.discard ? ERASE_ARG_DISCARD : ERASE_ARG_ERASE;
 	int error = sd_simple(card, mmc ? MMC_ERASE_START : SD_ERASE_START, address_of(card, first), SD_R1, NULL);
 
 	if (!error)
 		error = sd_simple(card, mmc ? MMC_ERASE_END : SD_ERASE_END, address_of(card, last), SD_R1, NULL);
 	if (!error)
-		error = sd_simple(card, SD_ERASE, arg, SD_R1B, NULL);
+		error = sd_simple(card, SD_ERASE, card->erase_arg, SD_R1B, NULL);
 	return error ? error : sd_settle(card, SD_BUSY_LIMIT);
 }
 
 /* Rounded inward: where only whole groups can be erased, a part of one would take its neighbours with it. */
 static int discard(struct sd_card *card, const struct blk_request *req)
 {
-	const sector_t unit = card->kind == SD_CARD && !card->csd.erase_single ? card->csd.erase_sectors : 1;
+	const sector_t unit = card->erase_unit;
 	sector_t at = (req->sector + unit - 1) / unit * unit;
 	const sector_t end = (req->sector + req->sectors) / unit * unit;
 	int error = 0;
@@ -167,6 +174,8 @@ static int recover(struct sd_card *card, int why, unsigned failures)
 		return 0;
 	card->ready = false;
 	blk_writes_lost(&card->blk);
+	if (clock_now() >= card->deadline)
+		return -ETIMEDOUT; // the next request finds out whether it can be brought up
 	if (bus && failures > 1 && card->slow < 2) {
 		card->slow++;
 		blk_count_trouble(&card->blk, BLK_SLOWER);
@@ -197,7 +206,7 @@ static int request_error(int error)
 	return error == -ETIMEDOUT || error == -EILSEQ || error == -EOPNOTSUPP ? -EIO : error;
 }
 
-int sd_carry_out(struct sd_card *card, struct blk_request *req)
+static int carry_out(struct sd_card *card, struct blk_request *req)
 {
 	int error = 0;
 
@@ -206,7 +215,7 @@ int sd_carry_out(struct sd_card *card, struct blk_request *req)
 		blk_writes_lost(&card->blk);
 		error = sd_bring_up(card);
 		if (error)
-			return request_error(error);
+			return error;
 		log_info("%s: the card is back", card->blk.name);
 	}
 	for (unsigned failures = 0;;) {
@@ -219,13 +228,20 @@ int sd_carry_out(struct sd_card *card, struct blk_request *req)
 								    : BLK_DEVICE_ERROR);
 		int brought = recover(card, error, failures);
 
-		if (brought) {
-			if (brought == -ENODEV)
-				log_error("%s: the card is gone", card->blk.name);
-			return request_error(brought);
-		}
+		if (brought)
+			return brought;
 		/* A FLUSH is never tried again: it would prove nothing about what the first one was to cover. */
 		if (failures == SD_TRIES || req->op == BLK_FLUSH)
-			return request_error(error);
+			return error;
 	}
+}
+
+int sd_carry_out(struct sd_card *card, struct blk_request *req)
+{
+	int error;
+
+	card->deadline = clock_now() + REQUEST_LIMIT + bus_limit(card, req);
+	error = carry_out(card, req);
+	card->deadline = UINT64_MAX;
+	return request_error(error);
 }

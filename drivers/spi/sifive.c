@@ -83,8 +83,16 @@ void sifive_spi_unselected(struct sifive_spi *spi)
 	io_write32(spi->regs, REG_CS_MODE, CS_OFF);
 }
 
+/* What nobody asked for, of a loader or of a transfer that was given up, would be taken for an answer. */
+static void drain(struct sifive_spi *spi)
+{
+	for (unsigned i = 0; i < 2 * SIFIVE_SPI_FIFO && !(io_read32(spi->regs, REG_RX) & RX_EMPTY); i++)
+		continue;
+}
+
 void sifive_spi_begin(struct sifive_spi *spi, const uint8_t *out, uint8_t *in, size_t len)
 {
+	drain(spi);
 	spi->out = out;
 	spi->in = in;
 	spi->sent = spi->got = 0;
@@ -128,6 +136,4 @@ void sifive_spi_stop(struct sifive_spi *spi)
 {
 	io_write32(spi->regs, REG_IRQ_ENABLE, 0);
 	sifive_spi_begin(spi, NULL, NULL, 0);
-	for (unsigned i = 0; i < 2 * SIFIVE_SPI_FIFO && !(io_read32(spi->regs, REG_RX) & RX_EMPTY); i++)
-		continue;
 }

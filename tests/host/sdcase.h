@@ -11,7 +11,7 @@
 #include "tests/host/simcard.h"
 
 #define SDCASE_BLOCKS 4096
-#define SDCASE_LEN 64 // sectors of a transfer
+#define SDCASE_LEN 16 // sectors of a transfer
 #define SDCASE_PLACES 4
 
 /* Inside a run. */
@@ -38,9 +38,29 @@ struct blk_request;
 void sdcase_done(struct blk_request *req);
 void sdcase_wait(const bool *done);
 
+/* Where a fault is set: its first one, how many; what has been counted so far, and how many came. */
+struct sdcase_knobs {
+	uint64_t *at, *times;
+	const uint64_t *counted, *fired;
+};
+
+struct sdcase {
+	const char *name; // for the report
+	sdcase_attach *attach;
+	enum simcard_kind kind;
+	enum simcard_fault fault;	  // the card's, or, with knobs,
+	const struct sdcase_knobs *knobs; // one of the host's model
+	bool for_good;			  // from the first one on; else once
+	bool polled;			  // the CPU waits: seconds of virtual time are long
+};
+
+#define SDCASE_LIMIT (31 * NSEC_PER_SEC) // no call takes longer
+
 /*
- * Outside: runs with the fault at command 0, 4 and so on, once or from there on. What was acknowledged is there,
- * nothing hangs, and once all is well again everything works. A fault that comes once is mended without a word to
- * anybody, unless the card was out or said that it failed.
+ * Outside: runs with the fault at one place after the other. What was acknowledged is there, no call takes long, and
+ * once all is well again everything works. A fault that comes once is mended without a word to anybody, unless the card
+ * said that it failed. A card that is taken out is put in again as soon as somebody was told, or, for good, at the end.
  */
-void sdcase_faults(sdcase_attach *attach, enum simcard_kind kind, enum simcard_fault fault, bool for_good);
+void sdcase_faults(const struct sdcase *what);
+/* All that the card can do wrong, once and for good. */
+void sdcase_card_faults(const struct sdcase *all);

@@ -15,11 +15,11 @@ enum { IDLE, READY, IDENT, STANDBY, TRANSFER, DATA, RECEIVE, PROGRAM };
 #define ST_OUT_OF_RANGE (1u << 31)
 #define ST_WRITE_PROTECTED (1u << 26)
 #define ST_ILLEGAL (1u << 22)
+#define ST_ERASE_SEQUENCE (1u << 28)
+#define ST_ERASE_PARAM (1u << 27)
 #define ST_ERROR (1u << 19)
 #define ST_READY (1u << 8)
 #define ST_APP (1u << 5)
-#define GROUP 32
-
 struct pending {
 	uint64_t block;
 	uint8_t data[512];
@@ -40,6 +40,7 @@ struct simcard_state {
 	uint8_t reg[512];    // a register that is read
 	uint32_t reg_len;
 	uint64_t erase_first, erase_last;
+	unsigned erase_set; // how many of the two
 	bool cache;
 	/* Written and not yet programmed. */
 	struct pending *pending;
@@ -83,6 +84,12 @@ static void be_busy(struct simcard *card, nsec_t length)
 	look_at_time(card);
 }
 
+static void tell(struct simcard *card)
+{
+	if (card->slot_changed)
+		card->slot_changed(card->host);
+}
+
 void simcard_insert(struct simcard *card)
 {
 	if (!card->s)
@@ -93,6 +100,8 @@ void simcard_insert(struct simcard *card)
 	card->width = 1;
 	card->timing = 0;
 	card->present = true;
+	card->selected = false;
+	tell(card);
 }
 
 void simcard_remove(struct simcard *card)
@@ -100,6 +109,7 @@ void simcard_remove(struct simcard *card)
 	look_at_time(card);
 	card->s->pending_count = 0;
 	card->present = false;
+	tell(card);
 }
 
 bool simcard_busy(struct simcard *card)
@@ -140,8 +150,13 @@ static void make_csd(const struct simcard *card, uint32_t words[4])
 	memset(words, 0, 16);
 	put_bits(words, 103, 96, 0x32);
 	put_bits(words, 95, 84, 0x5b5);
-	put_bits(words, 46, 46, !card->erase_groups);
-	put_bits(words, 45, 39, GROUP - 1);
+	if (is_mmc(card)) {
+		put_bits(words, 46, 42, SIMCARD_GROUP / 4 - 1);
+		put_bits(words, 41, 37, 3);
+	} else {
+		put_bits(words, 46, 46, !card->erase_groups);
+		put_bits(words, 45, 39, SIMCARD_GROUP - 1);
+	}
 	put_bits(words, 25, 22, 9);
 	put_bits(words, 83, 80, 9);
 	put_bits(words, 12, 12, card->write_protected);
@@ -184,10 +199,11 @@ static void make_ext_csd(struct simcard *card)
 
 	for (unsigned i = 0; i < 4; i++)
 		r[212 + i] = (uint8_t)(card->blocks >> 8 * i);
-	r[192] = 8;
+	r[179] = card->partition;
+	r[192] = card->old ? 5 : 8;
 	r[196] = 3;
 	r[249] = 128;
-	r[231] = 16;
+	r[231] = card->erase_groups ? 0 : 16;
 }
 
 static void make_switch_status(struct simcard *card, uint32_t arg)
@@ -263,6 +279,7 @@ static int begin_transfer(struct simcard *card, uint8_t index, uint32_t arg)
 	struct simcard_state *s = card->s;
 	const bool write = index >= 24;
 
+	assert_int_equal(card->partition & 7, 0);
 	s->multiple = index == 18 || index == 25;
 	s->at = by_blocks(card) ? arg : arg / 512;
 	s->done = 0;
@@ -293,16 +310,34 @@ static int stop(struct simcard *card)
 	return 0;
 }
 
-static void erase(struct simcard *card)
+static bool erase_arg_known(const struct simcard *card, uint32_t arg)
+{
+	if (!is_mmc(card))
+		return arg == 0 || (arg == 1 && card->discard);
+	return arg == 0 || (arg == 1 && !card->erase_groups) || (arg == 3 && !card->old);
+}
+
+/* Whole groups where it has no other, and where an eMMC is not told that single blocks are meant. */
+static void erase(struct simcard *card, uint32_t arg)
 {
 	struct simcard_state *s = card->s;
 
-	if (card->erase_groups) {
-		s->erase_first = s->erase_first / GROUP * GROUP;
-		s->erase_last = s->erase_last / GROUP * GROUP + GROUP - 1;
+	if (s->erase_set != 2 || s->erase_first > s->erase_last || s->erase_last >= card->blocks)
+		s->sticky |= ST_ERASE_SEQUENCE;
+	else if (!erase_arg_known(card, arg))
+		s->sticky |= ST_ERASE_PARAM;
+	s->erase_set = 0;
+	if (s->sticky & (ST_ERASE_SEQUENCE | ST_ERASE_PARAM))
+		return;
+	card->erases++;
+	card->erase_arg = arg;
+	card->erase_longest = max_of(card->erase_longest, s->erase_last - s->erase_first + 1);
+	if (is_mmc(card) ? arg == 0 : card->erase_groups) {
+		s->erase_first = s->erase_first / SIMCARD_GROUP * SIMCARD_GROUP;
+		s->erase_last = s->erase_last / SIMCARD_GROUP * SIMCARD_GROUP + SIMCARD_GROUP - 1;
 	}
 	for (uint64_t b = s->erase_first; b <= s->erase_last && b < card->blocks; b++, card->erased++)
-		memset(card->media + 512 * b, 0xe5, 512);
+		memset(card->media + 512 * b, SIMCARD_ERASED, 512);
 	be_busy(card, card->write_busy);
 }
 
@@ -318,6 +353,8 @@ static int switch_mmc(struct simcard *card, uint32_t arg)
 		card->s->cache = value;
 	else if (index == 32)
 		program(card);
+	else if (index == 179)
+		card->partition = value;
 	else
 		card->s->sticky |= 1u << 7;
 	be_busy(card, card->write_busy);
@@ -359,14 +396,21 @@ static int in_transfer(struct simcard *card, uint8_t index, uint32_t arg, uint32
 		return 0;
 	case 32:
 	case 35:
+		if ((index == 35) != is_mmc(card))
+			return illegal(card);
+		s->erase_set = 1;
 		s->erase_first = by_blocks(card) ? arg : arg / 512;
 		return 0;
 	case 33:
 	case 36:
+		if ((index == 36) != is_mmc(card))
+			return illegal(card);
+		s->erase_set += s->erase_set == 1;
 		s->erase_last = by_blocks(card) ? arg : arg / 512;
 		return 0;
 	case 38:
-		erase(card);
+		erase(card, arg);
+		response[0] |= s->sticky;
 		return 0;
 	default:
 		return illegal(card);
@@ -420,6 +464,7 @@ static int carry_out(struct simcard *card, uint8_t index, uint32_t arg, uint32_t
 	}
 	if (s->state == STANDBY && index == 7 && arg >> 16 == s->rca) {
 		s->state = TRANSFER;
+		card->selected = true;
 		response[0] = status(card);
 		return 0;
 	}
@@ -492,6 +537,11 @@ static int data_begin(struct simcard *card, unsigned state)
 	return 0;
 }
 
+static bool lines_missing(const struct simcard *card)
+{
+	return card->lines && card->width > card->lines;
+}
+
 static void block_done(struct simcard *card)
 {
 	struct simcard_state *s = card->s;
@@ -514,7 +564,7 @@ int simcard_read_block(struct simcard *card, void *data, uint32_t len)
 	for (size_t i = 0; i < s->pending_count && !s->reg_len; i++)
 		if (s->pending[i].block == s->at)
 			memcpy(data, s->pending[i].data, 512);
-	if (data_fails(card, SIMCARD_BAD_DATA)) {
+	if (data_fails(card, SIMCARD_BAD_DATA) || lines_missing(card)) {
 		((uint8_t *)data)[s->done % len] ^= 4;
 		error = -EILSEQ;
 	}
@@ -532,7 +582,7 @@ int simcard_write_block(struct simcard *card, const void *data, uint32_t len)
 	if (error)
 		return error;
 	assert_int_equal(len, 512);
-	if (data_fails(card, SIMCARD_BAD_DATA))
+	if (data_fails(card, SIMCARD_BAD_DATA) || lines_missing(card))
 		return -EILSEQ;
 	if (!card->write_protected && !s->whole_fails) {
 		if (s->pending_count == s->pending_room) {

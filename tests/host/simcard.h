@@ -11,6 +11,9 @@
 
 #include "lib/types.h"
 
+#define SIMCARD_GROUP 32 // blocks
+#define SIMCARD_ERASED 0xe5
+
 enum simcard_kind { SIMCARD_SDSC1, SIMCARD_SDSC, SIMCARD_SDHC, SIMCARD_EMMC }; // SDSC1: of version 1, no CMD8
 
 enum simcard_fault {
@@ -34,7 +37,11 @@ struct simcard {
 	bool cmd23;	 // SCR says so
 	bool discard;	 // SSR says so
 	bool write_protected;
-	bool erase_groups; // SDSC: no single blocks (ERASE_BLK_EN 0); groups of 32
+	bool erase_groups; // no single blocks: SDSC with ERASE_BLK_EN 0; eMMC without TRIM. SIMCARD_GROUP each
+	bool old;	   // eMMC: before DISCARD
+	uint8_t
+	    partition;	// eMMC: PARTITION_CONFIG as a loader left it; data of another than the user area fail the test
+	uint32_t lines; // that are connected; 0: all
 	nsec_t write_busy; // after each write
 
 	/* The commands numbered fault_at and on, `fault_times` of them; data blocks from fault_block on. */
@@ -43,12 +50,19 @@ struct simcard {
 	uint32_t fault_block;
 	nsec_t fault_busy;
 
+	/* The host's: told when the card was put in or taken out. */
+	void (*slot_changed)(void *host);
+	void *host;
+
 	/* Its own; may be read. */
 	bool present;
+	bool selected;	   // by CMD7, since it was put in
 	uint64_t commands; // heard or not
 	uint64_t fired;	   // faults
 	uint32_t width, timing;
-	uint64_t multi_reads, multi_writes, stops, counts, erased;
+	uint64_t multi_reads, multi_writes, stops, counts;
+	uint64_t erased, erases, erase_longest; // blocks, commands, blocks of one
+	uint32_t erase_arg;			// the last one's
 	struct simcard_state *s;
 };
 

@@ -162,16 +162,13 @@ static void pins_write(struct sim_window *window, size_t off, uint32_t value, un
 	set_pins_irq(dw);
 }
 
-void simdw_slot(struct simdw *dw, bool present)
+/* The pin's edge. */
+static void slot_changed(void *host)
 {
-	if (present)
-		simcard_insert(dw->card);
-	else
-		simcard_remove(dw->card);
-	if (dw->detect_wired) {
-		dw->s->pin_pending |= PIN_CD;
-		set_pins_irq(dw);
-	}
+	struct simdw *dw = host;
+
+	dw->s->pin_pending |= PIN_CD;
+	set_pins_irq(dw);
 }
 
 /* ---- what is reported ---- */
@@ -656,7 +653,8 @@ static void hard_reset(struct simdw *dw)
 
 	memset(s->regs, 0, sizeof(s->regs));
 	*reg(dw, DW_FIFOTH) = (dw->fifo_words - 1) << 16;
-	*reg(dw, DW_HCON) = 1u | 1u << 7 | (dw->no_dma ? 3u << 16 : 0) | (dw->wide ? 1u << 27 : 0);
+	*reg(dw, DW_HCON) =
+	    1u | (dw->wide_fifo ? 2u : 1u) << 7 | (dw->no_dma ? 3u << 16 : 0) | (dw->wide ? 1u << 27 : 0);
 	*reg(dw, DW_VERID) = dw->old ? 0x5342230a : 0x5342290a;
 	s->raised = s->dma_raised = s->resetting = 0;
 	soft_reset(dw);
@@ -827,6 +825,8 @@ void simdw_init(struct simdw *dw)
 	assert_non_null(s);
 	s->dw = dw;
 	dw->s = s;
+	dw->card->slot_changed = slot_changed;
+	dw->card->host = dw;
 	if (!dw->fifo_words)
 		dw->fifo_words = 32;
 	/* As U-Boot leaves it: bus root from PLL 2, 1188 MHz, of which AXI has a third. */

@@ -34,9 +34,9 @@ struct simdw {
 	struct simcard *card;
 	bool wide;	     // 64-bit descriptors
 	bool no_dma;	     // the DMA was left out
+	bool wide_fifo;	     // words of 64 bits
 	bool old;	     // a version with its FIFO at 0x100
 	uint32_t fifo_words; // depth
-	bool detect_wired;   // pin 41 says whether a card is in
 	bool vendor_clocks;  // as a loader leaves them that used another rate: 198 MHz
 	/* Commands with data numbered fault_at and on, fault_times of them. */
 	uint64_t fault_at, fault_times;
@@ -54,7 +54,8 @@ struct simdw {
 #define SIMDW_PA 0x16020000u
 #define SIMDW_IRQ 75u
 
-/* Sets it up as after power-on, clocks off, and puts it where board/visionfive2/visionfive2.dts says. */
+/*
+ * Sets it up as after power-on, clocks off, and puts it where board/visionfive2/visionfive2.dts says. Pin 41 says
+ * whether a card is in.
+ */
 void simdw_init(struct simdw *dw);
-/* Takes the card out, or puts it in, and moves the pin. Any context. */
-void simdw_slot(struct simdw *dw, bool present);

@@ -25,6 +25,10 @@ enum { MODE_DMA = 1, MODE_COUNT = 2, MODE_AUTO12 = 4, MODE_READ = 16, MODE_MULTI
 #define ANSWER_TIME 20000	      // ns
 #define DATA_LIMIT (5 * NSEC_PER_SEC) // of the controller's own time-out
 
+#define CARD_IN 64u
+#define CARD_OUT 128u
+#define BASE_HZ 52000000u
+
 static void raise_irq(struct simsdhci *s)
 {
 	sim_irq_set(SIMSDHCI_IRQ, s->status & s->signal_enable & ~ERROR);
@@ -56,6 +60,33 @@ static void later(struct simsdhci *s, uint32_t bits, nsec_t time)
 static uint32_t error_bits(int error, bool data)
 {
 	return error == -EILSEQ ? (data ? DATA_CRC : COMMAND_CRC) : data ? DATA_TIMEOUT : COMMAND_TIMEOUT;
+}
+
+/* The card's clock, from the divider as either version has it; 0: off. */
+static uint32_t card_hz(const struct simsdhci *s)
+{
+	const uint32_t low = s->clock >> 8, n = s->version3 ? low | (uint32_t)(s->clock >> 6 & 3) << 8 : low;
+
+	if ((s->clock & 5) != 5)
+		return 0;
+	assert_true(s->version3 || (n & (n - 1)) == 0); // a power of two
+	return n ? BASE_HZ / (2 * n) : BASE_HZ;
+}
+
+/* Never faster than the card was told, and slow while cards are told apart. */
+static void check_clock(struct simsdhci *s, uint8_t index)
+{
+	const bool mmc = s->card->kind == SIMCARD_EMMC;
+	const uint32_t hz = card_hz(s);
+
+	assert_true(hz > 0);
+	/* A card that was exchanged unseen hears the clock of the one before. */
+	assert_true(!s->card->selected || hz <= (s->card->timing ? (mmc ? 52000000u : 50000000u)
+						 : mmc		 ? 26000000u
+								 : 25000000u));
+	if (index <= 3)
+		assert_true(hz <= 400000 && hz >= 100000);
+	s->fastest = max_of(s->fastest, hz);
 }
 
 /* ---- data ---- */
@@ -242,7 +273,8 @@ static void command(struct simsdhci *s, uint16_t word)
 
 	assert_false(s->posted); // inhibited
 	assert_false(s->transfer && (word & 0xc0) != 0xc0);
-	assert_true((s->power & 1) && (s->clock & 5) == 5);
+	assert_true(s->power & 1);
+	check_clock(s, index);
 	assert_int_equal(index == 12, (word & 0xc0) == 0xc0);
 	error = simcard_command(s->card, index, s->argument, response);
 	if (error && kind) {
@@ -383,6 +415,16 @@ static void write_reg(struct sim_window *window, size_t off, uint32_t value, uns
 	}
 }
 
+static void slot_changed(void *host)
+{
+	struct simsdhci *s = host;
+
+	if (!s->knows)
+		return;
+	s->status |= s->status_enable & (s->card->present ? CARD_IN : CARD_OUT);
+	raise_irq(s);
+}
+
 void simsdhci_init(struct simsdhci *s, struct simcard *card)
 {
 	const bool knows = s->knows, version3 = s->version3;
@@ -392,5 +434,7 @@ void simsdhci_init(struct simsdhci *s, struct simcard *card)
 	    .knows = knows,
 	    .version3 = version3,
 	    .window = {.pa = SIMSDHCI_PA, .len = 256, .read = read_reg, .write = write_reg, .model = s}};
+	card->slot_changed = slot_changed;
+	card->host = s;
 	sim_window_add(&s->window);
 }

@@ -3,8 +3,8 @@
 
 /*
  * The registers of an SDHCI with a simulated card behind them (SD Host Controller Simplified Specification 3.00). It is
- * strict: commands while it is inhibited, without clock or power, descriptor tables that do not fit the transfer, and
- * memory that is not RAM fail the test.
+ * strict: commands while it is inhibited, without power, without a clock or with one that is faster than the card was
+ * told, descriptor tables that do not fit the transfer, and memory that is not RAM fail the test.
  */
 #pragma once
 
@@ -32,6 +32,7 @@ struct simsdhci {
 	uint32_t coming; // status bits that the event raises
 	struct host_event event;
 	bool posted;
+	uint32_t fastest; // Hz
 	uint64_t dma_bytes, port_bytes, tables;
 };
 

@@ -140,6 +140,14 @@ static void slot_poll(struct sd_host *host)
 static const struct sd_host_ops slot_ops = {
     .execute = slot_execute, .configure = slot_configure, .reset = slot_reset, .state = slot_state, .poll = slot_poll};
 
+static void slot_changed(void *host)
+{
+	struct simslot *slot = host;
+
+	if (slot->host.tells)
+		sd_host_card_changed(&slot->host);
+}
+
 void simslot_init(struct simslot *slot, struct simcard *card)
 {
 	*slot = (struct simslot){
@@ -156,5 +164,7 @@ void simslot_init(struct simslot *slot, struct simcard *card)
 		     .max_segments = 64,
 		     .transfer = SD_DMA},
 	};
+	card->slot_changed = slot_changed;
+	card->host = slot;
 	sd_host_init(&slot->host);
 }

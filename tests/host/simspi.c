@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arch/clock.h"
+#include "kernel/time.h"
 #include "lib/crc16.h"
 #include "tests/host/harness.h"
 
@@ -23,7 +24,9 @@ static void say_block(struct simspi *s, const uint8_t *data, uint32_t len, bool 
 	const uint16_t crc = crc16(0, data, len);
 
 	say(s, 0xff);
-	say(s, 0xfe);
+	say(s, len == 512 && s->bad_token ? s->bad_token : 0xfe);
+	if (len == 512)
+		s->bad_token = 0;
 	for (uint32_t i = 0; i < len; i++)
 		say(s, data[i]);
 	say(s, (uint8_t)(crc >> 8));
@@ -222,7 +225,8 @@ static void take_block(struct simspi *s)
 	if (error == -ETIMEDOUT)
 		return;
 	error = s->fails ? -EIO : error;
-	say(s, error == -EIO ? 0xed : error ? 0xeb : 0xe5);
+	say(s, s->bad_response ? s->bad_response : error == -EIO ? 0xed : error ? 0xeb : 0xe5);
+	s->bad_response = 0;
 	if (!s->multiple || error)
 		s->phase = SIMSPI_IDLE;
 }
@@ -271,9 +275,55 @@ static uint8_t exchange(struct simspi *s, uint8_t byte)
 
 /* ---- registers ---- */
 
-static void set_irq(const struct simspi *s)
+#define CLOCK_HZ 500000000ull
+
+static void set_irq(struct simspi *s)
 {
-	sim_irq_set(SIMSPI_IRQ, (s->irq_enable & 2) && s->rx_count > s->rx_mark);
+	const bool irq = (s->irq_enable & 2) && s->rx_count > s->rx_mark;
+
+	s->interrupts += irq && !s->irq;
+	s->irq = irq;
+	sim_irq_set(SIMSPI_IRQ, irq);
+}
+
+/* A byte has been shifted out, and another one in. */
+static void shift(struct simspi *s, uint8_t byte)
+{
+	assert_true(s->rx_count < sizeof(s->rx)); // else it would be lost
+	s->clocks += s->cs_mode == CS_OFF;
+	s->rx[s->rx_count++] = s->cs_mode == CS_HOLD && s->card->present ? exchange(s, byte) : 0xff;
+}
+
+static void shift_later(struct simspi *s);
+
+static void shifted(struct host_event *event)
+{
+	struct simspi *s = container_of(event, struct simspi, event);
+	const uint8_t byte = s->tx[0];
+
+	memmove(s->tx, s->tx + 1, --s->tx_count);
+	shift(s, byte);
+	set_irq(s);
+	if (s->tx_count)
+		shift_later(s);
+}
+
+static void shift_later(struct simspi *s)
+{
+	s->event.fire = shifted;
+	host_event_post(&s->event, clock_now() + 8 * 2 * (s->divider + 1) * NSEC_PER_SEC / CLOCK_HZ);
+}
+
+static void send(struct simspi *s, uint8_t byte)
+{
+	if (!s->slow) {
+		shift(s, byte);
+		return;
+	}
+	assert_true(s->tx_count < sizeof(s->tx));
+	s->tx[s->tx_count++] = byte;
+	if (s->tx_count == 1)
+		shift_later(s);
 }
 
 static uint32_t read_reg(struct sim_window *window, size_t off, unsigned width)
@@ -298,17 +348,17 @@ static void write_reg(struct sim_window *window, size_t off, uint32_t value, uns
 	assert_int_equal(width, 4);
 	switch (off) {
 	case 0x00:
+		assert_int_equal(s->tx_count, 0);
 		s->divider = value;
 		break;
 	case 0x18:
+		assert_int_equal(s->tx_count, 0);
 		s->cs_mode = value;
 		if (value != CS_HOLD)
 			s->frame_len = 0;
 		break;
 	case 0x48:
-		assert_true(s->rx_count < sizeof(s->rx)); // else it would be lost
-		s->clocks += s->cs_mode == CS_OFF;
-		s->rx[s->rx_count++] = s->cs_mode == CS_HOLD && s->card->present ? exchange(s, (uint8_t)value) : 0xff;
+		send(s, (uint8_t)value);
 		break;
 	case 0x54:
 		s->rx_mark = value;
@@ -324,7 +374,9 @@ static void write_reg(struct sim_window *window, size_t off, uint32_t value, uns
 
 void simspi_init(struct simspi *s, struct simcard *card)
 {
-	*s = (struct simspi){
-	    .card = card, .window = {.pa = SIMSPI_PA, .len = 4096, .read = read_reg, .write = write_reg, .model = s}};
+	*s =
+	    (struct simspi){.card = card,
+			    .slow = s->slow,
+			    .window = {.pa = SIMSPI_PA, .len = 4096, .read = read_reg, .write = write_reg, .model = s}};
 	sim_window_add(&s->window);
 }

@@ -4,10 +4,13 @@
 /*
  * The registers of a SiFive SPI controller with a simulated card in SPI mode behind them (SD Physical Layer Simplified
  * Specification, chapter 7): it answers byte by byte, checks both checksums once CRC_ON_OFF said so, and damages them
- * where the card's fault says so. Bytes take no time; what is sent is received at once, up to what the FIFO holds.
+ * where the card's fault says so. Bytes take no time, and what is sent is received at once; or, `slow`, they are
+ * shifted one after the other at the divider's rate. What is sent to a full FIFO, or would be received into one, fails
+ * the test, and so does a change of clock or chip select while bytes are under way.
  */
 #pragma once
 
+#include "arch/host/host.h"
 #include "tests/host/simcard.h"
 #include "tests/host/simio.h"
 
@@ -16,13 +19,20 @@
 
 struct simspi {
 	struct simcard *card;
+	bool slow;
+	uint8_t bad_token, bad_response; // in the place of the next one; 0: none
 
 	/* Its own. */
 	struct sim_window window;
 	uint32_t divider, cs_mode, rx_mark, irq_enable;
 	uint8_t rx[8];
 	unsigned rx_count;
-	unsigned clocks; // bytes without chip select since the start
+	uint8_t tx[8]; // slow: still to be shifted
+	unsigned tx_count;
+	struct host_event event;
+	bool irq;	     // the line's level
+	unsigned interrupts; // how often it rose
+	unsigned clocks;     // bytes without chip select since the start
 	bool app, crc_on, busy_shown;
 	uint8_t frame[6];
 	unsigned frame_len;

@@ -132,7 +132,7 @@ static void body(void *arg)
 	load(step->image);
 	simcard_insert(&card);
 	simslot_init(&slot, &card);
-	slot.knows = step->at % 2;
+	slot.knows = slot.host.tells = step->at % 2;
 	assert_int_equal(sd_host_add(&slot.host), 0);
 	harness_start_mm();
 	buffer_cache_init(step->buffers);

@@ -9,12 +9,15 @@
 
 #include <string.h>
 
+#include "arch/clock.h"
 #include "arch/io.h"
 #include "arch/page.h"
 #include "drivers/block/blkdev.h"
 #include "drivers/irq.h"
 #include "kernel/bootargs.h"
-#include "tests/host/sdcase.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "tests/host/sdstack.h"
 #include "tests/host/simsdhci.h"
 
 static struct simsdhci sim;
@@ -59,6 +62,8 @@ static void body(void *arg)
 	sdcase_check();
 	assert_int_equal(sdcase_told, 0);
 	assert_int_equal(sdcase_card.timing, 1);
+	/* 52 MHz by 2, which is the most that is not above 50. */
+	assert_int_equal(sim.fastest, sdcase_card.kind == SIMCARD_EMMC ? 52000000 : 26000000);
 	blk_stats(sdcase_dev, &stats, &pending);
 	if (mode.dma) {
 		assert_int_equal(sim.port_bytes, 0);
@@ -118,22 +123,76 @@ static void test_segments(void **state)
 	}
 }
 
+static void test_mapped(void **state)
+{
+	(void)state;
+	for (unsigned m = 0; m < array_size(modes); m++) {
+		mode = modes[m];
+		sdstack_mapped(attach, SIMCARD_SDHC, !mode.dma);
+	}
+}
+
+/* ---- the slot's switch ---- */
+
+/* Nobody asks for anything: the interrupt alone tells. */
+static void body_slot(void *arg)
+{
+	(void)arg;
+	sdcase_make(SIMCARD_SDHC);
+	sdcase_card.present = false;
+	assert_int_equal(attach(&sdcase_card, true), 0);
+	assert_null(blkdev_find("mmcblk0"));
+	simcard_insert(&sdcase_card);
+	thread_sleep_until(clock_now() + NSEC_PER_SEC);
+	sdcase_dev = blkdev_find("mmcblk0");
+	assert_non_null(sdcase_dev);
+	sdcase_use(1);
+	simcard_remove(&sdcase_card);
+	thread_sleep_until(clock_now() + NSEC_PER_SEC);
+	simcard_insert(&sdcase_card);
+	sdcase_told = 0;
+	sdcase_check();
+	assert_int_equal(sdcase_told, 0);
+}
+
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)); text += strlen(what))
+		n++;
+	return n;
+}
+
+static void test_slot(void **state)
+{
+	const char *log;
+
+	(void)state;
+	for (unsigned m = 0; m < array_size(modes) - 1; m++) { // polled, nobody would look
+		mode = modes[m];
+		assert_int_equal(harness_status(&(struct harness){0}, body_slot, NULL, &log), 0);
+		assert_int_equal(count_of(log, "the card is gone"), 1);
+		assert_int_equal(count_of(log, "the card is back"), 1);
+	}
+}
+
 static void test_faults(void **state)
 {
 	(void)state;
 	for (unsigned m = 0; m < array_size(modes); m++) {
 		mode = modes[m];
-		for (enum simcard_fault fault = 0; fault < SIMCARD_FAULTS; fault++) {
-			/* Seconds that are polled away are long in virtual time. */
-			if (fault != SIMCARD_BUSY || m != array_size(modes) - 1)
-				sdcase_faults(attach, fault % 2 ? SIMCARD_SDSC : SIMCARD_SDHC, fault, m == 1);
-		}
+		sdcase_card_faults(&(struct sdcase){.name = mode.bootargs,
+						    .attach = attach,
+						    .kind = m % 2 ? SIMCARD_SDSC : SIMCARD_SDHC,
+						    .polled = m == array_size(modes) - 1});
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_modes), cmocka_unit_test(test_segments),
+					   cmocka_unit_test(test_slot), cmocka_unit_test(test_mapped),
 					   cmocka_unit_test(test_faults)};
 
 	return cmocka_run_group_tests_name("SDHCI", tests, NULL, NULL);
