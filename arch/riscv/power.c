@@ -8,6 +8,7 @@
 
 #include "arch/power.h"
 
+#include "arch/firmware.h"
 #include "arch/irq.h"
 #include "arch/riscv/riscv.h"
 
@@ -41,7 +42,7 @@ void power_off(int status)
 	if (use_semihosting)
 		semihosting_exit(status);
 	/* What is left may never return. */
-	sbi_console_write(parked, sizeof(parked) - 1);
+	firmware_console_write(parked, sizeof(parked) - 1);
 	(void)sbi_call(SBI_SHUTDOWN, 0, 0, 0);
 	for (;;)
 		irq_wait();
