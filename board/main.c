@@ -23,6 +23,7 @@
 #include "drivers/driver.h"
 #include "drivers/irq.h"
 #include "drivers/serial/firmware.h"
+#include "drivers/watchdog/watchdog.h"
 #include "fs/crash.h"
 #include "fs/fs.h"
 #include "kernel/bootargs.h"
@@ -188,6 +189,8 @@ static int start_files(void)
 		err = fs_init();
 	if (!err && console_chardev())
 		err = fs_add_chardev(console_chardev());
+	if (!err && watchdog_chardev())
+		err = fs_add_chardev(watchdog_chardev());
 	if (err) {
 		log_error("start: error %d: too little memory? 32 MiB are the least", -err);
 		return err;

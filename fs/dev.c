@@ -36,6 +36,21 @@ static bool waits(const struct file *file)
 	return !(atomic_load(&file->flags) & O_NONBLOCK);
 }
 
+static int device_open(struct file *file)
+{
+	struct chardev *dev = chardev_of(file);
+
+	return dev->open ? dev->open(dev) : 0;
+}
+
+static void device_release(struct file *file)
+{
+	struct chardev *dev = chardev_of(file);
+
+	if (dev->close)
+		dev->close(dev);
+}
+
 static long device_read(struct file *file, void *buf, size_t n, uint64_t offset)
 {
 	struct chardev *dev = chardev_of(file);
@@ -100,6 +115,8 @@ static int device_control(struct file *file, unsigned long request, void *arg)
 
 static const struct file_ops chardev_ops = {
     .stream = true,
+    .open = device_open,
+    .release = device_release,
     .read = device_read,
     .write = device_write,
     .poll = device_poll,

@@ -14,6 +14,10 @@
 struct chardev {
 	const char *name;   // "console"
 	atomic_bool is_tty; // relaxed: may change while somebody asks
+	/* Before anything else, by whoever opens it: 0 or negative errno; and when that is closed. NULL: nothing to do.
+	 */
+	int (*open)(struct chardev *dev);
+	void (*close)(struct chardev *dev);
 	/*
 	 * At least one byte unless at end of input: count, 0 at end, negative errno (EIO: a receive error, EINTR). What
 	 * would have to wait for the world is -EAGAIN unless `wait`; a terminal's settings may change either.
@@ -30,7 +34,7 @@ struct chardev {
 	short (*poll)(struct chardev *dev);
 	/*
 	 * A request of <sys/ioctl.h>: TCGETS, TCSETS, TCSETSW, TCSETSF (arg: struct termios), TCFLSH, FIONREAD (int),
-	 * TIOCGWINSZ (struct winsize). -ENOTTY: not of this device. NULL: it has none.
+	 * TIOCGWINSZ (struct winsize), WDIOC_* (int). -ENOTTY: not of this device. NULL: it has none.
 	 */
 	int (*control)(struct chardev *dev, unsigned long request, void *arg);
 };

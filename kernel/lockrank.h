@@ -68,6 +68,7 @@ static const struct {
     {"sd card", NULL},
     {"sd host", NULL},
     {"jh7110 gpio", NULL},
+    {"watchdog", NULL},
     {"jh7110 crg", NULL},
     {"lru", NULL},
     {"kmalloc", NULL},

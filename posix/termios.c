@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/watchdog.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -165,11 +166,17 @@ static int request_do(int fd, unsigned long request, uintptr_t arg)
 		return exchange(fd, request, (void *)arg, 0, sizeof(struct winsize));
 	case FIONREAD:
 	case BLKSSZGET:
+	case WDIOC_GETTIMEOUT:
+	case WDIOC_GETTIMELEFT:
 		return exchange(fd, request, (void *)arg, 0, sizeof(int));
 	case BLKGETSIZE64:
 		return exchange(fd, request, (void *)arg, 0, sizeof(uint64_t));
 	case FIONBIO:
 		return exchange(fd, request, (void *)arg, sizeof(int), 0);
+	case WDIOC_SETTIMEOUT:
+		return exchange(fd, request, (void *)arg, sizeof(int), sizeof(int));
+	case WDIOC_KEEPALIVE:
+		return fs_ioctl(fd, request, NULL);
 	case TCFLSH:
 		return fs_ioctl(fd, request, &queue);
 	case FIOCLEX:

@@ -2,9 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * Clocks and resets of the JH7110's system domain (SYSCRG), as far as card controllers and the console need them. A
- * clock has one register: a gate, a choice of parents, a divider. Rates are computed from what the registers say, from
- * the oscillator of the tree on. The second PLL is set up in the system controller, whose registers lie behind these.
+ * Clocks and resets of the JH7110's system domain (SYSCRG), as far as card controllers, the console and the watchdog
+ * need them. A clock has one register: a gate, a choice of parents, a divider. Rates are computed from what the
+ * registers say, from the oscillator of the tree on. The second PLL is set up in the system controller, whose registers
+ * lie behind these.
  *
  * Mainline trees have one node for clocks and resets; the vendor's have two over the same registers, with the same
  * numbers. The lock guards changes of registers; nothing sleeps.
@@ -46,6 +47,8 @@ enum {
 	SDIO1_AHB = 92,
 	SDIO0_SDCARD = 93,
 	SDIO1_SDCARD = 94,
+	WDT_APB = 122,
+	WDT_CORE = 123,
 	UART0_APB = 145,
 	UART0_CORE = 146,
 	CLOCKS = 190,
@@ -64,6 +67,7 @@ static const struct crg_clock {
     {APB_BUS, STG_AXIAHB, NONE, false, 8},    {APB0, APB_BUS, NONE, true, 0},
     {SDIO0_AHB, AHB0, NONE, true, 0},	      {SDIO1_AHB, AHB0, NONE, true, 0},
     {SDIO0_SDCARD, AXI_CFG0, NONE, true, 15}, {SDIO1_SDCARD, AXI_CFG0, NONE, true, 15},
+    {WDT_APB, APB0, NONE, true, 0},	      {WDT_CORE, OSC, NONE, true, 0},
     {UART0_APB, APB0, NONE, true, 0},	      {UART0_CORE, OSC, NONE, true, 0},
 };
 

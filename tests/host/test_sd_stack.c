@@ -21,7 +21,9 @@
 #include "tests/host/simslot.h"
 #include "tests/host/stack.h"
 
-#define BLOCKS 8192
+#define BLOCKS (11 * 1024) // of the card: no power of two, and more than
+#define IMAGE_BLOCKS 8192  // what the image has
+#define BEYOND 0xa5	   // what the card has there, and keeps
 #define PAGES 24
 #define ROUNDS 12
 #define AWAY (2 * NSEC_PER_SEC)
@@ -46,7 +48,8 @@ static void load(const char *path)
 	assert_non_null(f);
 	card.media = malloc((size_t)BLOCKS * 512);
 	assert_non_null(card.media);
-	assert_int_equal(fread(card.media, 512, BLOCKS, f), BLOCKS);
+	memset(card.media, BEYOND, (size_t)BLOCKS * 512);
+	assert_int_equal(fread(card.media, 512, IMAGE_BLOCKS, f), IMAGE_BLOCKS);
 	assert_int_equal(fclose(f), 0);
 }
 
@@ -55,7 +58,7 @@ static void save(const char *path)
 	FILE *f = fopen(path, "wb");
 
 	assert_non_null(f);
-	assert_int_equal(fwrite(card.media, 512, BLOCKS, f), BLOCKS);
+	assert_int_equal(fwrite(card.media, 512, IMAGE_BLOCKS, f), IMAGE_BLOCKS);
 	assert_int_equal(fclose(f), 0);
 }
 
@@ -87,7 +90,7 @@ static bool on_media(unsigned round, unsigned page)
 	uint8_t want[512];
 
 	stack_fill(want, round, (uint64_t)page * PAGE_SIZE, sizeof(want));
-	for (uint64_t b = 0; b < BLOCKS; b++)
+	for (uint64_t b = 0; b < IMAGE_BLOCKS; b++)
 		if (!memcmp(card.media + 512 * b, want, sizeof(want)))
 			return true;
 	return false;
@@ -134,6 +137,7 @@ static void body(void *arg)
 	simslot_init(&slot, &card);
 	slot.knows = slot.host.tells = step->at % 2;
 	assert_int_equal(sd_host_add(&slot.host), 0);
+	assert_int_equal(blkdev_find("mmcblk0")->sectors, BLOCKS);
 	harness_start_mm();
 	buffer_cache_init(step->buffers);
 	assert_int_equal(fs_init(), 0);
@@ -170,6 +174,8 @@ static void body(void *arg)
 	}
 	assert_int_equal(err, 0);
 	assert_int_equal(harness_stop(), 0);
+	for (size_t i = (size_t)IMAGE_BLOCKS * 512; i < (size_t)BLOCKS * 512; i++)
+		assert_int_equal(card.media[i], BEYOND);
 	save(step->save);
 }
 

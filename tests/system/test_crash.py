@@ -35,7 +35,7 @@ def check_repairable(card):
 
 
 @pytest.mark.parametrize("where,name", [((), "vda2"), (("--sd", "sdhci"), "mmcblk0p2"), (("--board", "icicle"), "mmcblk0p2"),
-                                        (("--board", "sifive_u"), "mmcblk0p2")], ids=["virtio", "sdhci", "icicle", "sifive_u"])
+                                        (("--board", "sifive_u"), "mmcblk0p4")], ids=["virtio", "sdhci", "icicle", "sifive_u"])
 def test_panic_is_kept(where, name, tmp_path):
     card = tmp_path / "card.img"
     result = panic(card, *where)
