@@ -64,9 +64,9 @@ struct sd_card {
 	struct sd_ext_csd ext;
 	struct sd_ios ios;
 	unsigned slow; // 0: as fast as both can; 1: no high speed; 2: one line too
-	int told;      // what was said last of the slot: 0: a card works, -ENODEV: none, -EXDEV: another, -ESTALE: the
-		       // same, but changed elsewhere, -EIO: useless
-	uint8_t *buf;  // PAGE_SIZE, for registers
+	/* What was said last of the slot: 0: it works, -ENODEV, -EXDEV: another, -ESTALE: changed, -EIO: useless. */
+	int told;
+	uint8_t *buf; // PAGE_SIZE, for registers
 
 	nsec_t deadline; // of the request that is carried out: no command goes on beyond it
 
