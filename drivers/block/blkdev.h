@@ -122,6 +122,16 @@ struct blkdev_stats {
 /* As of now; pending: requests that have not ended. Any context. */
 void blk_stats(struct blkdev *dev, struct blkdev_stats *out, unsigned *pending);
 
+/*
+ * For who keeps in memory what a removable medium holds, a file system: how to tell that nobody changed that while it
+ * was away. The driver looks when it is back, before anything else is read or written.
+ */
+struct blk_witness {
+	sector_t sector; // that tells, of the device that it is set for
+	/* Whether these SECTOR_SIZE bytes are as they were left. Does not sleep; the device's lock is held. */
+	bool (*same)(const struct blk_witness *witness, const void *data);
+};
+
 struct blk_io; // what the driver has: merged requests, or a part of a large one
 
 struct blkdev {
@@ -155,9 +165,10 @@ struct blkdev {
 	struct list_node node;		      // list of all devices, guarded by the list's lock
 	atomic_uint_least64_t flush_failures; // of a whole device
 
-	/* All below is guarded by lock, a partition's stats by the lock of its whole device. */
+	/* All below is guarded by lock, a partition's first two by the lock of its whole device. */
 	struct spinlock lock;
 	struct blkdev_stats stats;
+	const struct blk_witness *witness;	  // NULL: nobody minds
 	unsigned pending;			  // requests that have not ended,
 	nsec_t busy_since;			  // and since when there are any
 	struct list_node waiting[BLK_OPS];	  // requests; all but those of FLUSH sorted by sector,
@@ -237,6 +248,13 @@ void blk_complete(struct blkdev *dev, struct blk_request *req, int error);
  * power. The next FLUSH fails. Any context, without the queue's lock.
  */
 void blk_writes_lost(struct blkdev *dev);
+/* Sets who tells, or NULL. It stays in place until another is set. Any context, without the queue's lock. */
+void blk_witness_set(struct blkdev *dev, const struct blk_witness *witness);
+/*
+ * For drivers, of a whole device that is back: asks who tells, for it and its partitions, with one sector each from
+ * `read` in `data`, of SECTOR_SIZE. 0; -ESTALE: it was changed; read's errors. Sleeps if read does.
+ */
+int blk_witness_check(struct blkdev *dev, int (*read)(struct blkdev *dev, sector_t sector, void *data), void *data);
 /* For drivers: counts one. Any context, without the queue's lock. */
 void blk_count_trouble(struct blkdev *dev, enum blk_trouble trouble);
 

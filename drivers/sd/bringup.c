@@ -436,6 +436,10 @@ static void tell(struct sd_card *card, int error)
 	card->told = error;
 	if (error == -EXDEV)
 		log_error("%s: another card is in the slot: it is left alone; put the first one back", card->blk.name);
+	else if (error == -ESTALE)
+		log_error("%s: the card was changed elsewhere while it was out: it is left alone, and what was not yet "
+			  "written is lost",
+			  card->blk.name);
 	else if (error == -ENODEV && card->blk.sectors)
 		log_error("%s: the card is gone: put it back, and all goes on", card->blk.name);
 	else if (error && error != -ENODEV)
@@ -449,13 +453,30 @@ void sd_card_gone(struct sd_card *card)
 	tell(card, -ENODEV);
 }
 
+static int read_sector(struct blkdev *dev, sector_t sector, void *data)
+{
+	struct sd_card *card = dev->driver;
+
+	(void)data; // it is card->buf
+	return sd_register(card, SD_READ, false, sd_address(card, sector), SECTOR_SIZE);
+}
+
+/* It is there, but not what is in memory of it. */
+static bool is_strange(int error)
+{
+	return error == -EXDEV || error == -ESTALE;
+}
+
 int sd_bring_up(struct sd_card *card)
 {
 	int error = -ENODEV;
 
-	for (unsigned i = 0; i < BRING_UP_TRIES && error && error != -EXDEV && !sd_slot_empty(card); i++)
+	for (unsigned i = 0; i < BRING_UP_TRIES && error && !is_strange(error) && !sd_slot_empty(card); i++) {
 		error = bring_up(card);
+		if (!error && card->blk.sectors)
+			error = blk_witness_check(&card->blk, read_sector, card->buf);
+	}
 	card->ready = !error;
-	tell(card, !error || error == -EXDEV || error == -ENODEV ? error : -EIO);
-	return error == -EXDEV ? -ENODEV : error;
+	tell(card, !error || is_strange(error) || error == -ENODEV ? error : -EIO);
+	return is_strange(error) ? -ENODEV : error;
 }

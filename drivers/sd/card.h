@@ -65,8 +65,9 @@ struct sd_card {
 	struct sd_ext_csd ext;
 	struct sd_ios ios;
 	unsigned slow; // 0: as fast as both can; 1: no high speed; 2: one line too
-	int told;      // what was said last of the slot: 0: a card works, -ENODEV: none, -EXDEV: another, -EIO: useless
-	uint8_t *buf;  // PAGE_SIZE, for registers
+	/* What was said last of the slot: 0: it works, -ENODEV, -EXDEV: another, -ESTALE: changed, -EIO: useless. */
+	int told;
+	uint8_t *buf;		    // PAGE_SIZE, for registers
 	struct facts facts;	    // facts.c's; constant once the slot is announced,
 	enum sd_transfer first_way; // as is this: how it was announced
 
@@ -154,6 +155,8 @@ int sd_long(struct sd_card *card, uint8_t index, uint32_t arg, uint32_t response
 int sd_app(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer answer, uint32_t *response);
 /* A register that comes as one block of data, into card->buf. */
 int sd_register(struct sd_card *card, uint8_t index, bool app, uint32_t arg, uint32_t bytes);
+/* A command's argument for a sector. */
+uint32_t sd_address(const struct sd_card *card, sector_t sector);
 /* CMD13. */
 int sd_status(struct sd_card *card, uint32_t *status);
 /* Carries out a command, until the request's deadline at most: the host's errors. */

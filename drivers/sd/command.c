@@ -154,6 +154,11 @@ int sd_register(struct sd_card *card, uint8_t index, bool app, uint32_t arg, uin
 	return reset ? reset : error;
 }
 
+uint32_t sd_address(const struct sd_card *card, sector_t sector)
+{
+	return (uint32_t)(card->bytes ? sector << SECTOR_SHIFT : sector);
+}
+
 int sd_status(struct sd_card *card, uint32_t *status)
 {
 	/* In SPI mode the answer comes when the card is not busy any more. */

@@ -37,11 +37,6 @@ static nsec_t limit_of(const struct sd_card *card, const struct blk_request *req
 	return (req->op == BLK_READ ? READ_LIMIT : SD_BUSY_LIMIT) + bus_limit(card, req);
 }
 
-static uint32_t address_of(const struct sd_card *card, sector_t sector)
-{
-	return (uint32_t)(card->bytes ? sector << SECTOR_SHIFT : sector);
-}
-
 static void sync_segments(const struct blk_request *req, bool to_device)
 {
 	const enum dma_dir dir = req->op == BLK_READ ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
@@ -87,7 +82,7 @@ static int transfer_once(struct sd_card *card, struct blk_request *req)
 				     .segment_count = req->segment_count};
 	struct sd_command cmd = {.index = indices[write][many],
 				 .answer = SD_R1,
-				 .arg = address_of(card, req->sector),
+				 .arg = sd_address(card, req->sector),
 				 .data = &data,
 				 .limit = limit_of(card, req)};
 	int error = many ? announce(card, write, req->sectors) : 0;
@@ -116,10 +111,10 @@ static int transfer_once(struct sd_card *card, struct blk_request *req)
 static int erase_range(struct sd_card *card, sector_t first, sector_t last)
 {
 	const bool mmc = card->kind == SD_MMC;
-	int error = sd_simple(card, mmc ? MMC_ERASE_START : SD_ERASE_START, address_of(card, first), SD_R1, NULL);
+	int error = sd_simple(card, mmc ? MMC_ERASE_START : SD_ERASE_START, sd_address(card, first), SD_R1, NULL);
 
 	if (!error)
-		error = sd_simple(card, mmc ? MMC_ERASE_END : SD_ERASE_END, address_of(card, last), SD_R1, NULL);
+		error = sd_simple(card, mmc ? MMC_ERASE_END : SD_ERASE_END, sd_address(card, last), SD_R1, NULL);
 	if (!error)
 		error = sd_simple(card, SD_ERASE, card->erase_arg, SD_R1B, NULL);
 	return error ? error : sd_settle(card, SD_BUSY_LIMIT);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "drivers/block/blkdev.h"
 #include "fs/buffer.h"
 #include "fs/ext2/format.h"
 #include "fs/inode.h"
@@ -87,6 +88,15 @@ struct volume {
 	struct list_node orphans; // struct ext2_node.orphan_node, first as in the superblock
 	struct txn_log txn;
 
+	/* What only another system's mount or check changes; constant while it is set (witness.c). */
+	struct {
+		struct blk_witness blk;
+		uint32_t mount_time, last_check;
+		uint16_t mount_count;
+		uint8_t uuid[16];
+		char last_mounted[64];
+	} witness;
+
 	struct names_removed removed; // guarded by super.names_lock
 	struct dir_listing listing;
 	/* One thread gives back at a time. Before any inode lock. */
@@ -160,6 +170,9 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out);
 int ext2_unmount(struct super *super);
 /* The memory of an unmounted one. */
 void ext2_release(struct super *super);
+/* From now on a card that was changed elsewhere is known when it comes back (witness.c). The mount's last step. */
+void ext2_witness_start(struct volume *vol);
+void ext2_witness_stop(struct volume *vol);
 void ext2_group_changed(struct volume *vol, uint32_t group);
 /* Descriptors and superblock to the card; counts: also where only those changed. Holder of txn.lock. */
 int ext2_super_write(struct volume *vol, bool counts, bool *any);

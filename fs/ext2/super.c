@@ -321,6 +321,7 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 		ext2_release(&vol->super);
 		return err;
 	}
+	ext2_witness_start(vol);
 	log_info("ext2: %s: mounted%s, %u blocks of %u bytes, %u free", dev->name, read_only ? " read-only" : "",
 		 vol->blocks, vol->block_size, vol->es.free_blocks);
 	*out = &vol->super;
@@ -344,6 +345,7 @@ void ext2_release(struct super *super)
 {
 	struct volume *vol = volume_of(super);
 
+	ext2_witness_stop(vol);
 	atomic_store(&super->dead, true);
 	drop_waiting(vol);
 	inode_put(super->root);

@@ -29,7 +29,13 @@
 
 static uint8_t card[CARD_MAX];
 static struct blkdev dev = {
-    .name = "fuzz", .has_flush = true, .max_segments = 16, .max_sectors = 1024, .block_size = 512};
+    .name = "fuzz",
+    .has_flush = true,
+    .max_segments = 16,
+    .max_sectors = 1024,
+    .block_size = 512,
+    .lock = SPINLOCK_INIT("block queue"),
+};
 static unsigned complaints;
 
 static struct buffer *seen[BUFFERS_MAX];

@@ -58,7 +58,7 @@ struct sdcase {
 
 /*
  * Outside: runs with the fault at one place after the other. What was acknowledged is there, no call takes long, and
- * once all is well again everything works. A fault that comes once is mended without a word to anybody, unless the card
+ * once all is well again everything works. A fault that comes once fails no call but a FLUSH, unless the card
  * said that it failed. A card that is taken out is put in again as soon as somebody was told, or, for good, at the end.
  */
 void sdcase_faults(const struct sdcase *what);
