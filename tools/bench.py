@@ -74,7 +74,8 @@ def output_of(machine):
 
 def start_up(kernel, icount, boots, board, way):
     """{(name, unit): values} of one board, started in one way."""
-    chain, plan, harts = chains.of(board, way), layout.LAYOUTS[board], boards.BOARDS[board].harts_range[0]
+    chain, plan, described = chains.of(board, way), layout.LAYOUTS[board], boards.BOARDS[board]
+    harts = described.harts if chain else described.harts_range[0]  # loaders' trees know no fewer
     boards.check_machine(board)
     if icount and harts > 1:
         raise Failure(f"instructions are counted on one hart, and {board} has {harts} or none")
@@ -111,7 +112,7 @@ def run_boot(icount, release, boots):
                 say(f"left out: {failure}")
     if not found:
         raise Failure("no board could be started", "The reasons are above.")
-    return show(found, icount, release, boots)
+    return show(found, icount, release, boots, "as few harts as can be")
 
 
 def table(found, icount):
@@ -144,9 +145,9 @@ def run(icount, release, boots, sd):
     return show(found, icount, release, boots)
 
 
-def show(found, icount, release, boots):
+def show(found, icount, release, boots, harts="1 hart"):
     print(f"{'release' if release else 'debug'} build, {doctor.first_line(['riscv64-unknown-elf-gcc', '--version'])}")
-    print(f"{doctor.first_line([qemu.PROGRAM, '--version'])}, 1 hart{', -icount shift=0' if icount else ''}, boots: {boots}")
+    print(f"{doctor.first_line([qemu.PROGRAM, '--version'])}, {harts}{', -icount shift=0' if icount else ''}, boots: {boots}")
     print(MEANING[icount])
     print(f"\n{table(found, icount)}")
     return 0
