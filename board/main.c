@@ -137,9 +137,11 @@ static void read_bootargs(void)
 
 static void banner(void)
 {
-	const char *model = fdt_prop_string(&tree, fdt_root(&tree), "model");
+	const char *name = fdt_prop_string(&tree, fdt_root(&tree), "model");
 
-	log_info("cairn on %s", model ? model : "a board without a name");
+	if (!name) // U-Boot's own tree of the VisionFive 2 has none
+		name = fdt_prop_string(&tree, fdt_root(&tree), "compatible");
+	log_info("cairn on %s", name ? name : "a board without a name");
 }
 
 static void *application(void *arg)

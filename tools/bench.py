@@ -4,6 +4,10 @@
 
 The application prints a line `name value unit` for each repetition; all other lines are left alone. Each boot gets a
 card of its own, so that all begin alike.
+
+`./cairn bench --boot` measures instead how long each board takes from the kernel's first instruction to the application's
+main, started in each way that it can be. A card is booted once more than is measured: the first mount makes files.
+With --icount boot loaders are left out, which wait for billions of instructions.
 """
 
 import contextlib
@@ -13,7 +17,7 @@ import statistics
 import sys
 import tempfile
 
-from tools import build, doctor, image, launcher, qemu
+from tools import boards, build, chains, doctor, image, launcher, layout, qemu
 from tools.ui import Failure, say
 
 APP = "bench"
@@ -40,6 +44,7 @@ def figures(text):
     return found
 
 
+WAITS = ("boot",)  # figures that are time that passed: not counted in instructions
 RAW_DISKS = {"virtio": "/dev/vdb", "virtio-pci": "/dev/vdb", "sdhci": "/dev/mmcblk1"}  # what the second one is called
 
 
@@ -51,7 +56,11 @@ def boot(kernel, icount, sd):
     extra = ["-drive", f"if=none,id=raw,{qemu.file_drive(RAW)}", *(word.replace("drive=card", "drive=raw") for word in qemu.SLOTS[sd])]
     extra += ["-icount", "shift=0"] if icount else []
     arguments = qemu.boot_arguments("virtio", "stream", quiet=True, argv=[RAW_DISKS[sd]], name=APP)
-    machine = qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments, sd=sd, extra=extra)
+    return output_of(qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments, sd=sd, extra=extra))
+
+
+def output_of(machine):
+    """Runs it: the application's exit status and output."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output, open(os.devnull, encoding="ascii") as nothing:
         saved, sys.stdin = sys.stdin, nothing  # the launcher's streams: the application reads nothing, we its output
         try:
@@ -61,6 +70,49 @@ def boot(kernel, icount, sd):
             sys.stdin = saved
         output.seek(0)
         return status, output.read()
+
+
+def start_up(kernel, icount, boots, board, way):
+    """{(name, unit): values} of one board, started in one way."""
+    chain, plan, described = chains.of(board, way), layout.LAYOUTS[board], boards.BOARDS[board]
+    harts = described.harts if chain else described.harts_range[0]  # loaders' trees know no fewer
+    boards.check_machine(board)
+    if icount and harts > 1:
+        raise Failure(f"instructions are counted on one hart, and {board} has {harts} or none")
+    memory, harts, console = boards.check(board, None, harts, None, chain)
+    image.make(CARD, CARD_SIZE, kernel=kernel, plan=plan, arguments=qemu.card_arguments(APP, "quiet", ["boot"]),
+               loaders=image.fetch_loaders(plan) if chain else None)
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="cairn-boot-") as folder:
+        arguments = qemu.boot_arguments(console, "stream", quiet=True, argv=["boot"], name=APP, board=board)
+        machine = qemu.Machine(kernel, qemu.file_drive(CARD), memory, harts, arguments, console, board=board,
+                               extra=["-icount", "shift=0"] if icount else [], loader=chain.words(CARD, folder) if chain else None)
+        for number in range(boots + 1):
+            status, text = output_of(machine)
+            if status:
+                raise Failure(f"{board}, {way}: it ended with status {status}", "The reason is above.")
+            for (name, unit), values in figures(text).items():
+                if not number or (icount and name in WAITS):
+                    continue
+                found.setdefault((f"{name}_{board}_{way}", unit), []).extend(values)
+    return found
+
+
+def run_boot(icount, release, boots):
+    """Builds, boots all that this machine has the means for, prints. The exit status of the command."""
+    kernel = build.build(build.load(APP), release=release)
+    build.scons(["trees"])
+    found = {}
+    for board in layout.LAYOUTS:
+        for way in (chains.DIRECT,) if icount else chains.ways(board):
+            say(f"{board}, {way}")
+            try:
+                found.update(start_up(kernel, icount, boots, board, way))
+            except Failure as failure:
+                say(f"left out: {failure}")
+    if not found:
+        raise Failure("no board could be started", "The reasons are above.")
+    return show(found, icount, release, boots, "as few harts as can be")
 
 
 def table(found, icount):
@@ -90,8 +142,12 @@ def run(icount, release, boots, sd):
             found.setdefault(key, []).extend(values)
     if not found:
         raise Failure("the benchmark printed no figure")
+    return show(found, icount, release, boots)
+
+
+def show(found, icount, release, boots, harts="1 hart"):
     print(f"{'release' if release else 'debug'} build, {doctor.first_line(['riscv64-unknown-elf-gcc', '--version'])}")
-    print(f"{doctor.first_line([qemu.PROGRAM, '--version'])}, 1 hart{', -icount shift=0' if icount else ''}, boots: {boots}")
+    print(f"{doctor.first_line([qemu.PROGRAM, '--version'])}, {harts}{', -icount shift=0' if icount else ''}, boots: {boots}")
     print(MEANING[icount])
     print(f"\n{table(found, icount)}")
     return 0

@@ -42,8 +42,10 @@ entry:
 
 	lla	t0, image_bss
 	lla	t1, image_pool
-0:	sd	zero, 0(t0)
-	addi	t0, t0, 8
+0:	.irp	at, 0, 8, 16, 24, 32, 40, 48, 56
+	sd	zero, \at(t0)
+	.endr
+	addi	t0, t0, 64
 	bltu	t0, t1, 0b
 
 	lla	sp, boot_stack_top

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import rig
-from tools import bench
+from tools import bench, emulator
 
 BOUNDS = {  # guest instructions: from what no implementation undercuts to what would be a fault of the benchmark
     "clock_read": (10, 1e3), "mutex_uncontended": (10, 1e3), "mutex_recursive": (10, 1e3), "thread_yield_alone": (20, 5e3),
@@ -67,6 +67,21 @@ def test_counts_are_plausible_and_repeat():
     assert first["stat_1"] < first["open_close"] and first["stat_1"] < first["stat_4"]
     assert first["read_4k"] < first["read_64k"] and first["write_4k"] < first["write_64k"]
     assert first["thread_yield_alone"] < first["thread_switch_yield"] < first["thread_create_join"]
+
+
+START_UP = {"virt": (5e5, 3.5e6), "sifive_u": (5e5, 2e7), "visionfive2": (5e5, 2e7)}  # instructions to main
+
+
+@pytest.mark.default
+def test_start_up():
+    result = rig.cairn("bench", "--boot", "--icount", "--boots", 1, seconds=300)
+    assert result.status == 0, rig.text_of(result)
+    rows = {line.split()[0]: line.split()[1:] for line in result.out.decode().partition("\n\n")[2].splitlines()[1:]}
+    expected = START_UP.keys() - ({"visionfive2"} if emulator.why_not() else set())
+    assert {f"boot_cpu_{board}_direct" for board in expected} <= rows.keys(), rig.text_of(result)
+    for board in expected:
+        median, unit = rows[f"boot_cpu_{board}_direct"][:2]
+        assert unit == "insn/op" and START_UP[board][0] < float(median) < START_UP[board][1], (board, median)
 
 
 @pytest.mark.default

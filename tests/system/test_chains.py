@@ -36,7 +36,7 @@ class Chain:
 
 
 UNLEASHED = {"package": "u-boot-sifive", "model": "SiFive HiFive Unleashed A00", "ram": 8192, "card": "SDHC card", "parks": True}
-VISIONFIVE2 = {"package": "u-boot-starfive", "model": "StarFive VisionFive 2 v1.3B", "ram": 2048, "card": "SDHC card"}
+VISIONFIVE2 = {"package": "u-boot-starfive", "model": "starfive,visionfive-2-v1.3b", "ram": 2048, "card": "SDHC card"}
 VIRT = Chain("virt", "uboot", "u-boot-qemu", "riscv-virtio,qemu", 256, harts=4)
 CHAINS = [VIRT, Chain("sifive_u", "uboot", **UNLEASHED), Chain("sifive_u", "spl", **UNLEASHED, harts=4),
           Chain("visionfive2", "uboot", **VISIONFIVE2, harts=4)]
