@@ -58,7 +58,7 @@ NEEDS = (
     Need("the emulator's device trees", ("libfdt-dev",), emulator_only=True),
     Need("the emulator's Python", ("python3-venv",), emulator_only=True),
     Need("the emulator's source", ("dpkg-dev",), emulator_only=True),
-    Need("what Debian signs its releases with", ("debian-archive-keyring",), emulator_only=True),
+    Need("what Debian signs its releases with", ("debian-archive-keyring",)),
 )
 
 
