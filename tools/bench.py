@@ -8,6 +8,9 @@ card of its own, so that all begin alike.
 `./cairn bench --boot` measures instead how long each board takes from the kernel's first instruction to the application's
 main, started in each way that it can be. A card is booted once more than is measured: the first mount makes files.
 With --icount boot loaders are left out, which wait for billions of instructions.
+
+`./cairn bench --board NAME` measures the disks alone, behind the board's own controller; the card's boot partition, which a
+direct boot does not need, is the disk without a file system.
 """
 
 import contextlib
@@ -72,13 +75,33 @@ def output_of(machine):
         return status, output.read()
 
 
+BOARD_CARD = 256 * image.MIB  # a power of two
+BOARD_PASS = 8  # MiB
+
+
+def boot_board(kernel, icount, board):
+    """One boot of a board, for its disks: the application's exit status and output."""
+    plan, harts = layout.LAYOUTS[board], boards.BOARDS[board].harts_range[0]
+    check_counting(board, icount, harts)
+    memory, harts, console = boards.check(board, None, harts, None)
+    image.make(CARD, BOARD_CARD, kernel=kernel, plan=plan)
+    raw = f"/dev/mmcblk0p{1 + plan.parts.index(plan.part('boot'))}"
+    arguments = qemu.boot_arguments(console, "stream", quiet=True, argv=["disks", raw, str(BOARD_PASS)], name=APP, board=board)
+    return output_of(qemu.Machine(kernel, qemu.file_drive(CARD), memory, harts, arguments, console, board=board,
+                                  extra=["-icount", "shift=0"] if icount else []))
+
+
+def check_counting(board, icount, harts):
+    if icount and harts > 1:
+        raise Failure(f"instructions are counted on one hart, and {board} has {harts} or none")
+
+
 def start_up(kernel, icount, boots, board, way):
     """{(name, unit): values} of one board, started in one way."""
     chain, plan, described = chains.of(board, way), layout.LAYOUTS[board], boards.BOARDS[board]
     harts = described.harts if chain else described.harts_range[0]  # loaders' trees know no fewer
     boards.check_machine(board)
-    if icount and harts > 1:
-        raise Failure(f"instructions are counted on one hart, and {board} has {harts} or none")
+    check_counting(board, icount, harts)
     memory, harts, console = boards.check(board, None, harts, None, chain)
     image.make(CARD, CARD_SIZE, kernel=kernel, plan=plan, arguments=qemu.card_arguments(APP, "quiet", ["boot"]),
                loaders=image.fetch_loaders(plan) if chain else None)
@@ -127,13 +150,16 @@ def table(found, icount):
     return "\n".join(" ".join(f"{cell:{'<' if at in left else '>'}{widths[at]}}" for at, cell in enumerate(row)) for row in rows)
 
 
-def run(icount, release, boots, sd):
+def run(icount, release, boots, sd, board):
     """Builds, boots, prints. The exit status of the command."""
     kernel = build.build(build.load(APP), release=release)
+    if board != "virt":
+        boards.check_machine(board)
+        build.scons(["trees"])
     found = {}
     for number in range(1, boots + 1):
         say(f"boot {number} of {boots}")
-        status, text = boot(kernel, icount, sd)
+        status, text = boot(kernel, icount, sd) if board == "virt" else boot_board(kernel, icount, board)
         if status == launcher.STATUS_INTERRUPTED:
             return status
         if status:
@@ -142,10 +168,10 @@ def run(icount, release, boots, sd):
             found.setdefault(key, []).extend(values)
     if not found:
         raise Failure("the benchmark printed no figure")
-    return show(found, icount, release, boots)
+    return show(found, icount, release, boots, f"{board}, as few harts as can be")
 
 
-def show(found, icount, release, boots, harts="1 hart"):
+def show(found, icount, release, boots, harts):
     print(f"{'release' if release else 'debug'} build, {doctor.first_line(['riscv64-unknown-elf-gcc', '--version'])}")
     print(f"{doctor.first_line([qemu.PROGRAM, '--version'])}, {harts}{', -icount shift=0' if icount else ''}, boots: {boots}")
     print(MEANING[icount])

@@ -149,6 +149,8 @@ def add_bench(command):
                       "./cairn help bench says how to read the table.")
     measure.add_argument("--icount", action="store_true", help="count guest instructions (QEMU's -icount shift=0) instead of time")
     measure.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio", help="what the disks are behind, as for run (default: virtio)")
+    measure.add_argument("--board", choices=tuple(layout.LAYOUTS), default="virt",
+                         help="on another board than virt: the disks alone, behind its own controller")
     measure.add_argument("--boot", dest="start_up", action="store_true",
                          help="instead: from the kernel's first instruction to main, on each board and by each boot loader")
     variant = measure.add_mutually_exclusive_group()
@@ -321,7 +323,7 @@ def run_bench(options):
     ready()
     if options.start_up:
         return bench.run_boot(options.icount, options.release, options.boots or (1 if options.icount else 3))
-    return bench.run(options.icount, options.release, options.boots or (2 if options.icount else 5), options.sd)
+    return bench.run(options.icount, options.release, options.boots or (2 if options.icount else 5), options.sd, options.board)
 
 
 def run_image(options):

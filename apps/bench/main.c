@@ -60,11 +60,29 @@ static void case_run(const struct bench_case *c, unsigned repetitions, const cha
 		       unit);
 }
 
+/* mib: how much a pass moves; 0: what the case says. */
+static void disks_run(const char *disk, unsigned mib)
+{
+	bench_disk = disk;
+	for (const struct bench_disk_case *c = disk_cases; c->base.name; c++) {
+		struct bench_case base = c->base;
+
+		if (mib && strstr(c->unit, "/MiB"))
+			base.rounds = mib;
+		case_run(&base, 1, c->unit);
+	}
+}
+
+static int end(void)
+{
+	bench_must(fflush(stdout) ? errno : 0, "standard output");
+	return EXIT_SUCCESS;
+}
+
 static int boot_print(uint64_t time, uint64_t busy)
 {
 	printf("boot %llu.000 ns/op\nboot_cpu %llu.000 ns/op\n", (unsigned long long)time, (unsigned long long)busy);
-	bench_must(fflush(stdout) ? errno : 0, "standard output");
-	return EXIT_SUCCESS;
+	return end();
 }
 
 int main(int argc, char **argv)
@@ -74,15 +92,17 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "boot"))
 		return boot_print(time, busy);
+	if (argc == 4 && !strcmp(argv[1], "disks")) {
+		disks_run(argv[2], (unsigned)strtoul(argv[3], NULL, 10));
+		return end();
+	}
 	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		for (const struct bench_case *c = groups[i]; c->name; c++)
 			case_run(c, REPETITIONS, "ns/op");
 	}
-	bench_disk = argc > 1 ? argv[1] : NULL;
-	for (const struct bench_disk_case *c = disk_cases; bench_disk && c->base.name; c++)
-		case_run(&c->base, 1, c->unit);
+	if (argc > 1)
+		disks_run(argv[1], 0);
 	for (const struct bench_case *c = slow_cases; c->name; c++)
 		case_run(c, 1, "ns/op");
-	bench_must(fflush(stdout) ? errno : 0, "standard output");
-	return EXIT_SUCCESS;
+	return end();
 }
