@@ -8,7 +8,7 @@
  * least (fs/ext2/newblocks.h), so the first FLUSH covers them (I6).
  *
  * Lock: log.lock, a mutex: the handle, or the commit. Below the object's map_lock, above bmap_lock and the buffers
- * (I2). A commit does metadata I/O only. Sleeps. Allocates nothing.
+ * (I2). A commit writes metadata and zeros, and waits for data writes that are under way. Sleeps. Allocates nothing.
  */
 #include "fs/txn.h"
 
@@ -77,7 +77,12 @@ static int write_batch(struct volume *vol, bool counts)
 {
 	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	bool unflushed = false;
-	int err = new_blocks_finish(vol);
+	int err;
+
+	for (unsigned i = 0; i < vol->txn.free_count; i++)
+		if (vol->txn.frees[i].kind == TXN_FREE_BLOCKS)
+			new_blocks_drop(&vol->txn.new_blocks, vol->txn.frees[i].first, vol->txn.frees[i].count);
+	err = new_blocks_finish(vol);
 
 	if (!err)
 		err = ext2_super_write(vol, counts, &unflushed);

@@ -29,6 +29,7 @@ static const struct {
     {"map", NULL}, // an object's
     {"txn", NULL},
     {"bmap", NULL},
+    {"zeros", NULL}, // the request for them
     {"evictor", NULL},
     {"flush", NULL},
 

@@ -203,7 +203,6 @@ static int fill_new(struct txn *t, struct inode *inode, const struct place *plac
 		if (place->contents == EXT2_ZEROS)
 			return new_blocks_add_zeros(t->vol, inode->ino, first, count);
 		new_blocks_add(t->vol, inode->ino, first, count);
-		atomic_store(&ext2_node(inode)->new_in, atomic_load(&t->vol->txn.running));
 		return 0;
 	}
 	buffer_get_zeroed(t->vol->buffers, first, &b);
@@ -238,6 +237,17 @@ static int alloc_blocks(struct txn *t, struct inode *inode, uint32_t lblk, const
 	return err;
 }
 
+static void note_new(struct inode *inode, uint32_t first, uint32_t last)
+{
+	const uint64_t running = atomic_load(&ext2_volume(inode)->txn.running);
+	struct ext2_node *node = ext2_node(inode);
+	const bool more = node->new_in == running;
+
+	node->new_first = more ? min_of(node->new_first, first) : first;
+	node->new_last = more ? max_of(node->new_last, last) : last;
+	node->new_in = running;
+}
+
 static int alloc_at(struct txn *t, struct inode *inode, uint32_t lblk, uint64_t size, struct place *place,
 		    uint32_t *count)
 {
@@ -265,6 +275,8 @@ static int alloc_at(struct txn *t, struct inode *inode, uint32_t lblk, uint64_t 
 
 		ext2_node(inode)->goal = first + *count;
 		inode->size = max_of(inode->size, end);
+		if (place->contents == EXT2_PAGE)
+			note_new(inode, lblk, lblk + *count - 1);
 	}
 	ext2_inode_store(t, inode, itable);
 	return 0;
@@ -305,6 +317,9 @@ int ext2_bmap_alloc_range(struct inode *inode, uint32_t first, uint32_t end, uin
 	while (first < end && !err) {
 		uint32_t run = 0;
 
+		/* So that no commit finds many unwritten: a long write goes at the card's pace. */
+		if (contents == EXT2_PAGE && new_blocks_many(&ext2_volume(inode)->txn.new_blocks))
+			(void)ext2_write_new_of(inode);
 		err = ext2_bmap_alloc(inode, first, end - first, size, contents, &run);
 		if (err == -ENOSPC && txn_frees_pending(ext2_volume(inode))) {
 			/* What is being freed may do. */

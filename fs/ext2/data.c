@@ -252,6 +252,8 @@ static void transfer_add(struct transfer *t, struct page *page, paddr_t pa, uint
 		r = t->request = transfer_request(t, sector);
 	if (t->op == BLK_WRITE)
 		r->is_new |= new_blocks_begin(vol, sector / vol->sectors_per_block, len >> vol->block_shift);
+	if (r->is_new)
+		r->request.priority = BLK_NORMAL; // a commit may wait for it
 	page_add_part(page);
 	r->pages[r->request.segment_count] = page;
 	r->segments[r->request.segment_count++] = (struct blk_segment){.pa = pa, .len = len};
@@ -407,18 +409,29 @@ static int data_reserve(struct pcache_object *obj, pgidx_t index)
 	return ext2_bmap_alloc_range(inode, first, behind, end, EXT2_PAGE, &reached);
 }
 
-static int write_new(struct inode *inode)
+int ext2_write_new_of(struct inode *inode)
 {
-	if (S_ISREG(inode->mode) &&
-	    atomic_load(&ext2_node(inode)->new_in) == atomic_load(&ext2_volume(inode)->txn.running))
-		(void)pcache_write_range(&inode->object, 0, PGIDX_MAX); // who fails stays dirty, and is told
+	const unsigned shift = PAGE_SHIFT - ext2_volume(inode)->block_shift;
+	struct ext2_node *node = ext2_node(inode);
+	pgidx_t first, last;
+	bool any;
+
+	if (!S_ISREG(inode->mode))
+		return 0;
+	mutex_lock(&node->bmap_lock);
+	any = node->new_in == atomic_load(&ext2_volume(inode)->txn.running);
+	first = node->new_first >> shift;
+	last = node->new_last >> shift;
+	mutex_unlock(&node->bmap_lock);
+	if (any)
+		(void)pcache_write_range(&inode->object, first, last);
 	return 0;
 }
 
 void ext2_write_new(struct volume *vol)
 {
 	if (new_blocks_open(&vol->txn.new_blocks))
-		(void)inodes_visit(&vol->super, write_new); // which does not fail
+		(void)inodes_visit(&vol->super, ext2_write_new_of); // which does not fail
 }
 
 int ext2_sync(struct inode *inode)

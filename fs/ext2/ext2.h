@@ -137,8 +137,7 @@ struct ext2_node {
 	/* inode.size as last encoded: another only while a change is under way, or after one failed. Relaxed without
 	 * lock. */
 	atomic_uint_least64_t size_stored;
-	atomic_uint_least64_t batch;  // last batch with a change of this inode,
-	atomic_uint_least64_t new_in; // and with new blocks of the file that its pages are to be written to
+	atomic_uint_least64_t batch;  // last batch with a change of this inode
 	atomic_uint_least64_t writes; // txn_log.writes at the end of its last data write
 
 	/* Of a directory; guarded by the operation lock. */
@@ -151,6 +150,10 @@ struct ext2_node {
 	struct mutex bmap_lock;
 	uint32_t block[EXT2_POINTERS];
 	fsblk_t goal; // after the block allocated last; 0: none
+	/* The last batch with new blocks that pages of the file are to be written to, and where in the file these are.
+	 */
+	uint64_t new_in;
+	uint32_t new_first, new_last;
 };
 
 /* The same. */
@@ -459,8 +462,12 @@ void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links);
 /* ---- data.c ---- */
 extern const struct pcache_ops ext2_data_ops;
 int ext2_data_init(void);
-/* Writes the pages that belong onto new blocks, lest the commit that follows write zeros there. Sleeps; holds nothing.
+/*
+ * Writes the pages from the file's first new block of the batch to its last one, lest the commit write zeros there.
+ * What fails stays dirty, and is told. Sleeps; below map_lock. 0.
  */
+int ext2_write_new_of(struct inode *inode);
+/* Of all files. Holds nothing. */
 void ext2_write_new(struct volume *vol);
 /* The metadata needed to find what was written, and a FLUSH if one is due. */
 int ext2_sync(struct inode *inode);

@@ -111,19 +111,18 @@ static void remember_failures(struct volume *vol)
 void new_blocks_add(struct volume *vol, uint32_t ino, fsblk_t first, uint32_t count)
 {
 	struct new_blocks *n = &vol->txn.new_blocks;
-	unsigned long flags;
 
 	assert(count <= NEW_BLOCKS_AT_ONCE);
 	remember_failures(vol);
-	flags = spin_lock(&n->lock);
 	while (count) {
 		const uint32_t piece = min_of(count, NEW_RUN_BLOCKS);
+		const unsigned long flags = spin_lock(&n->lock);
 
 		add_locked(n, ino, first, piece, false);
+		spin_unlock(&n->lock, flags);
 		first += piece;
 		count -= piece;
 	}
-	spin_unlock(&n->lock, flags);
 }
 
 int new_blocks_add_zeros(struct volume *vol, uint32_t ino, fsblk_t first, uint32_t count)
@@ -208,6 +207,18 @@ bool new_blocks_unwritten(struct volume *vol, fsblk_t first, uint32_t *count)
 
 /* ---- commits ---- */
 
+void new_blocks_drop(struct new_blocks *n, fsblk_t first, uint32_t count)
+{
+	unsigned long flags = spin_lock(&n->lock);
+
+	for (unsigned i = find_locked(n, first); i < n->count && n->runs[i].first < first + count; i++) {
+		struct new_run *run = &n->runs[i];
+
+		run_set_locked(n, run, run->unwritten & ~bits_in(run, first, count), run->under_way);
+	}
+	spin_unlock(&n->lock, flags);
+}
+
 /* The next unwritten blocks of a run become the ones that zeros are written onto. */
 static bool choose_zeroing(struct new_blocks *n, struct new_run *run)
 {
@@ -244,6 +255,9 @@ static int zero_run(struct volume *vol, struct new_run *run)
 
 	while (!err && choose_zeroing(n, run)) {
 		err = ext2_blocks_zero(vol, n->zeroing, n->zeros);
+		if (err && !vol->txn.failing)
+			log_error("ext2: %s: new blocks %u to %u of inode %u cannot be written (%d)", vol->super.name,
+				  n->zeroing, n->zeroing + n->zeros - 1, run->ino, err);
 		end_zeroing(n, run, err);
 	}
 	return err;
@@ -264,6 +278,8 @@ static int write_unwritten(struct volume *vol)
 	struct new_blocks *n = &vol->txn.new_blocks;
 	int err = 0;
 
+	if (!new_blocks_open(n))
+		return 0; // nor will be: only the transaction adds some
 	for (unsigned i = 0; i < n->count && !err; i++)
 		err = zero_run(vol, &n->runs[i]);
 	for (unsigned i = 0; i < n->count && !err; i++) {

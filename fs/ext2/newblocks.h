@@ -8,7 +8,8 @@
  *
  * A block is unwritten, under way (its page is being written: one write at a time), or written. Only a commit writes
  * zeros, and only onto unwritten blocks; a page's write to one of these waits for that. Who has writes under way that
- * are not submitted may wait for zeros, but zeros wait for nobody: so there is no circle.
+ * are not submitted may wait for zeros, for a block map and for metadata, and none of these waits for it: nobody begins
+ * or commits a transaction with a block map locked or a buffer held.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ struct volume;
 #define NEW_RUNS_MAX 1024
 #define NEW_RUN_BLOCKS 64u	 // of a run that is not all written
 #define NEW_BLOCKS_AT_ONCE 1024u // blocks for which a handle has room
+#define NEW_RUNS_MANY 64u	 // so many with unwritten blocks are many
 
 struct new_run {
 	uint32_t ino;
@@ -43,7 +45,7 @@ struct new_blocks {
 	uint32_t zeros;			   // and how many
 	struct waitq waitq;
 
-	atomic_uint open; // runs with blocks that are not written; relaxed: who must see one took a page's lock since
+	atomic_uint open; // runs with blocks that are not written; relaxed: ordered by the file's bmap_lock
 };
 
 void new_blocks_init(struct new_blocks *n);
@@ -61,6 +63,11 @@ static inline bool new_blocks_open(const struct new_blocks *n)
 {
 	return atomic_load_explicit(&n->open, memory_order_relaxed);
 }
+/* So many that somebody should write some. */
+static inline bool new_blocks_many(const struct new_blocks *n)
+{
+	return atomic_load_explicit(&n->open, memory_order_relaxed) > NEW_RUNS_MANY;
+}
 /*
  * A page's write to these blocks is about to be submitted. True: some are new, and new_blocks_written is to be called
  * when it has ended. Sleeps.
@@ -71,6 +78,8 @@ void new_blocks_written(struct volume *vol, fsblk_t first, uint32_t count, int e
 /* Is the first unwritten? *count shrinks to how many are like it. */
 bool new_blocks_unwritten(struct volume *vol, fsblk_t first, uint32_t *count);
 
+/* These are free once the batch is durable: nobody needs what is unwritten of them. Holds the transaction. */
+void new_blocks_drop(struct new_blocks *n, fsblk_t first, uint32_t count);
 /*
  * Puts zeros onto the unwritten ones and waits for those under way; and where a FLUSH has failed since, which may have
  * lost some, zeros onto all: what had been written there is dirty again if it is cached, and its files are told in

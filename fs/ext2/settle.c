@@ -143,8 +143,8 @@ static void *settler(void *arg)
 		int err = 0;
 
 		if (!atomic_load(&vol->super.read_only)) {
-			err = inodes_visit(&vol->super, ext2_inode_write_times);
 			ext2_write_new(vol);
+			err = inodes_visit(&vol->super, ext2_inode_write_times);
 			if (!err)
 				err = volume_settle(vol);
 			if (!err)

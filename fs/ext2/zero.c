@@ -3,7 +3,7 @@
 
 /*
  * Zeros onto new blocks, around the page cache: one frame of zeros, shown many times in a request's segment list. One
- * request, guarded by the transaction; who needs it waits for that. Sleeps.
+ * request, for one caller at a time. Sleeps.
  */
 #include "fs/ext2/zero.h"
 
@@ -15,14 +15,16 @@
 
 static struct page *zero_frame;
 
-/* Guarded by the transaction, the last two by lock. */
+/* Guarded by mutex, the last two by lock. */
 static struct {
+	struct mutex mutex;
 	struct blk_request request;
 	struct blk_segment segments[BLK_SEGMENTS_MAX];
 	struct spinlock lock;
 	struct waitq waitq;
 	bool done;
-} zeroing = {.lock = SPINLOCK_INIT("zeroing"), .waitq = WAITQ_INIT(zeroing.waitq)};
+} zeroing = {
+    .mutex = MUTEX_INIT(zeroing.mutex, "zeros"), .lock = SPINLOCK_INIT("zeroing"), .waitq = WAITQ_INIT(zeroing.waitq)};
 
 int ext2_zero_init(void)
 {
@@ -76,6 +78,7 @@ int ext2_blocks_zero(struct volume *vol, fsblk_t first, uint32_t count)
 	const uint32_t piece = BLK_SEGMENTS_MAX * PAGE_SIZE / vol->block_size;
 	int err = 0;
 
+	mutex_lock(&zeroing.mutex);
 	while (count && !err) {
 		uint32_t n = min_of(count, piece);
 
@@ -83,5 +86,6 @@ int ext2_blocks_zero(struct volume *vol, fsblk_t first, uint32_t count)
 		first += n;
 		count -= n;
 	}
+	mutex_unlock(&zeroing.mutex);
 	return err;
 }
