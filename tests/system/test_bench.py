@@ -12,7 +12,8 @@ import pytest
 import rig
 from tools import bench, emulator
 
-BOUNDS = {  # guest instructions: from what no implementation undercuts to what would be a fault of the benchmark
+BOUNDS = {  # guest instructions: from what no implementation undercuts to what would be a fault of the benchmark. What waits for
+    # the card is measured by a clock that goes on while this machine does other things: there the bound says "it ended".
     "clock_read": (10, 1e3), "mutex_uncontended": (10, 1e3), "mutex_recursive": (10, 1e3), "thread_yield_alone": (20, 5e3),
     "thread_switch_yield": (50, 1e4), "thread_switch_sem": (100, 2e4), "thread_switch_cond": (100, 2e4), "wake_to_run": (100, 2e4),
     "thread_create_join": (500, 5e5),
@@ -24,9 +25,9 @@ BOUNDS = {  # guest instructions: from what no implementation undercuts to what 
     "read_4k": (600, 2e4), "read_4k_random": (600, 2e4), "write_4k": (600, 2e4), "write_4k_random": (600, 2e4),
     "read_64k": (9e3, 2e5), "write_64k": (9e3, 2e5), "readdir_each": (100, 2e4), "file_create": (1000, 1e6), "file_fill": (1000, 1e6),
     "file_unlink": (1000, 1e6),
-    "disk_read": (2e4, 2e7), "disk_read_raw": (2e4, 2e7), "disk_write": (2e4, 2e7), "disk_write_raw": (2e4, 2e7), "disk_append": (2e4, 2e7),
+    "disk_read": (2e4, 2e9), "disk_read_raw": (2e4, 2e9), "disk_write": (2e4, 2e9), "disk_write_raw": (2e4, 2e9), "disk_append": (2e4, 2e9),
     "disk_read_cpu": (2e4, 1e7), "disk_write_cpu": (2e4, 1e7), "disk_read_commands": (0.5, 4), "disk_write_commands": (0.5, 4),
-    "disk_random_1": (2e3, 1e7), "disk_random_4": (2e3, 1e7), "disk_random_16": (2e3, 1e7),
+    "disk_random_1": (2e3, 2e9), "disk_random_4": (2e3, 2e9), "disk_random_16": (2e3, 2e9),
 }
 UNITS = {"disk_read": "insn/MiB", "disk_read_raw": "insn/MiB", "disk_write": "insn/MiB", "disk_write_raw": "insn/MiB", "disk_append": "insn/MiB",
          "disk_read_cpu": "insn/MiB", "disk_write_cpu": "insn/MiB", "disk_read_commands": "commands/MiB",
