@@ -12,7 +12,8 @@ from tools import image
 from tools.layout import MIB
 from tools.ui import say
 
-PLAIN_INCOMPAT = 0x2 | 0x4  # filetype, needs_recovery: with these the bitmaps say all
+NEEDS_RECOVERY = 0x4  # the bitmaps are older than what the journal holds
+PLAIN_INCOMPAT = 0x2  # filetype: with this the bitmaps say all
 PLAIN_RO_COMPAT = 0x1 | 0x2 | 0x8  # sparse_super, large_file, huge_file
 HEAD = 1 * MIB  # the table, and where other systems' signatures may be
 

@@ -30,13 +30,15 @@ STEPS = {
 
 
 def check_image(path):
-    """That it holds a file system which the block map may believe."""
-    part = image.ext2_partition(path)
-    checked = subprocess.run(["/sbin/e2fsck", "-fn", image.e2fs_name(path, part.start)], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if checked.returncode:
-        raise Failure(f"{path}: e2fsck finds faults in its file system, as after a run that was cut off",
-                      f"Mend it: /sbin/e2fsck -fy '{image.e2fs_name(path, part.start)}', or run the image once more.")
-    return part
+    """That it holds file systems which the block map may believe."""
+    for part in image.ext2_partitions(path):
+        name = image.e2fs_name(path, part.start)
+        if int.from_bytes(superblock(path, part.start)[96:100], "little") & blockmap.NEEDS_RECOVERY:
+            raise Failure(f"{path}: the journal of its file system at byte {part.start} is to be played back first", f"Do it: /sbin/e2fsck -fy '{name}'")
+        checked = subprocess.run(["/sbin/e2fsck", "-fn", name], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if checked.returncode:
+            raise Failure(f"{path}: e2fsck finds faults in its file system at byte {part.start}, as after a run that was cut off",
+                          f"Mend it: /sbin/e2fsck -fy '{name}', or run the image once more.")
 
 
 def check_size(path, size, target):

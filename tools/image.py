@@ -133,17 +133,26 @@ def mbr_entries(head):
             yield Partition(start * SECTOR, sectors * SECTOR, f"{head[at + 4]:02X}")
 
 
-def ext2_partition(path):
-    """The first partition that holds an ext2, or the whole image if it is one."""
+def ext2_partitions(path):
+    """All that hold an ext2, or the whole image if it is one. At least one."""
     try:
         with open(path, "rb") as file:
-            for candidate in [*partitions(path), Partition(0, os.path.getsize(path), "")]:
-                file.seek(candidate.start + 1024 + 56)
-                if file.read(2) == b"\x53\xef":
-                    return candidate
+            def holds_one(part):
+                file.seek(part.start + 1024 + 56)
+                return file.read(2) == b"\x53\xef"
+
+            whole = Partition(0, os.path.getsize(path), "")
+            found = [part for part in partitions(path) if holds_one(part)] or [part for part in [whole] if holds_one(part)]
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}", "A card image is wanted here.", 2) from error
-    raise Failure(f"{path} holds no ext2 partition", "Make a card with ./cairn image.", 2)
+    if not found:
+        raise Failure(f"{path} holds no ext2 partition", "Make a card with ./cairn image.", 2)
+    return found
+
+
+def ext2_partition(path):
+    """The first of them."""
+    return ext2_partitions(path)[0]
 
 
 def e2fs_name(path, start):

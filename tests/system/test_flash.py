@@ -14,6 +14,7 @@ from tools import blockmap, devices, flash, flashwrite, gpt, image, layout
 
 MIB = 1 << 20
 USED = b"\xa5" * MIB
+SECOND = 40 * MIB  # where the second file system of make_two() is
 
 
 def used_card(path, size):
@@ -173,6 +174,8 @@ def test_it_asks(tmp_path):
     (lambda card: card.write_bytes(b"no card"), "no ext2"),
     (lambda card: write_at(card, 512 + 40, b"\1"), "partition table is damaged"),
     (lambda card: rig.debugfs(card, "freeb 2", write=True), "e2fsck finds faults"),
+    (lambda card: make_two(card, "freeb 2"), f"e2fsck finds faults in its file system at byte {SECOND}"),
+    (lambda card: make_two(card, "feature needs_recovery"), f"the journal of its file system at byte {SECOND}"),
     (lambda card: card.unlink(), "is no image"),
 ])
 def test_bad_images(spoil, message, tmp_path):
@@ -181,6 +184,28 @@ def test_bad_images(spoil, message, tmp_path):
     with pytest.raises(flash.Failure, match=message):
         flash.flash(str(card), str(target), yes=True)
     assert target.read_bytes()[:MIB] == USED
+
+
+def make_two(card, command):
+    """A card with two file systems, the second an ext3; and what debugfs is to do to that."""
+    card.unlink()
+    with open(card, "wb") as file:
+        file.truncate(64 * MIB)
+    table = b"label: gpt\nstart=2048, size=69632\nstart=81920, size=40960\n"
+    subprocess.run(["/sbin/sfdisk", "--quiet", "--no-reread", card], input=table, check=True)
+    for start, size, kind in ((MIB, 34, "ext2"), (SECOND, 20, "ext3")):
+        subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", kind, "-O", "none,filetype" + ",has_journal" * (kind == "ext3"),
+                        "-E", f"offset={start}", card, f"{size}M"], check=True, capture_output=True)
+    flash.check_image(str(card))
+    subprocess.run(["/sbin/debugfs", "-w", "-R", command, f"{card}?offset={SECOND}"], check=True, capture_output=True)
+
+
+def test_a_map_of_bitmaps_older_than_the_journal_is_not_believed(tmp_path):
+    card = make(tmp_path / "card.img", journal=True)
+    rig.debugfs(card, "feature needs_recovery", write=True)
+    part = image.ext2_partition(str(card))
+    extents = blockmap.extents(str(card), os.path.getsize(card))
+    assert any(start <= part.start and part.start + part.size <= start + length for start, length in extents)
 
 
 def write_at(card, at, data):
