@@ -161,11 +161,11 @@ def open_device(path, identity):
 
 def run(job, examine=devices.examine):
     path, identity = job["device"], job["identity"]
+    if identity and examine(path).identity() != identity:
+        raise Failure(f"{path} is another device than the one that was confirmed")
     unmount(job["unmount"])
     if identity:
         found = examine(path)
-        if found.identity() != identity:
-            raise Failure(f"{path} is another device than the one that was confirmed")
         if found.mounts:
             raise Failure(f"{path} was mounted again at {found.mounts[0]}")
     source = Source(job["image"], job["patches"])

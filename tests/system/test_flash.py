@@ -317,6 +317,17 @@ def test_another_device_or_one_in_use_is_not_written(loop, tmp_path):
         assert all(piece == USED for piece in iter(lambda: file.read(MIB), b"")), "nothing was written"
 
 
+def test_what_another_device_has_mounted_stays_mounted(tmp_path, monkeypatch):
+    card = make(tmp_path / "card.img")
+    confirmed = devices.Device("/dev/sdx", "/dev/sdx", "8:16", "a card", "1", 64 * MIB, ("/media/x",), "17")
+    other = devices.Device(**{**vars(confirmed), "sequence": "18"})
+    unmounted = []
+    monkeypatch.setattr(flashwrite, "unmount", unmounted.extend)
+    with pytest.raises(flash.Failure, match="another device"):
+        flashwrite.run({**job(card, "/dev/sdx", confirmed.identity()), "unmount": ["/media/x"]}, lambda _path: other)
+    assert not unmounted
+
+
 def test_what_is_mounted_is_unmounted_first(loop, tmp_path):
     device, backing = loop
     card = make(tmp_path / "card.img")
