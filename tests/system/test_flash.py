@@ -296,6 +296,47 @@ def test_verification_reads_the_device_and_not_the_cache(loop, tmp_path, monkeyp
         flashwrite.run(job(card, device, identity), lambda _path: found)
 
 
+def test_without_root_the_device_is_read_all_the_same(loop, tmp_path, monkeypatch):
+    """As for the group that may write it: it may not have the cache emptied."""
+    device, backing = loop
+    card = make(tmp_path / "card.img")
+    found, identity = identity_of(device)
+    at, refused, ioctl, advise = 32 * MIB + 4096, [], flashwrite.fcntl.ioctl, os.posix_fadvise
+
+    def deny(fd, request, *more):
+        if request == flashwrite.BLKFLSBUF:
+            refused.append(fd)
+            raise PermissionError(13, "Permission denied")
+        return ioctl(fd, request, *more)
+
+    monkeypatch.setattr(flashwrite.fcntl, "ioctl", deny)
+    flashwrite.run(job(card, device, identity), lambda _path: found)
+    assert len(refused) == 1
+    compare_blocks(card, backing)
+
+    def lose(*words):
+        write_at(backing, at, b"lost")
+        advise(*words)
+
+    monkeypatch.setattr(flashwrite.os, "posix_fadvise", lose)
+    with pytest.raises(flash.Failure, match=f"byte {at} of the card"):
+        flashwrite.run(job(card, device, identity), lambda _path: found)
+
+
+def test_a_device_is_never_verified_by_the_cache(tmp_path, monkeypatch):
+    target, real = used_card(tmp_path / "target", MIB), os.open
+
+    def buffered(path, flags, *more):
+        if flags & os.O_DIRECT:
+            raise OSError(22, "Invalid argument")
+        return real(path, flags, *more)
+
+    monkeypatch.setattr(flashwrite.os, "open", buffered)
+    os.close(flashwrite.open_past_cache(str(target), False))
+    with pytest.raises(flash.Failure, match="cannot be read past"):
+        flashwrite.open_past_cache(str(target), True)
+
+
 def test_another_device_or_one_in_use_is_not_written(loop, tmp_path):
     device, backing = loop
     card = make(tmp_path / "card.img")
