@@ -187,8 +187,8 @@ def flash(path, target, grow_it=False, yes=False, roots=devices.Roots()):
         raise Failure(f"{target} is the image itself", "Give the card's device.", 2)
     size = device.size if device else os.path.getsize(target)
     check_size(path, size, target)
-    check_image(path)
     table = gpt.read(path)
+    check_image(path)
     if grow_it and not table:
         raise Failure(f"{path} has no GPT, so nothing can grow", "Leave out --grow, or make the image with ./cairn image.")
     with tempfile.TemporaryDirectory(prefix="flash-", dir=os.path.dirname(os.path.abspath(path))) if grow_it else nullcontext() as stage:

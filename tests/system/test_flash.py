@@ -200,6 +200,43 @@ def make_two(card, command):
     subprocess.run(["/sbin/debugfs", "-w", "-R", command, f"{card}?offset={SECOND}"], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize("at, value", [(72, 1 << 63), (80, 1 << 31), (84, 0), (84, 64), (84, 129), (84, 1 << 31)])
+def test_a_table_that_cannot_be(at, value, tmp_path):
+    """Its place, its count and the size of its entries are bounded, whether or not anybody looks at checksums."""
+    card = make(tmp_path / "card.img")
+    write_at(card, 512 + at, value.to_bytes(8 if at == 72 else 4, "little"))
+    for read in (image.partitions, gpt.read, image.ext2_partition):
+        with pytest.raises(flash.Failure, match="partition table is damaged"):
+            read(str(card))
+
+
+def test_partitions_beyond_the_128th_and_beyond_the_image(tmp_path):
+    card = make(tmp_path / "card.img")
+    with open(card, "r+b") as file:
+        file.seek(512 + 80)
+        file.write((132).to_bytes(4, "little"))
+        file.seek(1024)
+        entry = file.read(128)
+        file.seek(1024 + 131 * 128)
+        file.write(entry[:32] + (1 << 62).to_bytes(8, "little") + ((1 << 62) + 9).to_bytes(8, "little") + entry[48:])
+    parts = image.partitions(str(card))
+    assert parts[-1].start == 512 << 62 and image.ext2_partition(str(card)) in parts[:-1]
+    assert blockmap.extents(str(card), os.path.getsize(card))
+
+
+def test_a_file_system_cut_off_is_not_believed(tmp_path):
+    """Within its descriptors, and before a bitmap."""
+    card = tmp_path / "card.img"
+    with open(card, "wb") as file:
+        file.truncate(300 * MIB)
+    subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", "ext2", "-O", "none,filetype", "-b", "1024", card], check=True)
+    with open(card, "r+b") as file:
+        assert blockmap.ext_extents(file, 0, 300 * MIB)
+        for length in (200 * MIB, 2048 + 40, 1024 + 200, 1024 + 60):
+            file.truncate(length)
+            assert blockmap.ext_extents(file, 0, 300 * MIB) is None
+
+
 def test_a_map_of_bitmaps_older_than_the_journal_is_not_believed(tmp_path):
     card = make(tmp_path / "card.img", journal=True)
     rig.debugfs(card, "feature needs_recovery", write=True)
