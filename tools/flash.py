@@ -14,7 +14,7 @@ from contextlib import nullcontext
 
 from tools import blockmap, devices, gpt, image, layout
 from tools.layout import MIB, SECTOR
-from tools.tool import tool
+from tools.tool import run, tool
 from tools.ui import Bar, Failure, say
 
 WRITER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "flashwrite.py")
@@ -35,8 +35,7 @@ def check_image(path):
         name = image.e2fs_name(path, part.start)
         if int.from_bytes(superblock(path, part.start)[96:100], "little") & blockmap.NEEDS_RECOVERY:
             raise Failure(f"{path}: the journal of its file system at byte {part.start} is to be played back first", f"Do it: /sbin/e2fsck -fy '{name}'")
-        checked = subprocess.run(["/sbin/e2fsck", "-fn", name], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        if checked.returncode:
+        if run(["e2fsck", "-fn", name]).returncode:
             raise Failure(f"{path}: e2fsck finds faults in its file system at byte {part.start}, as after a run that was cut off",
                           f"Mend it: /sbin/e2fsck -fy '{name}', or run the image once more.")
 

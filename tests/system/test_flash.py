@@ -10,7 +10,7 @@ import pexpect
 import pytest
 
 import rig
-from tools import blockmap, devices, flash, flashwrite, gpt, image, layout
+from tools import blockmap, devices, flash, flashwrite, gpt, image, layout, tool
 
 MIB = 1 << 20
 USED = b"\xa5" * MIB
@@ -198,6 +198,13 @@ def make_two(card, command):
                         "-E", f"offset={start}", card, f"{size}M"], check=True, capture_output=True)
     flash.check_image(str(card))
     subprocess.run(["/sbin/debugfs", "-w", "-R", command, f"{card}?offset={SECOND}"], check=True, capture_output=True)
+
+
+def test_without_e2fsck_it_says_so(tmp_path, monkeypatch):
+    card, target = make(tmp_path / "card.img"), used_card(tmp_path / "target", 64 * MIB)
+    monkeypatch.setattr(tool, "environment", lambda: {"PATH": str(tmp_path)})
+    with pytest.raises(flash.Failure, match="e2fsck is not installed"):
+        flash.flash(str(card), str(target), yes=True)
 
 
 @pytest.mark.parametrize("at, value", [(72, 1 << 63), (80, 1 << 31), (84, 0), (84, 64), (84, 129), (84, 1 << 31)])
