@@ -175,6 +175,8 @@ def advise(boards):
             say(f"on the board ({name}):")
             for number, step in enumerate(STEPS[name], 1):
                 say(f"  {number}. {step}")
+        elif name != "virt":
+            say(f"if it is for the board {name}: what is to be done there is not known, for no boot loader was run on it (docs/boards.md)")
 
 
 def flash(path, target, grow_it=False, yes=False, roots=devices.Roots()):

@@ -150,9 +150,17 @@ def test_application(tmp_path):
     used_card(target, 256 * MIB)
     result = rig.cairn("flash", rig.PROBE, target, "--yes", "--board", "virt")
     assert result.status == 0, rig.text_of(result)
+    assert "if it is for the board icicle" in result.err
     rig.check_fs(target)
     result = rig.probe(target, "keep", "x")
     assert result.status == 0, rig.text_of(result)
+
+
+def test_every_board_is_told_of(capsys):
+    for name, plan in layout.LAYOUTS.items():
+        flash.advise([name])
+        said = capsys.readouterr().err
+        assert ("then power" in said) == bool(plan.loader) and (f"the board {name}: what is to be done there is not known" in said) == (name == "icicle")
 
 
 def test_it_asks(tmp_path):
