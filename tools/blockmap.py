@@ -12,7 +12,8 @@ from tools import image
 from tools.layout import MIB
 from tools.ui import say
 
-PLAIN_INCOMPAT = 0x2 | 0x4  # filetype, needs_recovery: with these the bitmaps say all
+NEEDS_RECOVERY = 0x4  # the bitmaps are older than what the journal holds
+PLAIN_INCOMPAT = 0x2  # filetype: with this the bitmaps say all
 PLAIN_RO_COMPAT = 0x1 | 0x2 | 0x8  # sparse_super, large_file, huge_file
 HEAD = 1 * MIB  # the table, and where other systems' signatures may be
 
@@ -49,7 +50,7 @@ def runs(bitmap, count):
 def ext_extents(file, start, size):
     """Of an ext2 or ext3 that begins at `start`: what its block bitmaps have as used. None: only the whole is safe."""
     file.seek(start + 1024)
-    raw = file.read(1024)
+    raw = file.read(1024).ljust(1024, b"\0")
     (blocks, first_block, log_size, per_group), (incompat, ro_compat) = struct.unpack_from("<I12xII4xI", raw, 4), struct.unpack_from("<II", raw, 96)
     block_size = 1024 << log_size if log_size <= 6 else 0
     if incompat & ~PLAIN_INCOMPAT or ro_compat & ~PLAIN_RO_COMPAT or not block_size or not 0 < per_group <= 8 * block_size \
@@ -59,10 +60,14 @@ def ext_extents(file, start, size):
     groups = -(-(blocks - first_block) // per_group)
     file.seek(start + (first_block + 1) * block_size)
     descriptors = file.read(groups * 32)
+    if len(descriptors) < groups * 32:
+        return None
     for group in range(groups):
         at = first_block + group * per_group
         file.seek(start + struct.unpack_from("<I", descriptors, group * 32)[0] * block_size)
         bitmap = file.read(block_size)
+        if len(bitmap) < block_size:
+            return None
         extents += [(start + (at + first) * block_size, number * block_size)
                     for first, number in runs(bitmap, min(per_group, blocks - at))]
     return extents
@@ -86,7 +91,7 @@ def extents(path, size):
             found = partition_extents(file, image.Partition(0, size, ""), path)
         else:
             found = [(0, min(HEAD, *(part.start for part in parts)))]
-            for part in parts:
+            for part in (part for part in parts if part.start < size):
                 found += partition_extents(file, part, path)
     return [(start, min(length, size - start)) for start, length in merged(found) if start < size]
 

@@ -60,7 +60,9 @@ def fit(card, board, folder):
     data = loader(card, board, "uboot")
     if not data.startswith(FIT_MAGIC):
         raise Failure(f"{card}: what is in the partition uboot is not Debian's u-boot.itb", "Make the card anew.", 125)
-    size = struct.unpack_from(">I", data, 4)[0]
+    size, room = int.from_bytes(data[4:8].ljust(4, b"\0"), "big"), layout.LAYOUTS[board].part("uboot").size
+    if size > room:
+        raise Failure(f"{card}: U-Boot's image tree says that it has {size} bytes; the partition uboot has {room}", "Make the card anew.", 125)
     tree = put(folder, "u-boot.itb", data.ljust(size, b"\0"))
     return {name: put(folder, name, fit_data(tree, name)) for name in ("opensbi", "uboot", "fdt-1")}
 

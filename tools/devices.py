@@ -35,10 +35,11 @@ class Device:
     serial: str
     size: int
     mounts: tuple  # to be unmounted first
+    sequence: str = ""  # the kernel counts it up for another medium in the same reader; older kernels have none
 
     def identity(self):
         """What must be the same when it is opened."""
-        return {"number": self.number, "model": self.model, "serial": self.serial, "size": self.size}
+        return {"number": self.number, "model": self.model, "serial": self.serial, "size": self.size, "sequence": self.sequence}
 
 
 def read(*path):
@@ -174,4 +175,4 @@ def examine(path, roots=Roots(), is_block=lambda path: stat.S_ISBLK(os.stat(path
     model = " ".join(filter(None, (read(node, "device/vendor"), read(node, "device/model") or read(node, "device/name")))) or \
         (read(usb, "product") if usb else "")
     serial = read(node, "device/serial") or (read(usb, "serial") if usb else "")
-    return Device(real, stable_name(real, roots), read(node, "dev"), model or "unknown", serial or "unknown", size, mounts)
+    return Device(real, stable_name(real, roots), read(node, "dev"), model or "unknown", serial or "unknown", size, mounts, read(node, "diskseq"))

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 
 from tools import blockmap, devices, gpt, image, layout
 from tools.layout import MIB, SECTOR
-from tools.tool import tool
+from tools.tool import run, tool
 from tools.ui import Bar, Failure, say
 
 WRITER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "flashwrite.py")
@@ -30,13 +30,14 @@ STEPS = {
 
 
 def check_image(path):
-    """That it holds a file system which the block map may believe."""
-    part = image.ext2_partition(path)
-    checked = subprocess.run(["/sbin/e2fsck", "-fn", image.e2fs_name(path, part.start)], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if checked.returncode:
-        raise Failure(f"{path}: e2fsck finds faults in its file system, as after a run that was cut off",
-                      f"Mend it: /sbin/e2fsck -fy '{image.e2fs_name(path, part.start)}', or run the image once more.")
-    return part
+    """That it holds file systems which the block map may believe."""
+    for part in image.ext2_partitions(path):
+        name = image.e2fs_name(path, part.start)
+        if int.from_bytes(superblock(path, part.start)[96:100], "little") & blockmap.NEEDS_RECOVERY:
+            raise Failure(f"{path}: the journal of its file system at byte {part.start} is to be played back first", f"Do it: /sbin/e2fsck -fy '{name}'")
+        if run(["e2fsck", "-fn", name]).returncode:
+            raise Failure(f"{path}: e2fsck finds faults in its file system at byte {part.start}, as after a run that was cut off",
+                          f"Mend it: /sbin/e2fsck -fy '{name}', or run the image once more.")
 
 
 def check_size(path, size, target):
@@ -174,6 +175,8 @@ def advise(boards):
             say(f"on the board ({name}):")
             for number, step in enumerate(STEPS[name], 1):
                 say(f"  {number}. {step}")
+        elif name != "virt":
+            say(f"if it is for the board {name}: what is to be done there is not known, for no boot loader was run on it (docs/boards.md)")
 
 
 def flash(path, target, grow_it=False, yes=False, roots=devices.Roots()):
@@ -185,8 +188,8 @@ def flash(path, target, grow_it=False, yes=False, roots=devices.Roots()):
         raise Failure(f"{target} is the image itself", "Give the card's device.", 2)
     size = device.size if device else os.path.getsize(target)
     check_size(path, size, target)
-    check_image(path)
     table = gpt.read(path)
+    check_image(path)
     if grow_it and not table:
         raise Failure(f"{path} has no GPT, so nothing can grow", "Leave out --grow, or make the image with ./cairn image.")
     with tempfile.TemporaryDirectory(prefix="flash-", dir=os.path.dirname(os.path.abspath(path))) if grow_it else nullcontext() as stage:

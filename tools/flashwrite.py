@@ -88,7 +88,10 @@ def write(fd, source, extents, size):
 
 def drop_cache(fd, block):
     if block:
-        fcntl.ioctl(fd, BLKFLSBUF)
+        try:
+            fcntl.ioctl(fd, BLKFLSBUF)
+        except PermissionError:
+            pass  # root's alone, though others may write the device; what verifies reads past the cache in any case
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
@@ -105,18 +108,20 @@ def read_direct(fd, buffer, start, length):
         return bytes(view[:min(done, length)])
 
 
-def open_past_cache(path):
-    """A descriptor whose reads come from the device: O_DIRECT, where the file system of a plain file has it."""
+def open_past_cache(path, block):
+    """A descriptor whose reads come from the device: O_DIRECT. A plain file's file system need not have it."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if block:
+            raise Failure(f"{path} cannot be read past this machine's cache: {error.strerror}") from error
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
-def verify(path, source, extents):
+def verify(path, source, extents, block):
     """Reads what was written; a Failure at the first difference."""
     total, done = sum(length for _, length in extents), 0
-    fd = open_past_cache(path)
+    fd = open_past_cache(path, block)
     try:
         with mmap.mmap(-1, CHUNK + 2 * ALIGNMENT) as buffer:
             for start, length in pieces(extents):
@@ -161,11 +166,11 @@ def open_device(path, identity):
 
 def run(job, examine=devices.examine):
     path, identity = job["device"], job["identity"]
+    if identity and examine(path).identity() != identity:
+        raise Failure(f"{path} is another device than the one that was confirmed")
     unmount(job["unmount"])
     if identity:
         found = examine(path)
-        if found.identity() != identity:
-            raise Failure(f"{path} is another device than the one that was confirmed")
         if found.mounts:
             raise Failure(f"{path} was mounted again at {found.mounts[0]}")
     source = Source(job["image"], job["patches"])
@@ -175,7 +180,7 @@ def run(job, examine=devices.examine):
         size = identity["size"] if identity else os.fstat(fd).st_size
         write(fd, source, extents, size)
         drop_cache(fd, bool(identity))
-        verify(path, source, extents)
+        verify(path, source, extents, bool(identity))
         if identity:
             try:
                 fcntl.ioctl(fd, BLKRRPART)

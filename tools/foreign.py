@@ -185,11 +185,12 @@ def unpacked(name):
 
 def meant_by(name, begin):
     """The package with a name that begins so and that this one depends on; one that was fetched before is as good."""
-    for key in record():
-        if key.startswith(f"binary-{begin}") and kept(key):
-            return key.removeprefix("binary-")
-    prepare()
-    found = re.search(rf"^\s*Depends: ({re.escape(begin)}\S*)", run(["apt-cache", "depends", name]), re.MULTILINE)
+    with lock():
+        for key in record():
+            if key.startswith(f"binary-{begin}") and kept(key):
+                return key.removeprefix("binary-")
+        prepare()
+        found = re.search(rf"^\s*Depends: ({re.escape(begin)}\S*)", run(["apt-cache", "depends", name]), re.MULTILINE)
     if not found:
         raise Failure(f"Debian {SUITE}'s {name} depends on no {begin}*", f"Check {MIRROR_VARIABLE}, if it is set.")
     return found[1]
@@ -197,16 +198,26 @@ def meant_by(name, begin):
 
 def members(name, pattern):
     """Of a large binary package: its version, and the folder of the files alone whose paths match, by their base names."""
+    with lock():
+        return unpacked_members(name, pattern)
+
+
+def unpacked_members(name, pattern):
     entry = fetch(f"binary-{name}", ["apt-get", "-q", "download", name],
                   ["apt-cache", "madison", name], rf"^\s*{re.escape(name)} \|\s+(\S+)\s+\| .*Packages$")
     folder = os.path.join(FOLDER, f"members-{name}")
-    if not os.path.isdir(folder):
-        os.makedirs(folder + ".new", exist_ok=True)
+    stamp, wanted = os.path.join(folder, ".version"), f"{entry['version']} {pattern}"
+    if not os.path.exists(stamp) or open(stamp, encoding="utf-8").read() != wanted:
+        for old in (folder, folder + ".new"):
+            shutil.rmtree(old, ignore_errors=True)
+        os.makedirs(folder + ".new")
         words = ["dpkg-deb", "--fsys-tarfile", os.path.join(FOLDER, next(iter(entry["files"])))]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as unpacked, tarfile.open(fileobj=unpacked.stdout, mode="r|") as tar:
             for member in tar:
                 if member.isfile() and re.fullmatch(pattern, member.name):
                     with open(os.path.join(folder + ".new", os.path.basename(member.name)), "wb") as file:
                         shutil.copyfileobj(tar.extractfile(member), file)
+        with open(os.path.join(folder + ".new", ".version"), "w", encoding="utf-8") as file:
+            file.write(wanted)
         os.rename(folder + ".new", folder)
     return entry["version"], folder

@@ -2,6 +2,7 @@
 # Copyright the cairn authors
 """A GPT for a card that is larger than the image: its backup moves to the card's end, and the last partition may grow."""
 
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from tools.ui import Failure
 SIGNATURE = b"EFI PART"
 HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 MIN_ENTRIES = 128 * 128  # bytes that a table takes at least
+MOST = 1 << 20  # bytes of a table that is believed
+ENTRY, LARGEST_ENTRY = 128, 4096  # bytes
 
 
 @dataclass(frozen=True)
@@ -21,20 +24,33 @@ class Table:
     entry_size: int
 
 
+def damaged(path):
+    return Failure(f"{path}: its partition table is damaged", "Make the card anew with ./cairn image.")
+
+
+def read_entries(file, path, header):
+    """The bytes of the entries, of which there may be as many as fit into MOST."""
+    at, count, entry_size = header[10] * SECTOR, header[11], header[12]
+    if not ENTRY <= entry_size <= LARGEST_ENTRY or entry_size % ENTRY or count * entry_size > MOST \
+            or at + count * entry_size > file.seek(0, os.SEEK_END):
+        raise damaged(path)
+    file.seek(at)
+    return file.read(count * entry_size)
+
+
 def read(path):
     """The table, or None where there is none."""
     with open(path, "rb") as file:
         file.seek(SECTOR)
-        raw = file.read(SECTOR)
+        raw = file.read(SECTOR).ljust(SECTOR, b"\0")
         if raw[:8] != SIGNATURE:
             return None
         header = HEADER.unpack_from(raw)
-        size, crc, count, entry_size = header[2], header[3], header[11], header[12]
-        file.seek(header[10] * SECTOR)
-        entries = file.read(min(count * entry_size, 1 << 20))
+        size, crc, entry_size = header[2], header[3], header[12]
+        entries = read_entries(file, path, header)
     plain = raw[:16] + bytes(4) + raw[20:size]
     if not HEADER.size <= size <= SECTOR or zlib.crc32(plain) != crc or zlib.crc32(entries) != header[13]:
-        raise Failure(f"{path}: its partition table is damaged", "Make the card anew with ./cairn image.")
+        raise damaged(path)
     return Table(header, entries, entry_size)
 
 

@@ -11,7 +11,7 @@ import struct
 import tempfile
 from dataclasses import dataclass
 
-from tools import foreign, layout, rootfs
+from tools import foreign, gpt, layout, rootfs
 from tools.layout import FAT_GUID, LINUX_GUID, MIB, SECTOR  # noqa: F401
 from tools.rootfs import FEATURES
 from tools.tool import tool
@@ -108,12 +108,10 @@ def make_boot(path, part, texts, kernel):
 def partitions(path):
     """Of a GPT or, without one, an MBR."""
     with open(path, "rb") as file:
-        head = file.read(2 * SECTOR)
-        if head[SECTOR : SECTOR + 8] == b"EFI PART":
-            entries_lba, count, entry_size = struct.unpack_from("<QII", head, SECTOR + 72)
-            file.seek(entries_lba * SECTOR)
-            table = file.read(min(count, 128) * entry_size)
-            return list(gpt_entries(table, entry_size))
+        head = file.read(2 * SECTOR).ljust(2 * SECTOR, b"\0")
+        if head[SECTOR : SECTOR + 8] == gpt.SIGNATURE:
+            header = gpt.HEADER.unpack_from(head, SECTOR)
+            return list(gpt_entries(gpt.read_entries(file, path, header), header[12]))
     return list(mbr_entries(head)) if head[510:512] == b"\x55\xaa" else []
 
 
@@ -133,17 +131,28 @@ def mbr_entries(head):
             yield Partition(start * SECTOR, sectors * SECTOR, f"{head[at + 4]:02X}")
 
 
-def ext2_partition(path):
-    """The first partition that holds an ext2, or the whole image if it is one."""
+def ext2_partitions(path):
+    """All that hold an ext2, or the whole image if it is one. At least one."""
     try:
         with open(path, "rb") as file:
-            for candidate in [*partitions(path), Partition(0, os.path.getsize(path), "")]:
-                file.seek(candidate.start + 1024 + 56)
-                if file.read(2) == b"\x53\xef":
-                    return candidate
+            size = file.seek(0, os.SEEK_END)
+            whole = Partition(0, size, "")
+
+            def holds_one(part):
+                file.seek(min(part.start + 1024 + 56, size))
+                return file.read(2) == b"\x53\xef"
+
+            found = [part for part in partitions(path) if holds_one(part)] or [part for part in [whole] if holds_one(part)]
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}", "A card image is wanted here.", 2) from error
-    raise Failure(f"{path} holds no ext2 partition", "Make a card with ./cairn image.", 2)
+    if not found:
+        raise Failure(f"{path} holds no ext2 partition", "Make a card with ./cairn image.", 2)
+    return found
+
+
+def ext2_partition(path):
+    """The first of them."""
+    return ext2_partitions(path)[0]
 
 
 def e2fs_name(path, start):

@@ -30,6 +30,7 @@ class Entry:
     source: str
     kind: str  # folder, file, link
     mode: int = 0
+    target: str = ""  # of a link
 
 
 def describe(path, follow=False):
@@ -38,7 +39,7 @@ def describe(path, follow=False):
     if stat.S_ISDIR(found.st_mode):
         return Entry(path, "folder", 0o40755)
     if stat.S_ISLNK(found.st_mode):
-        return Entry(path, "link", 0o120777)
+        return Entry(path, "link", 0o120777, os.readlink(path))
     if not stat.S_ISREG(found.st_mode):
         raise Failure(f"{path} is neither a file, a folder nor a symbolic link", "A card is made of these; leave it out.")
     if not os.access(path, os.R_OK):
@@ -55,6 +56,8 @@ def collect(items):
             raise Failure(f"/{path} would be both a folder ({entries[path].source}) and none ({entry.source})", "Rename one of them.")
         if any(ord(c) < 32 for c in path) or any(ord(c) < 32 for c in entry.source):
             raise Failure(f"{entry.source!r}: a name with a control character", "Rename it.")
+        if any(ord(c) < 32 for c in entry.target):
+            raise Failure(f"{entry.source}: a link to a name with a control character, {entry.target!r}", "Change the link.")
         entries[path] = entry
 
     def fail(error):
@@ -84,7 +87,7 @@ def commands(entries):
             yield b"cd " + quoted("/" + parent)
             at = parent
         if entry.kind == "link":
-            yield b" ".join([b"symlink", quoted(name), quoted(os.readlink(entry.source))])
+            yield b" ".join([b"symlink", quoted(name), quoted(entry.target)])
         elif entry.kind == "file":
             yield b" ".join([b"write", quoted(os.path.abspath(entry.source)), quoted(name)])
         elif path != "lost+found":

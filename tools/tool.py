@@ -15,12 +15,17 @@ def environment():
             "E2FSPROGS_FAKE_TIME": str(EPOCH), "SOURCE_DATE_EPOCH": str(EPOCH), "MTOOLSRC": os.devnull}
 
 
-def tool(words, more=None, stdin=b"", errors=False):
-    """Its output, or what it says on standard error; both are shown only when it fails. more: of the environment."""
+def run(words, more=None, stdin=b""):
+    """What subprocess.run returns, whatever the status. more: of the environment."""
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, check=False, env={**environment(), **(more or {})})
+        return subprocess.run(words, input=stdin, capture_output=True, check=False, env={**environment(), **(more or {})})
     except FileNotFoundError as error:
         raise Failure(f"{words[0]} is not installed", "Run ./cairn setup.") from error
+
+
+def tool(words, more=None, stdin=b"", errors=False):
+    """Its output, or what it says on standard error; both are shown only when it fails. more: of the environment."""
+    done = run(words, more, stdin)
     said = done.stderr.decode(errors="replace")
     if done.returncode:
         raise Failure(f"{' '.join(words)} failed with status {done.returncode}:\n{said.strip()}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright the cairn authors
-"""The boards' machines: each boots the same image to its main, with the card behind its own controller, and ends."""
+"""The boards' machines, and virt with its card behind SDHCI: each boots the same image to its main, with the card behind its own controller, and ends."""
 
 import pytest
 
@@ -9,6 +9,7 @@ import rig
 from tools import boards
 
 MACHINES = {
+    "virt-sdhci": {"ram": 256, "card": "00:01.0", "words": ["--board", "virt", "--sd", "sdhci", "--memory", "256M", "--smp", "4"]},
     "sifive_u": {"ram": 256, "card": "spi@10050000"},
     "icicle": {"ram": 2048, "card": "mmc@20008000"},
     "visionfive2": {"ram": 1024, "card": "mmc@16020000"},
@@ -27,7 +28,7 @@ class Machine:
 
     def run(self, app, *options, **more):
         watch = ["-d", "guest_errors", "-D", self.misuse, "-global", "dw-mmc.fatal=on"] if self.name == "visionfive2" else []
-        result = rig.run(app, "--board", self.name, "--image", self.card, *(f"--qemu-arg={word}" for word in watch), *options, **more)
+        result = rig.run(app, *MACHINES[self.name].get("words", ["--board", self.name]), "--image", self.card, *(f"--qemu-arg={word}" for word in watch), *options, **more)
         if watch and self.misuse.exists():
             assert self.misuse.read_text(encoding="utf-8") == ""
         assert result.status == 0, rig.text_of(result)
@@ -40,7 +41,7 @@ def everywhere(*quick):
     return pytest.mark.parametrize("name", [name if name in quick else pytest.param(name, marks=pytest.mark.default) for name in MACHINES])
 
 
-@everywhere("icicle")
+@everywhere("icicle", "virt-sdhci")
 def test_logger(name, tmp_path):
     """The main job, on a card of high capacity, as the boards' are."""
     machine = Machine(name, tmp_path)

@@ -14,6 +14,7 @@ import pytest
 import inputs
 import rig
 from tools import build, chains, console, image, layout, log, qemu
+from tools.ui import Failure
 
 DATA = inputs.short_hostile() + b"\n" + b"".join(b"line %d\n" % i for i in range(200))
 
@@ -211,6 +212,18 @@ def test_script_for_the_vendors_loader(tmp_path):
 def test_what_cannot_be(words, message, tmp_path):
     result = rig.run("hello", "--image", tmp_path / "card.img", *words)
     assert result.status == 125 and message in result.err, rig.text_of(result)
+
+
+@pytest.mark.parametrize("head, message", [
+    (b"\xd0\x0d\xfe\xed\x10\0\0\0" + b"x" * 64, "has 268435456 bytes; the partition uboot has"),
+    (b"\xd0\x0d\xfe\xed", "has no opensbi"),
+])
+def test_loader_of_a_size_that_cannot_be(head, message, tmp_path):
+    card, file = tmp_path / "card.img", tmp_path / "loader"
+    file.write_bytes(head)
+    image.make(str(card), 64 << 20, plan=layout.LAYOUTS["sifive_u"], loaders={"uboot": str(file)})
+    with pytest.raises(Failure, match=message):
+        chains.fit(str(card), "sifive_u", str(tmp_path))
 
 
 def test_card_without_loader(tmp_path):

@@ -98,6 +98,16 @@ def test_card_in_a_reader_on_usb(pc):
                                        "8:16", "Generic MassStorageClass", "000000000001", 64 << 30, ())
 
 
+def test_another_card_in_the_same_reader(pc):
+    """All else is equal; the kernel's count of media is not, where it has one."""
+    without = pc.examine("sdb").identity()
+    pc.write("sys/class/block/sdb/diskseq", "17\n")
+    first = pc.examine("sdb").identity()
+    assert pc.examine("sdb").identity() == first != without
+    pc.write("sys/class/block/sdb/diskseq", "18\n")
+    assert pc.examine("sdb").identity() != first
+
+
 def test_card_in_a_slot(pc):
     found = pc.examine("mmcblk1")
     assert (found.model, found.serial, found.stable) == ("SC64G", "0x1234abcd", f"{pc.roots.dev}/disk/by-path/platform-mmc1")

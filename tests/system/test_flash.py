@@ -10,10 +10,11 @@ import pexpect
 import pytest
 
 import rig
-from tools import blockmap, devices, flash, flashwrite, gpt, image, layout
+from tools import blockmap, devices, flash, flashwrite, gpt, image, layout, tool
 
 MIB = 1 << 20
 USED = b"\xa5" * MIB
+SECOND = 40 * MIB  # where the second file system of make_two() is
 
 
 def used_card(path, size):
@@ -149,9 +150,17 @@ def test_application(tmp_path):
     used_card(target, 256 * MIB)
     result = rig.cairn("flash", rig.PROBE, target, "--yes", "--board", "virt")
     assert result.status == 0, rig.text_of(result)
+    assert "if it is for the board icicle" in result.err
     rig.check_fs(target)
     result = rig.probe(target, "keep", "x")
     assert result.status == 0, rig.text_of(result)
+
+
+def test_every_board_is_told_of(capsys):
+    for name, plan in layout.LAYOUTS.items():
+        flash.advise([name])
+        said = capsys.readouterr().err
+        assert ("then power" in said) == bool(plan.loader) and (f"the board {name}: what is to be done there is not known" in said) == (name == "icicle")
 
 
 def test_it_asks(tmp_path):
@@ -173,6 +182,8 @@ def test_it_asks(tmp_path):
     (lambda card: card.write_bytes(b"no card"), "no ext2"),
     (lambda card: write_at(card, 512 + 40, b"\1"), "partition table is damaged"),
     (lambda card: rig.debugfs(card, "freeb 2", write=True), "e2fsck finds faults"),
+    (lambda card: make_two(card, "freeb 2"), f"e2fsck finds faults in its file system at byte {SECOND}"),
+    (lambda card: make_two(card, "feature needs_recovery"), f"the journal of its file system at byte {SECOND}"),
     (lambda card: card.unlink(), "is no image"),
 ])
 def test_bad_images(spoil, message, tmp_path):
@@ -181,6 +192,72 @@ def test_bad_images(spoil, message, tmp_path):
     with pytest.raises(flash.Failure, match=message):
         flash.flash(str(card), str(target), yes=True)
     assert target.read_bytes()[:MIB] == USED
+
+
+def make_two(card, command):
+    """A card with two file systems, the second an ext3; and what debugfs is to do to that."""
+    card.unlink()
+    with open(card, "wb") as file:
+        file.truncate(64 * MIB)
+    table = b"label: gpt\nstart=2048, size=69632\nstart=81920, size=40960\n"
+    subprocess.run(["/sbin/sfdisk", "--quiet", "--no-reread", card], input=table, check=True)
+    for start, size, kind in ((MIB, 34, "ext2"), (SECOND, 20, "ext3")):
+        subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", kind, "-O", "none,filetype" + ",has_journal" * (kind == "ext3"),
+                        "-E", f"offset={start}", card, f"{size}M"], check=True, capture_output=True)
+    flash.check_image(str(card))
+    subprocess.run(["/sbin/debugfs", "-w", "-R", command, f"{card}?offset={SECOND}"], check=True, capture_output=True)
+
+
+def test_without_e2fsck_it_says_so(tmp_path, monkeypatch):
+    card, target = make(tmp_path / "card.img"), used_card(tmp_path / "target", 64 * MIB)
+    monkeypatch.setattr(tool, "environment", lambda: {"PATH": str(tmp_path)})
+    with pytest.raises(flash.Failure, match="e2fsck is not installed"):
+        flash.flash(str(card), str(target), yes=True)
+
+
+@pytest.mark.parametrize("at, value", [(72, 1 << 63), (80, 1 << 31), (84, 0), (84, 64), (84, 129), (84, 1 << 31)])
+def test_a_table_that_cannot_be(at, value, tmp_path):
+    """Its place, its count and the size of its entries are bounded, whether or not anybody looks at checksums."""
+    card = make(tmp_path / "card.img")
+    write_at(card, 512 + at, value.to_bytes(8 if at == 72 else 4, "little"))
+    for read in (image.partitions, gpt.read, image.ext2_partition):
+        with pytest.raises(flash.Failure, match="partition table is damaged"):
+            read(str(card))
+
+
+def test_partitions_beyond_the_128th_and_beyond_the_image(tmp_path):
+    card = make(tmp_path / "card.img")
+    with open(card, "r+b") as file:
+        file.seek(512 + 80)
+        file.write((132).to_bytes(4, "little"))
+        file.seek(1024)
+        entry = file.read(128)
+        file.seek(1024 + 131 * 128)
+        file.write(entry[:32] + (1 << 62).to_bytes(8, "little") + ((1 << 62) + 9).to_bytes(8, "little") + entry[48:])
+    parts = image.partitions(str(card))
+    assert parts[-1].start == 512 << 62 and image.ext2_partition(str(card)) in parts[:-1]
+    assert blockmap.extents(str(card), os.path.getsize(card))
+
+
+def test_a_file_system_cut_off_is_not_believed(tmp_path):
+    """Within its descriptors, and before a bitmap."""
+    card = tmp_path / "card.img"
+    with open(card, "wb") as file:
+        file.truncate(300 * MIB)
+    subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", "ext2", "-O", "none,filetype", "-b", "1024", card], check=True)
+    with open(card, "r+b") as file:
+        assert blockmap.ext_extents(file, 0, 300 * MIB)
+        for length in (200 * MIB, 2048 + 40, 1024 + 200, 1024 + 60):
+            file.truncate(length)
+            assert blockmap.ext_extents(file, 0, 300 * MIB) is None
+
+
+def test_a_map_of_bitmaps_older_than_the_journal_is_not_believed(tmp_path):
+    card = make(tmp_path / "card.img", journal=True)
+    rig.debugfs(card, "feature needs_recovery", write=True)
+    part = image.ext2_partition(str(card))
+    extents = blockmap.extents(str(card), os.path.getsize(card))
+    assert any(start <= part.start and part.start + part.size <= start + length for start, length in extents)
 
 
 def write_at(card, at, data):
@@ -271,6 +348,47 @@ def test_verification_reads_the_device_and_not_the_cache(loop, tmp_path, monkeyp
         flashwrite.run(job(card, device, identity), lambda _path: found)
 
 
+def test_without_root_the_device_is_read_all_the_same(loop, tmp_path, monkeypatch):
+    """As for the group that may write it: it may not have the cache emptied."""
+    device, backing = loop
+    card = make(tmp_path / "card.img")
+    found, identity = identity_of(device)
+    at, refused, ioctl, advise = 32 * MIB + 4096, [], flashwrite.fcntl.ioctl, os.posix_fadvise
+
+    def deny(fd, request, *more):
+        if request == flashwrite.BLKFLSBUF:
+            refused.append(fd)
+            raise PermissionError(13, "Permission denied")
+        return ioctl(fd, request, *more)
+
+    monkeypatch.setattr(flashwrite.fcntl, "ioctl", deny)
+    flashwrite.run(job(card, device, identity), lambda _path: found)
+    assert len(refused) == 1
+    compare_blocks(card, backing)
+
+    def lose(*words):
+        write_at(backing, at, b"lost")
+        advise(*words)
+
+    monkeypatch.setattr(flashwrite.os, "posix_fadvise", lose)
+    with pytest.raises(flash.Failure, match=f"byte {at} of the card"):
+        flashwrite.run(job(card, device, identity), lambda _path: found)
+
+
+def test_a_device_is_never_verified_by_the_cache(tmp_path, monkeypatch):
+    target, real = used_card(tmp_path / "target", MIB), os.open
+
+    def buffered(path, flags, *more):
+        if flags & os.O_DIRECT:
+            raise OSError(22, "Invalid argument")
+        return real(path, flags, *more)
+
+    monkeypatch.setattr(flashwrite.os, "open", buffered)
+    os.close(flashwrite.open_past_cache(str(target), False))
+    with pytest.raises(flash.Failure, match="cannot be read past"):
+        flashwrite.open_past_cache(str(target), True)
+
+
 def test_another_device_or_one_in_use_is_not_written(loop, tmp_path):
     device, backing = loop
     card = make(tmp_path / "card.img")
@@ -290,6 +408,17 @@ def test_another_device_or_one_in_use_is_not_written(loop, tmp_path):
         os.close(holder)
     with open(backing, "rb") as file:
         assert all(piece == USED for piece in iter(lambda: file.read(MIB), b"")), "nothing was written"
+
+
+def test_what_another_device_has_mounted_stays_mounted(tmp_path, monkeypatch):
+    card = make(tmp_path / "card.img")
+    confirmed = devices.Device("/dev/sdx", "/dev/sdx", "8:16", "a card", "1", 64 * MIB, ("/media/x",), "17")
+    other = devices.Device(**{**vars(confirmed), "sequence": "18"})
+    unmounted = []
+    monkeypatch.setattr(flashwrite, "unmount", unmounted.extend)
+    with pytest.raises(flash.Failure, match="another device"):
+        flashwrite.run({**job(card, "/dev/sdx", confirmed.identity()), "unmount": ["/media/x"]}, lambda _path: other)
+    assert not unmounted
 
 
 def test_what_is_mounted_is_unmounted_first(loop, tmp_path):

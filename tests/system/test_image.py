@@ -2,6 +2,7 @@
 # Copyright the cairn authors
 """./cairn image: what is on a card and where, the same bytes for the same inputs, and inputs that are refused."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 
 import rig
 from tools import foreign, image, layout
+from tools.ui import Failure
 
 MIB = 1 << 20
 PLACES = {  # first sector, number of sectors, type; the last partition ends a MiB before the card
@@ -171,6 +173,38 @@ def test_without_the_loaders_package_it_says_so(monkeypatch, capsys):
     assert "u-boot-starfive" in said and "stay empty" in said and "no network" in said
 
 
+def test_members_are_those_of_the_newest_package_and_fetched_by_one_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreign, "FOLDER", str(tmp_path))
+    version = "1"
+
+    def held():
+        with open(tmp_path / ".lock", "w", encoding="ascii") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def fetch(*_words):
+        held()
+        tree = tmp_path / f"tree-{version}"
+        (tree / "DEBIAN").mkdir(parents=True, exist_ok=True)
+        (tree / "DEBIAN/control").write_text(f"Package: x\nVersion: {version}\nArchitecture: all\nMaintainer: nobody\nDescription: x\n")
+        (tree / f"of-{version}").write_text(version)
+        run(["dpkg-deb", "--build", tree, tmp_path / f"{version}.deb"])
+        return {"version": version, "files": {f"{version}.deb": ""}}
+
+    def apt(_words):
+        held()
+        return "  Depends: x-5\n"
+
+    monkeypatch.setattr(foreign, "fetch", fetch)
+    for version in ("1", "1", "2"):
+        said, folder = foreign.members("x", r"\./of-.*")
+        assert said == version and sorted(os.listdir(folder)) == [".version", f"of-{version}"]
+    assert os.listdir(foreign.members("x", r"none")[1]) == [".version"]
+    monkeypatch.setattr(foreign, "record", dict)
+    monkeypatch.setattr(foreign, "prepare", held)
+    monkeypatch.setattr(foreign, "run", apt)
+    assert foreign.meant_by("x", "x-") == "x-5"
+
+
 def test_arguments_reach_the_boot_files(tmp_path):
     card = tmp_path / "card.img"
     result = rig.cairn("image", rig.PROBE, "--image", card, "--size", "48M", "--append", "quiet", "--", "a b", "$x")
@@ -200,6 +234,16 @@ def test_files_that_do_not_fit(tmp_path):
     with pytest.raises(image.Failure, match="do not fit"):
         make(tmp_path / "card.img", size=32 * MIB, files=[str(tmp_path / "in")])
     assert os.listdir(tmp_path) == ["in"]
+
+
+def test_a_link_whose_target_would_be_a_command(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "file").write_text("text")
+    os.symlink('x"\nrm "/file', folder / "link")
+    with pytest.raises(Failure, match="a link to a name with a control character"):
+        make(tmp_path / "card.img", files=[str(folder)])
+    assert not (tmp_path / "card.img").exists()
 
 
 def test_a_file_where_a_folder_is(tmp_path):
