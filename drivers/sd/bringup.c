@@ -473,6 +473,9 @@ int sd_bring_up(struct sd_card *card)
 
 	for (unsigned i = 0; i < BRING_UP_TRIES && error && !is_strange(error) && !sd_slot_empty(card); i++) {
 		error = bring_up(card);
+		/* Perhaps a line has no contact: the last try is with one, and slow. */
+		if (i + 2 == BRING_UP_TRIES && (error == -EILSEQ || error == -ETIMEDOUT))
+			card->slow = 2;
 		if (!error && card->blk.sectors)
 			error = blk_witness_check(&card->blk, read_sector, card->buf);
 	}

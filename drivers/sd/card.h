@@ -28,9 +28,7 @@ struct sd_scr {
 };
 
 struct sd_ssr {
-	uint32_t au_sectors;	// allocation unit; 0: not told
-	uint32_t erase_units;	// so many of them
-	uint32_t erase_seconds; // take so long
+	uint32_t au_sectors; // allocation unit; 0: not told
 	bool discard;
 };
 

@@ -243,8 +243,7 @@ static int dw_reset(struct sd_host *host)
 static unsigned dw_state(struct sd_host *host)
 {
 	struct dw_mmc *d = dw_of(host);
-	const unsigned state = (io_read32(d->regs, DW_STATUS) & DW_STATUS_BUSY ? SD_STATE_BUSY : 0) |
-			       (d->locked && d->locked(d) ? SD_STATE_LOCKED : 0);
+	const unsigned state = (d->locked && d->locked(d) ? SD_STATE_LOCKED : 0);
 
 	if (!d->present)
 		return state;
@@ -407,9 +406,7 @@ int dw_mmc_init(struct dw_mmc *d)
 	host->name = d->name;
 	host->ops = &dw_ops;
 	host->driver = d;
-	host->auto_stop = true;
 	host->clock_max = min_of(host->clock_max ? host->clock_max : d->ciu, d->ciu);
-	host->clock_min = d->ciu / (2 * DIVIDER_MAX);
 	host->max_blocks = DW_MAX_BLOCKS;
 	host->max_segments = BLK_SEGMENTS_MAX;
 	sd_host_init(host);

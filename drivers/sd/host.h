@@ -2,7 +2,7 @@
 // Copyright the cairn authors
 
 /*
- * Between the card protocol and a host controller. The protocol (card.c and its neighbours) decides which command goes
+ * Between the card protocol and a host controller. The protocol (command.c and its neighbours) decides which command goes
  * out and what its answer means; a host carries out one command at a time and knows nothing of cards. One thread, the
  * card's, calls the operations, one after the other, and sleeps in them until the controller interrupts; where nobody
  * may sleep (start-up before interrupts, panic) the same code polls.
@@ -91,7 +91,6 @@ struct sd_host_ops {
 #define SD_STATE_KNOWN 1u   // the two below are from a switch or pin, not guesses
 #define SD_STATE_PRESENT 2u // a card is in the slot
 #define SD_STATE_LOCKED 4u  // its write-protect switch is on
-#define SD_STATE_BUSY 8u    // it holds DAT0 low
 
 #define SD_REGISTERS_SIZE 140
 
@@ -100,18 +99,17 @@ struct sd_host {
 	const char *name; // of its node or PCI place, for messages
 	const struct sd_host_ops *ops;
 	void *driver;
-	bool spi;		       // speaks SPI: other bring-up, one line, CRC to be switched on
-	bool removable;		       // false: soldered, eMMC
-	bool tells;		       // calls sd_host_card_changed where it knows; else an empty slot is looked at
-	bool no_sd, no_mmc;	       // what the slot is not for
-	uint8_t widths;		       // of the bus: 1, 4 and 8 or'ed
-	bool high_speed;	       // SD_HIGH_SPEED can be configured
-	bool auto_stop;		       // sends CMD12 by itself; else execute does, which costs a command
-	uint32_t clock_min, clock_max; // Hz
-	uint32_t max_blocks;	       // of one command
-	uint32_t max_segments;	       // of one command's data, at most BLK_SEGMENTS_MAX
-	uint32_t max_segment_bytes;    // 0: any
-	paddr_t reach;		       // last byte of memory that its DMA reaches; 0: any
+	bool spi;		    // speaks SPI: other bring-up, one line, CRC to be switched on
+	bool removable;		    // false: soldered, eMMC
+	bool tells;		    // calls sd_host_card_changed where it knows; else an empty slot is looked at
+	bool no_sd, no_mmc;	    // what the slot is not for
+	uint8_t widths;		    // of the bus: 1, 4 and 8 or'ed
+	bool high_speed;	    // SD_HIGH_SPEED can be configured
+	uint32_t clock_max;	    // Hz
+	uint32_t max_blocks;	    // of one command
+	uint32_t max_segments;	    // of one command's data, at most BLK_SEGMENTS_MAX
+	uint32_t max_segment_bytes; // 0: any
+	paddr_t reach;		    // last byte of memory that its DMA reaches; 0: any
 	/* What it uses: what the boot argument sd.transfer= asks for, as far as it can. The card's thread changes it
 	 * between DMA and PIO, between commands, if it began with DMA. */
 	enum sd_transfer transfer;

@@ -84,6 +84,7 @@ int mmc_csd_decode(const uint32_t words[4], struct sd_csd *out)
 	csd_common(words, out);
 	error = csd_capacity(words, &out->sectors);
 	out->erase_sectors = (sd_bits(words, 46, 42) + 1) * (sd_bits(words, 41, 37) + 1);
+	out->erase_sectors <<= sd_bits(words, 25, 22) > SECTOR_SHIFT ? sd_bits(words, 25, 22) - SECTOR_SHIFT : 0;
 	return error ? error : !out->speed ? -EINVAL : 0;
 }
 
@@ -101,8 +102,6 @@ void sd_ssr_decode(const uint8_t bytes[64], struct sd_ssr *out)
 					   4096, 8192, 16384, 24576, 32768, 49152, 65536, 131072};
 
 	out->au_sectors = units[bytes[10] >> 4];
-	out->erase_units = (uint32_t)bytes[11] << 8 | bytes[12];
-	out->erase_seconds = (uint32_t)(bytes[13] >> 2) + (bytes[13] & 3);
 	out->discard = bytes[24] & 2;
 }
 

@@ -421,7 +421,8 @@ static int set_clock(struct sdhci *s, uint32_t clock)
 static int sdhci_configure(struct sd_host *host, const struct sd_ios *ios)
 {
 	struct sdhci *s = sdhci_of(host);
-	uint8_t control = s->host.transfer != SD_DMA ? 0 : s->wide_dma ? CONTROL_ADMA64 : CONTROL_ADMA32;
+	/* Also while the CPU moves the words: the way may be chosen anew before the bus is set again. */
+	uint8_t control = !s->adma ? 0 : s->wide_dma ? CONTROL_ADMA64 : CONTROL_ADMA32;
 
 	if (!(ios->width & host->widths))
 		return -EOPNOTSUPP;
@@ -441,8 +442,8 @@ static unsigned sdhci_state(struct sd_host *host)
 
 	if (!s->soldered && (state & STATE_STABLE))
 		known = SD_STATE_KNOWN | (state & STATE_INSERTED ? SD_STATE_PRESENT : 0) |
-			(state & STATE_WRITABLE ? 0 : SD_STATE_LOCKED);
-	return known | (state & STATE_DAT0 ? 0 : SD_STATE_BUSY);
+			(state & STATE_WRITABLE || s->no_lock ? 0 : SD_STATE_LOCKED);
+	return known;
 }
 
 static const struct sd_host_ops sdhci_ops = {.execute = sdhci_execute,
@@ -475,11 +476,11 @@ static int read_capabilities(struct sdhci *s)
 	host->transfer = sd_transfer_wanted();
 	if (host->transfer == SD_DMA && !(caps & CAP_ADMA2))
 		host->transfer = SD_PIO;
+	s->adma = host->transfer == SD_DMA;
 	s->wide_dma = s->version3 && (caps & CAP_64);
 	host->reach = s->wide_dma || host->transfer != SD_DMA ? 0 : UINT32_MAX;
 	host->high_speed = caps & CAP_HIGH_SPEED;
 	host->widths = 1 | 4 | (caps & CAP_8_LINES && s->soldered ? 8 : 0);
-	host->clock_min = host->clock_max / (s->version3 ? 2046 : 256);
 	return 0;
 }
 
@@ -490,7 +491,6 @@ int sdhci_init(struct sdhci *s)
 	s->host = (struct sd_host){.name = s->name,
 				   .ops = &sdhci_ops,
 				   .driver = s,
-				   .auto_stop = true,
 				   .max_blocks = 65535,
 				   .max_segments = BLK_SEGMENTS_MAX,
 				   .max_segment_bytes = MAX_SEGMENT};

@@ -11,10 +11,11 @@ struct sdhci {
 	const char *name;
 	volatile void *regs; // 256 bytes
 	bool soldered;	     // no slot: there is a card, without switches
+	bool no_lock;	     // the slot's switch for write protection is not wired
 
 	/* sdhci.c's. */
 	struct sd_host host;
-	bool version3, wide_dma;
+	bool version3, wide_dma, adma;
 	void *table;	// of descriptors
 	uint32_t noted; // guarded by host.lock: status bits that came since the command began
 };

@@ -34,6 +34,7 @@ static int cadence_probe(const struct device *dev)
 	s->name = dev->name;
 	s->regs = regs + SDHCI_OFFSET;
 	s->soldered = fdt_prop(dev->fdt, dev->node, "non-removable", &len) != NULL;
+	s->no_lock = fdt_prop(dev->fdt, dev->node, "disable-wp", &len) != NULL;
 	io_write32(regs, HRS06, (io_read32(regs, HRS06) & ~(uint32_t)HRS06_MODE) | HRS06_MODE_SD);
 	error = sdhci_init(s);
 	if (!error)

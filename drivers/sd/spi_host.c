@@ -405,7 +405,6 @@ static void spi_host_init(struct spi_host *s, const char *name, uint32_t clock)
 				   .removable = true,
 				   .no_mmc = true,
 				   .widths = 1,
-				   .clock_min = (uint32_t)(s->spi.clock / 8192),
 				   .clock_max = clock,
 				   .max_blocks = 65535,
 				   .max_segments = BLK_SEGMENTS_MAX,

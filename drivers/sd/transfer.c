@@ -149,10 +149,8 @@ static int flush(struct sd_card *card)
 /* Whatever the card was doing. 0: it is in the state of transfers again. */
 static int stop(struct sd_card *card)
 {
-	int error = card->host->ops->reset(card->host);
+	int error;
 
-	if (error)
-		return error;
 	/* A card that was not transferring does not know the command, which is as well. */
 	(void)sd_simple(card, SD_STOP, 0, SD_R1B, NULL);
 	error = sd_settle(card, SD_BUSY_LIMIT);
@@ -164,11 +162,15 @@ static int stop(struct sd_card *card)
 static int recover(struct sd_card *card, int why, unsigned failures)
 {
 	const bool bus = why == -EILSEQ || why == -ETIMEDOUT;
+	/* Whatever comes next: the memory of a request that ends is nobody's to write to. */
+	const int reset = card->host->ops->reset(card->host);
 
-	if (!sd_slot_empty(card) && !(bus && failures > 1) && !stop(card))
+	if (!reset && !sd_slot_empty(card) && !(bus && failures > 1) && !stop(card))
 		return 0;
 	card->ready = false;
 	blk_writes_lost(&card->blk);
+	if (reset)
+		return reset;
 	if (clock_now() >= card->deadline)
 		return -ETIMEDOUT; // the next request finds out whether it can be brought up
 	if (bus && failures > 1 && card->slow < 2) {
@@ -198,7 +200,7 @@ static int once(struct sd_card *card, struct blk_request *req)
 /* What the queue and those above it know. */
 static int request_error(int error)
 {
-	return error == -ETIMEDOUT || error == -EILSEQ || error == -EOPNOTSUPP ? -EIO : error;
+	return error == -ETIMEDOUT || error == -EILSEQ || error == -EOPNOTSUPP || error == -EINVAL ? -EIO : error;
 }
 
 static int carry_out(struct sd_card *card, struct blk_request *req)
@@ -213,6 +215,8 @@ static int carry_out(struct sd_card *card, struct blk_request *req)
 			return error;
 		log_info("%s: the card is back", card->blk.name);
 	}
+	if ((req->op == BLK_WRITE || req->op == BLK_DISCARD) && card->host->ops->state(card->host) & SD_STATE_LOCKED)
+		return -EROFS; // the switch may have been moved while it was out
 	for (unsigned failures = 0;;) {
 		error = once(card, req);
 		if (!error || error == -EROFS || error == -EINVAL)

@@ -4,7 +4,7 @@
 /*
  * The firmware's console as a line like others, named sbi: the last resort of a board whose lines no driver knows. Each
  * of its calls waits for the line, so a few bytes go out at a time; nothing interrupts, so a thread asks for input. It
-is for text: OpenSBI puts a carriage return before each newline.
+ * is for text: OpenSBI puts a carriage return before each newline.
  *
  * fw.lock guards the rest of fw and nests inside the console's; the console is called without it.
  */

@@ -106,6 +106,7 @@ static uint32_t read_table(struct simsdhci *s, struct blk_segment *out, uint32_t
 	const uint64_t at = s->adma[0] | (wide ? (uint64_t)s->adma[1] << 32 : 0);
 	uint64_t total = 0;
 
+	assert_true(s->control & 0x10); // else it is no table of these
 	assert_int_equal(at % 4, 0);
 	s->tables++;
 	for (uint32_t i = 0; i < max; i++) {

@@ -128,8 +128,7 @@ static unsigned slot_state(struct sd_host *host)
 {
 	const struct simslot *slot = host->driver;
 
-	return (slot->knows ? SD_STATE_KNOWN : 0) | (slot->card->present ? SD_STATE_PRESENT : 0) |
-	       (simcard_busy(slot->card) ? SD_STATE_BUSY : 0);
+	return (slot->knows ? SD_STATE_KNOWN : 0) | (slot->card->present ? SD_STATE_PRESENT : 0);
 }
 
 static void slot_poll(struct sd_host *host)
@@ -158,7 +157,6 @@ void simslot_init(struct simslot *slot, struct simcard *card)
 		     .removable = card->kind != SIMCARD_EMMC,
 		     .widths = 1 | 4 | (card->kind == SIMCARD_EMMC ? 8 : 0),
 		     .high_speed = true,
-		     .clock_min = 400000,
 		     .clock_max = 52000000,
 		     .max_blocks = 1024,
 		     .max_segments = 64,
