@@ -12,8 +12,8 @@
  *
  * An -EIO is tried again, BLK_ATTEMPTS times in all, unless that has taken BLK_PATIENCE already; merged requests are
  * taken apart first, so that one bad sector fails one request. A failed FLUSH is never tried again: a later good one
- * would prove nothing about the writes that the failed one was to cover. The same after a reset: the next FLUSH fails if
- * writes may have been lost by it.
+ * would prove nothing about the writes that the failed one was to cover. After a reset it is the same: the next FLUSH
+ * fails if writes may have been lost.
  *
  * Lock: blkdev.lock, in the order's last place but one (I2); the driver's own lock nests inside. Completions call
  * `done` with nothing locked. Nothing here sleeps but blk_queue_init.

@@ -2,10 +2,10 @@
 // Copyright the cairn authors
 
 /*
- * Between the card protocol and a host controller. The protocol (command.c and its neighbours) decides which command goes
- * out and what its answer means; a host carries out one command at a time and knows nothing of cards. One thread, the
- * card's, calls the operations, one after the other, and sleeps in them until the controller interrupts; where nobody
- * may sleep (start-up before interrupts, panic) the same code polls.
+ * Between the card protocol and a host controller. The protocol (command.c and its neighbours) decides which command
+ * goes out and what its answer means; a host carries out one command at a time and knows nothing of cards. One thread,
+ * the card's, calls the operations, one after the other, and sleeps in them until the controller interrupts; where
+ * nobody may sleep (start-up before interrupts, panic) the same code polls.
  */
 #pragma once
 
