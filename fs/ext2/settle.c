@@ -143,7 +143,10 @@ static void *settler(void *arg)
 		int err = 0;
 
 		if (!atomic_load(&vol->super.read_only)) {
+			/* It has references meanwhile: who syncs waits, so that what was deleted is gone then. */
+			mutex_lock(&vol->settle_lock);
 			ext2_write_new(vol);
+			mutex_unlock(&vol->settle_lock);
 			err = inodes_visit(&vol->super, ext2_inode_write_times);
 			if (!err)
 				err = volume_settle(vol);
