@@ -69,6 +69,14 @@ def test_one_hart(name, tmp_path):
     assert "harts: 1" in result.err
 
 
+def test_a_board_that_nothing_emulates(tmp_path):
+    result = rig.run("hello", "--image", tmp_path / "card.img", "--board", "unmatched")
+    assert result.status == 125 and not result.out
+    assert result.err == "cairn: error: QEMU has no machine for the board unmatched\n" \
+        "cairn:   ./cairn image --board unmatched makes its card; ./cairn boards lists the machines.\n", result.err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("words, message", [
     (["--board", "sifive_u", "--smp", "5"], "has 1 to 4"),
     (["--board", "icicle", "--memory", "1G"], "has 3072M only"),
