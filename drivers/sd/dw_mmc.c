@@ -88,11 +88,12 @@ static void dw_poll(struct sd_host *host)
 	take_status(dw_of(host));
 }
 
-void dw_mmc_slot_changed(struct dw_mmc *d)
+void dw_mmc_slot_changed(void *dw)
 {
+	struct dw_mmc *d = dw;
 	unsigned long flags = spin_lock(&d->host.lock);
 
-	d->gone |= !d->present(d);
+	d->gone |= sd_pins_empty(&d->pins);
 	waitq_wake_all(&d->host.waitq);
 	spin_unlock(&d->host.lock, flags);
 	sd_host_card_changed(&d->host);
@@ -242,12 +243,7 @@ static int dw_reset(struct sd_host *host)
 
 static unsigned dw_state(struct sd_host *host)
 {
-	struct dw_mmc *d = dw_of(host);
-	const unsigned state = (d->locked && d->locked(d) ? SD_STATE_LOCKED : 0);
-
-	if (!d->present)
-		return state;
-	return state | SD_STATE_KNOWN | (d->present(d) ? SD_STATE_PRESENT : 0);
+	return sd_pins_state(&dw_of(host)->pins);
 }
 
 /* ---- commands ---- */
@@ -317,7 +313,7 @@ static void forget(struct dw_mmc *d)
 	unsigned long flags = spin_lock(&d->host.lock);
 
 	d->noted = d->dma_noted = 0;
-	d->gone = d->present && !d->present(d);
+	d->gone = sd_pins_empty(&d->pins);
 	spin_unlock(&d->host.lock, flags);
 }
 
