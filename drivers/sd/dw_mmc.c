@@ -123,12 +123,6 @@ static bool stop_done(struct sd_host *host)
 	return failed_locked(dw_of(host)) || dw_of(host)->noted & DW_INT_STOP;
 }
 
-static bool never(struct sd_host *host)
-{
-	(void)host;
-	return false;
-}
-
 static int noted_error(struct dw_mmc *d)
 {
 	unsigned long flags = spin_lock(&d->host.lock);
@@ -162,7 +156,7 @@ static int wait_busy(struct dw_mmc *d, nsec_t deadline)
 
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		(void)sd_host_wait(&d->host, never, min_of(deadline, now + step));
+		sd_host_sleep(&d->host, min_of(deadline, now + step));
 		step = min_of(2 * step, (nsec_t)BUSY_STEP_MAX);
 	}
 	return 0;

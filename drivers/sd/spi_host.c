@@ -78,12 +78,6 @@ static bool ended(struct sd_host *host)
 	return spi_of(host)->ended;
 }
 
-static bool never(struct sd_host *host)
-{
-	(void)host;
-	return false;
-}
-
 /* out NULL: ones; in NULL: dropped. The bus always answers: time only runs out when the controller is gone. */
 static int move(struct spi_host *s, const uint8_t *out, uint8_t *in, size_t len)
 {
@@ -136,7 +130,7 @@ static int look_again(struct spi_host *s, unsigned *looks, nsec_t deadline)
 	if (clock_now() >= deadline)
 		return -ETIMEDOUT;
 	if (++*looks > PATIENCE)
-		(void)sd_host_wait(&s->host, never, clock_now() + min_of((*looks - PATIENCE) * NAP / 4 + NAP, NAP_MAX));
+		sd_host_sleep(&s->host, clock_now() + min_of((*looks - PATIENCE) * NAP / 4 + NAP, NAP_MAX));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arch/cache.h"
 #include "arch/clock.h"
 #include "arch/io.h"
 #include "arch/page.h"
@@ -36,6 +37,26 @@ static const struct mode modes[] = {
     {"sd.transfer=pio", false, false},
     {"sd.transfer=polled", false, false},
 };
+
+/* Bytes that were handed to the controller, and taken back. */
+static uint64_t to_device, to_cpu;
+
+void __real_dma_sync_for_device(paddr_t pa, size_t len, enum dma_dir dir);
+void __real_dma_sync_for_cpu(paddr_t pa, size_t len, enum dma_dir dir);
+void __wrap_dma_sync_for_device(paddr_t pa, size_t len, enum dma_dir dir);
+void __wrap_dma_sync_for_cpu(paddr_t pa, size_t len, enum dma_dir dir);
+
+void __wrap_dma_sync_for_device(paddr_t pa, size_t len, enum dma_dir dir)
+{
+	to_device += len;
+	__real_dma_sync_for_device(pa, len, dir);
+}
+
+void __wrap_dma_sync_for_cpu(paddr_t pa, size_t len, enum dma_dir dir)
+{
+	to_cpu += len;
+	__real_dma_sync_for_cpu(pa, len, dir);
+}
 
 static int attach(struct simcard *card, bool knows)
 {
@@ -70,6 +91,9 @@ static void body(void *arg)
 	if (mode.dma) {
 		assert_int_equal(sim.port_bytes, 0);
 		assert_int_equal(stats.cpu_bytes, 0);
+		/* All that it moves, registers too. */
+		assert_int_equal(to_device, sim.dma_bytes);
+		assert_int_equal(to_cpu, sim.dma_bytes);
 		assert_true(stats.dma_bytes >= 2 * SDCASE_PLACES * SDCASE_LEN * SECTOR_SIZE);
 	} else {
 		assert_int_equal(sim.dma_bytes, 0);
