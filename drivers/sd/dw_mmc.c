@@ -396,7 +396,7 @@ int dw_mmc_init(struct dw_mmc *d)
 	host->name = d->name;
 	host->ops = &dw_ops;
 	host->driver = d;
-	host->clock_max = min_of(host->clock_max ? host->clock_max : d->ciu, d->ciu);
+	host->clock_max = min_of(host->clock_max, d->ciu);
 	host->max_blocks = DW_MAX_BLOCKS;
 	host->max_segments = BLK_SEGMENTS_MAX;
 	sd_host_init(host);

@@ -116,18 +116,14 @@ static int power_up(const struct device *dev, struct dw_mmc *d)
 
 /* ---- the slot ---- */
 
+/* The controller's registers do not say what it can. */
 static void describe_slot(const struct device *dev, struct sd_host *host)
 {
-	uint32_t width = 1, max = 0;
-
-	(void)fdt_prop_u32(dev->fdt, dev->node, "bus-width", 0, &width);
-	(void)fdt_prop_u32(dev->fdt, dev->node, "max-frequency", 0, &max);
-	host->widths = 1 | (width >= 4 ? 4 : 0) | (width >= 8 ? 8 : 0);
-	host->clock_max = max;
+	host->widths = 1 | 4 | 8;
+	host->clock_max = UINT32_MAX;
+	host->removable = true;
 	host->high_speed = has(dev, "cap-sd-highspeed") || has(dev, "cap-mmc-highspeed");
-	host->removable = !has(dev, "non-removable");
-	host->no_sd = has(dev, "no-sd");
-	host->no_mmc = has(dev, "no-mmc");
+	sd_host_narrow(host, dev);
 }
 
 static int dw_mmc_probe(const struct device *dev)

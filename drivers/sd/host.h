@@ -63,6 +63,7 @@ struct sd_ios {
 
 enum sd_transfer { SD_DMA, SD_PIO, SD_POLLED }; // who moves the words, and who says that they are there
 
+struct device;
 struct sd_host;
 struct sd_card;
 
@@ -135,6 +136,8 @@ void sd_host_wake(struct sd_host *host);
 /* For a host that learns of a card put in or taken out: the card's thread looks. Any context. */
 void sd_host_card_changed(struct sd_host *host);
 
+/* Takes from what the controller can (lines, clock, kinds of card) what the slot's node does not have. At start. */
+void sd_host_narrow(struct sd_host *host, const struct device *dev);
 /* Makes lock and queue: before interrupts of the controller are let through. */
 void sd_host_init(struct sd_host *host);
 /*
