@@ -11,7 +11,7 @@
 #include "lib/types.h"
 
 #define DEVICE_REGS_MAX 4
-#define DEVICE_IRQS_MAX 8
+#define DEVICE_IRQS_MAX 16
 
 struct device {
 	const struct fdt *fdt;

@@ -69,6 +69,7 @@ static const struct {
     {"sd card", NULL},
     {"sd host", NULL},
     {"jh7110 gpio", NULL},
+    {"sifive gpio", NULL},
     {"watchdog", NULL},
     {"jh7110 crg", NULL},
     {"lru", NULL},

@@ -97,6 +97,14 @@ def extents(path, size):
 
 
 def recognised(path, layouts):
-    """Names of the layouts that the card's partitions have."""
-    found = [(part.start, part.type) for part in image.partitions(path)]
-    return [name for name, layout in layouts.items() if found == [(part.start, part.type) for part in layout.parts]]
+    """Names of the layouts that the card's partitions have, and of these the one whose first stage is there."""
+    parts = image.partitions(path)
+    found = {name: layout for name, layout in layouts.items() if [(part.start, part.type) for part in parts] == [(part.start, part.type) for part in layout.parts]}
+    return [name for name, layout in found.items() if layout.mark and layout.mark in first_stage(path, layout)] or list(found)
+
+
+def first_stage(path, layout):
+    part = layout.part("spl")
+    with open(path, "rb") as file:
+        file.seek(part.start)
+        return file.read(part.size)

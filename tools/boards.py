@@ -18,7 +18,7 @@ OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
 class Board:
     title: str
     card: str  # in words: what it is behind
-    machine: str = ""  # QEMU's name; none: a process of this machine
+    machine: str = ""  # QEMU's name; none: a process of this machine, or hardware alone
     program: str = QEMU
     firmware: str = "default"
     tree: bool = False  # QEMU is given board/NAME/NAME.dts, and makes none
@@ -30,6 +30,7 @@ class Board:
     consoles: dict = field(default_factory=lambda: {"serial": None})  # the value of console=; None: the tree's choice
     serial_before: int = 0  # serial ports before the console's
     drops: bool = False  # QEMU's model of the serial line drops what is not taken from it at once
+    hardware: bool = False  # there is no machine for it
     semihosting: bool = False  # for the end, where the firmware cannot turn the machine off
 
 
@@ -37,6 +38,7 @@ BOARDS = {
     "virt": Board("QEMU's virtual machine", "virtio, or SDHCI on PCI (--sd)", "virt", consoles={"virtio": "hvc0", "serial": "ttyS0"}),
     "sifive_u": Board("SiFive HiFive Unleashed, by QEMU", "SD in SPI mode", "sifive_u", memory="256M", memory_range=(64, 8 << 10),
                       harts=4, harts_range=(1, 4), monitor=1, drops=True, semihosting=True),
+    "unmatched": Board("SiFive HiFive Unmatched, which nothing emulates", "SD in SPI mode", hardware=True, memory="16G", harts=4),
     "icicle": Board("Microchip PolarFire SoC Icicle kit, by QEMU", "SD, SDHCI by Cadence", "microchip-icicle-kit", tree=True,
                     memory="3G", memory_range=(3 << 10, 3 << 10), harts=4, harts_range=(4, 4), monitor=1, serial_before=1, semihosting=True),
     "visionfive2": Board("StarFive VisionFive 2, emulated", "SD, DesignWare MSHC", "visionfive2", VISIONFIVE2_QEMU, OPENSBI, tree=True,
@@ -74,6 +76,12 @@ def check(name, memory, harts, console, chain=None):
     if console not in board.consoles:
         raise Failure(f"--console {console}: the board {name} has {', '.join(board.consoles)}", "Leave out --console.", 125)
     return memory, harts, console
+
+
+def check_emulated(name):
+    """That there is a machine for it."""
+    if BOARDS[name].hardware:
+        raise Failure(f"QEMU has no machine for the board {name}", f"./cairn image --board {name} makes its card; ./cairn boards lists the machines.", 125)
 
 
 def check_machine(name):

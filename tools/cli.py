@@ -149,7 +149,7 @@ def add_bench(command):
                       "./cairn help bench says how to read the table.")
     measure.add_argument("--icount", action="store_true", help="count guest instructions (QEMU's -icount shift=0) instead of time")
     measure.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio", help="what the disks are behind, as for run (default: virtio)")
-    measure.add_argument("--board", choices=tuple(layout.LAYOUTS), default="virt",
+    measure.add_argument("--board", choices=tuple(name for name in layout.LAYOUTS if not boards.BOARDS[name].hardware), default="virt",
                          help="on another board than virt: the disks alone, behind its own controller")
     measure.add_argument("--boot", dest="start_up", action="store_true",
                          help="instead: from the kernel's first instruction to main, on each board and by each boot loader")
@@ -232,6 +232,7 @@ def run_boards(_options):
 
 def run_run(options):
     launcher.open_missing_streams()
+    boards.check_emulated(options.board)
     app = load_or_launcher_error(options)
     card = options.image or LAST_CARD
     if os.path.isdir(card):

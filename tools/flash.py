@@ -26,6 +26,10 @@ STEPS = {
     "sifive_u": ("switches MSEL at 1011 (11): it starts from the card",
                  "the serial line is behind the board's micro USB socket; on the PC ./cairn console TTY, or a terminal program at 115200 8N1",
                  "card into the slot, then power"),
+    "unmatched": ("switches MSEL[3:0] at 1011, as they come: it starts from the card",
+                  "the serial line is behind the board's micro USB socket, which shows two lines of which it is the second (/dev/ttyUSB1 where there is no other); "
+                  "on the PC ./cairn console TTY, or a terminal program at 115200 8N1",
+                  "card into the slot, then power"),
 }
 
 

@@ -36,6 +36,7 @@ class Layout:
     size: str  # of a new card, unless told
     loader: str = ""  # Debian's package of the board's U-Boot
     loader_files: dict = field(default_factory=dict)  # name of the partition: path in the package
+    mark: bytes = b""  # in its first stage and in no other board's with the same partitions
     stock_firmware: bool = False  # the vendor's U-Boot reads files of its own
 
     def part(self, name):
@@ -57,12 +58,18 @@ def with_loader(spl, uboot, spl_type, uboot_type):
             Part("cairn", 32 * MIB, 0, LINUX_GUID))
 
 
+def sifive(board):
+    """Both boards' ROMs look for the first partition by its type; the SPL reads from sector 2082 on, whatever the table says."""
+    return Layout(with_loader(sectors(34, 2081), sectors(2082, 10273), SIFIVE_SPL_GUID, SIFIVE_UBOOT_GUID), "4G", "u-boot-sifive",
+                  {"spl": f"usr/lib/u-boot/{board}/u-boot-spl.bin", "uboot": f"usr/lib/u-boot/{board}/u-boot.itb"},
+                  mark=f"sifive,hifive-{board.partition('_')[2]}-a00".encode())
+
+
 PLAIN = (Part("boot", 1 * MIB, 16 * MIB, FAT_GUID), Part("cairn", 17 * MIB, 0, LINUX_GUID))
 LAYOUTS = {
     "virt": Layout(PLAIN, "256M"),
-    "sifive_u": Layout(
-        with_loader(sectors(34, 2081), sectors(2082, 10273), SIFIVE_SPL_GUID, SIFIVE_UBOOT_GUID), "4G", "u-boot-sifive",
-        {"spl": "usr/lib/u-boot/sifive_unleashed/u-boot-spl.bin", "uboot": "usr/lib/u-boot/sifive_unleashed/u-boot.itb"}),
+    "sifive_u": sifive("sifive_unleashed"),
+    "unmatched": sifive("sifive_unmatched"),
     "icicle": Layout(PLAIN, "4G"),
     "visionfive2": Layout(
         with_loader(sectors(4096, 8191), sectors(8192, 16383), STARFIVE_SPL_GUID, STARFIVE_UBOOT_GUID), "4G", "u-boot-starfive",

@@ -19,17 +19,17 @@ void gpio_provider_add(struct gpio_provider *provider)
 	providers = provider;
 }
 
-int gpio_get(const struct device *dev, const char *property, struct gpio *gpio)
+int gpio_get(const struct fdt *fdt, fdt_node_t node, const char *property, unsigned i, struct gpio *gpio)
 {
 	struct fdt_args args;
-	int error = fdt_args(dev->fdt, dev->node, property, "#gpio-cells", 0, &args);
+	int error = fdt_args(fdt, node, property, "#gpio-cells", i, &args);
 
 	if (error)
 		return error;
 	if (args.count != 2)
 		return -EINVAL;
 	for (struct gpio_provider *p = providers; p; p = p->next)
-		if (p->fdt == dev->fdt && p->node == args.node) {
+		if (p->fdt == fdt && p->node == args.node) {
 			*gpio = (struct gpio){
 			    .provider = p, .pin = args.cells[0], .active_low = args.cells[1] & FLAG_ACTIVE_LOW};
 			return p->ops->input(p, gpio->pin);

@@ -48,10 +48,10 @@ struct gpio {
 };
 
 /*
- * The first pin that dev's node names in `property`, made an input. 0; -ENOENT: the tree names none; -ENODEV: no
- * driver serves it; -EINVAL: the tree makes no sense, or there is no such pin. At start.
+ * Pin i of those that the node names in `property`, made an input. 0; -ENOENT: the tree names none; -ENODEV: no driver
+ * serves it; -EINVAL: the tree makes no sense, or there is no such pin. At start.
  */
-int gpio_get(const struct device *dev, const char *property, struct gpio *gpio);
+int gpio_get(const struct fdt *fdt, fdt_node_t node, const char *property, unsigned i, struct gpio *gpio);
 /* Any context. */
 bool gpio_active(const struct gpio *gpio);
 /* From now on each change of the pin calls watch->changed. As the operation above; at start. */

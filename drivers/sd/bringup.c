@@ -39,15 +39,9 @@ enum { EXT_FLUSH_CACHE = 32, EXT_CACHE = 33, EXT_PARTITION = 179, EXT_BUS_WIDTH 
 enum { ERASE_ARG_ERASE = 0, ERASE_ARG_DISCARD = 1, MMC_ARG_ERASE = 0, MMC_ARG_TRIM = 1, MMC_ARG_DISCARD = 3 };
 #define MMC_PARTITION_ACCESS 7u // of PARTITION_CONFIG; 0: the user area
 
-static bool never(struct sd_host *host)
-{
-	(void)host;
-	return false;
-}
-
 static void pause(struct sd_card *card)
 {
-	(void)sd_host_wait(card->host, never, clock_now() + STEP);
+	sd_host_sleep(card->host, clock_now() + STEP);
 }
 
 bool sd_slot_empty(const struct sd_card *card)
@@ -469,6 +463,7 @@ static bool is_strange(int error)
 
 int sd_bring_up(struct sd_card *card)
 {
+	const unsigned slow = card->slow;
 	int error = -ENODEV;
 
 	for (unsigned i = 0; i < BRING_UP_TRIES && error && !is_strange(error) && !sd_slot_empty(card); i++) {
@@ -481,5 +476,9 @@ int sd_bring_up(struct sd_card *card)
 	}
 	card->ready = !error;
 	tell(card, !error || is_strange(error) || error == -ENODEV ? error : -EIO);
-	return is_strange(error) ? -ENODEV : error;
+	if (is_strange(error))
+		error = -ENODEV;
+	if (error == -ENODEV)
+		card->slow = slow; // what failed was no fault of the bus
+	return error;
 }

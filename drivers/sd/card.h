@@ -63,6 +63,8 @@ struct sd_card {
 	struct sd_ext_csd ext;
 	struct sd_ios ios;
 	unsigned slow; // 0: as fast as both can; 1: no high speed; 2: one line too
+	/* Bits by command, of the application class [1]: the errors of its status have been told of. */
+	uint64_t said[2];
 	/* What was said last of the slot: 0: it works, -ENODEV, -EXDEV: another, -ESTALE: changed, -EIO: useless. */
 	int told;
 	uint8_t *buf;		    // PAGE_SIZE, for registers
@@ -144,7 +146,7 @@ const char *sd_name(uint8_t index, bool app);
 int sd_status_error(uint32_t status);
 /*
  * Carries out a command without data; the answer's first word in *response unless NULL. 0; the host's errors; or, for
- * R1 and R1B, the status' error. Nothing is logged.
+ * R1 and R1B, the status' error, which alone is logged, once for each command.
  */
 int sd_simple(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer answer, uint32_t *response);
 /* As sd_simple, with an answer of 136 bits. */

@@ -9,8 +9,10 @@
 
 #include <errno.h>
 
+#include "arch/cache.h"
 #include "arch/clock.h"
 #include "arch/page.h"
+#include "kernel/log.h"
 #include "kernel/time.h"
 
 #define COMMAND_LIMIT NSEC_PER_SEC    // a command without data, busy not counted
@@ -89,24 +91,45 @@ int sd_execute(struct sd_card *card, struct sd_command *cmd)
 	return card->host->ops->execute(card->host, cmd);
 }
 
+/* Told once for each command: what follows tells of the request. */
+static int status_error(struct sd_card *card, const struct sd_command *cmd)
+{
+	const int error = sd_status_error(cmd->response[0]);
+	const uint64_t bit = 1ull << cmd->index;
+
+	if (error && !(card->said[cmd->app] & bit)) {
+		card->said[cmd->app] |= bit;
+		log_warning("%s: %s: error (%d), card status %08x", card->blk.name, sd_name(cmd->index, cmd->app),
+			    -error, (unsigned)cmd->response[0]);
+	}
+	return error;
+}
+
 static int execute(struct sd_card *card, struct sd_command *cmd)
 {
 	int error = sd_execute(card, cmd);
 
-	if (!error && (cmd->answer == SD_R1 || cmd->answer == SD_R1B))
-		error = sd_status_error(cmd->response[0]);
-	return error;
+	return error || (cmd->answer != SD_R1 && cmd->answer != SD_R1B) ? error : status_error(card, cmd);
 }
 
-int sd_simple(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer answer, uint32_t *response)
+static int simple(struct sd_card *card, uint8_t index, bool app, uint32_t arg, enum sd_answer answer,
+		  uint32_t *response)
 {
-	struct sd_command cmd = {
-	    .index = index, .answer = answer, .arg = arg, .limit = answer == SD_R1B ? SD_BUSY_LIMIT : COMMAND_LIMIT};
+	struct sd_command cmd = {.index = index,
+				 .app = app,
+				 .answer = answer,
+				 .arg = arg,
+				 .limit = answer == SD_R1B ? SD_BUSY_LIMIT : COMMAND_LIMIT};
 	int error = execute(card, &cmd);
 
 	if (response)
 		*response = cmd.response[0];
 	return error;
+}
+
+int sd_simple(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer answer, uint32_t *response)
+{
+	return simple(card, index, false, arg, answer, response);
 }
 
 int sd_long(struct sd_card *card, uint8_t index, uint32_t arg, uint32_t response[4])
@@ -135,19 +158,22 @@ int sd_app(struct sd_card *card, uint8_t index, uint32_t arg, enum sd_answer ans
 {
 	int error = app_prefix(card);
 
-	return error ? error : sd_simple(card, index, arg, answer, response);
+	return error ? error : simple(card, index, true, arg, answer, response);
 }
 
 int sd_register(struct sd_card *card, uint8_t index, bool app, uint32_t arg, uint32_t bytes)
 {
 	const struct blk_segment segment = {.pa = va_to_pa(card->buf), .len = bytes};
 	const struct sd_data data = {.block_size = bytes, .blocks = 1, .segments = &segment, .segment_count = 1};
-	struct sd_command cmd = {.index = index, .answer = SD_R1, .arg = arg, .data = &data, .limit = COMMAND_LIMIT};
+	struct sd_command cmd = {
+	    .index = index, .app = app, .answer = SD_R1, .arg = arg, .data = &data, .limit = COMMAND_LIMIT};
 	int error = app ? app_prefix(card) : 0, reset;
 
 	if (error)
 		return error;
+	dma_sync_for_device(segment.pa, bytes, DMA_FROM_DEVICE);
 	error = execute(card, &cmd);
+	dma_sync_for_cpu(segment.pa, bytes, DMA_FROM_DEVICE);
 	if (!error)
 		return 0;
 	reset = card->host->ops->reset(card->host); // some can do without the register
@@ -159,36 +185,37 @@ uint32_t sd_address(const struct sd_card *card, sector_t sector)
 	return (uint32_t)(card->bytes ? sector << SECTOR_SHIFT : sector);
 }
 
+/* In SPI mode the answer comes when the card is not busy any more. */
+static int ask_status(struct sd_card *card, struct sd_command *cmd)
+{
+	*cmd = (struct sd_command){.index = SD_SEND_STATUS,
+				   .answer = SD_R1,
+				   .arg = (uint32_t)card->rca << 16,
+				   .limit = card->host->spi ? SD_BUSY_LIMIT : COMMAND_LIMIT};
+	return sd_execute(card, cmd);
+}
+
 int sd_status(struct sd_card *card, uint32_t *status)
 {
-	/* In SPI mode the answer comes when the card is not busy any more. */
-	struct sd_command cmd = {.index = SD_SEND_STATUS,
-				 .answer = SD_R1,
-				 .arg = (uint32_t)card->rca << 16,
-				 .limit = card->host->spi ? SD_BUSY_LIMIT : COMMAND_LIMIT};
-	int error = sd_execute(card, &cmd);
+	struct sd_command cmd;
+	int error = ask_status(card, &cmd);
 
 	*status = cmd.response[0];
 	return error;
 }
 
-static bool never(struct sd_host *host)
-{
-	(void)host;
-	return false;
-}
-
 int sd_settle(struct sd_card *card, nsec_t limit)
 {
 	const nsec_t start = clock_now(), deadline = start + limit;
-	uint32_t status;
 
 	for (;;) {
-		int error = sd_status(card, &status);
+		struct sd_command cmd;
+		int error = ask_status(card, &cmd);
+		const uint32_t status = cmd.response[0];
 		nsec_t now;
 
 		if (!error)
-			error = sd_status_error(status);
+			error = status_error(card, &cmd);
 		if (error)
 			return error;
 		/* In SPI mode an answer to CMD13 is one in the state of transfers, and busy has been waited for. */
@@ -199,7 +226,7 @@ int sd_settle(struct sd_card *card, nsec_t limit)
 		now = clock_now();
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		(void)sd_host_wait(card->host, never,
-				   now + min_of(max_of((now - start) / 8, (nsec_t)POLL_STEP), (nsec_t)POLL_STEP_MAX));
+		sd_host_sleep(card->host,
+			      now + min_of(max_of((now - start) / 8, (nsec_t)POLL_STEP), (nsec_t)POLL_STEP_MAX));
 	}
 }

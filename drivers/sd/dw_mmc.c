@@ -88,11 +88,12 @@ static void dw_poll(struct sd_host *host)
 	take_status(dw_of(host));
 }
 
-void dw_mmc_slot_changed(struct dw_mmc *d)
+void dw_mmc_slot_changed(void *dw)
 {
+	struct dw_mmc *d = dw;
 	unsigned long flags = spin_lock(&d->host.lock);
 
-	d->gone |= !d->present(d);
+	d->gone |= sd_pins_empty(&d->pins);
 	waitq_wake_all(&d->host.waitq);
 	spin_unlock(&d->host.lock, flags);
 	sd_host_card_changed(&d->host);
@@ -120,12 +121,6 @@ static bool data_done(struct sd_host *host)
 static bool stop_done(struct sd_host *host)
 {
 	return failed_locked(dw_of(host)) || dw_of(host)->noted & DW_INT_STOP;
-}
-
-static bool never(struct sd_host *host)
-{
-	(void)host;
-	return false;
 }
 
 static int noted_error(struct dw_mmc *d)
@@ -161,7 +156,7 @@ static int wait_busy(struct dw_mmc *d, nsec_t deadline)
 
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		(void)sd_host_wait(&d->host, never, min_of(deadline, now + step));
+		sd_host_sleep(&d->host, min_of(deadline, now + step));
 		step = min_of(2 * step, (nsec_t)BUSY_STEP_MAX);
 	}
 	return 0;
@@ -242,12 +237,7 @@ static int dw_reset(struct sd_host *host)
 
 static unsigned dw_state(struct sd_host *host)
 {
-	struct dw_mmc *d = dw_of(host);
-	const unsigned state = (d->locked && d->locked(d) ? SD_STATE_LOCKED : 0);
-
-	if (!d->present)
-		return state;
-	return state | SD_STATE_KNOWN | (d->present(d) ? SD_STATE_PRESENT : 0);
+	return sd_pins_state(&dw_of(host)->pins);
 }
 
 /* ---- commands ---- */
@@ -317,7 +307,7 @@ static void forget(struct dw_mmc *d)
 	unsigned long flags = spin_lock(&d->host.lock);
 
 	d->noted = d->dma_noted = 0;
-	d->gone = d->present && !d->present(d);
+	d->gone = sd_pins_empty(&d->pins);
 	spin_unlock(&d->host.lock, flags);
 }
 
@@ -406,7 +396,7 @@ int dw_mmc_init(struct dw_mmc *d)
 	host->name = d->name;
 	host->ops = &dw_ops;
 	host->driver = d;
-	host->clock_max = min_of(host->clock_max ? host->clock_max : d->ciu, d->ciu);
+	host->clock_max = min_of(host->clock_max, d->ciu);
 	host->max_blocks = DW_MAX_BLOCKS;
 	host->max_segments = BLK_SEGMENTS_MAX;
 	sd_host_init(host);

@@ -4,7 +4,7 @@
 /* Synopsys DesignWare Mobile Storage Host (DW MSHC), between its files; where it lies is the device tree's to say. */
 #pragma once
 
-#include "drivers/sd/host.h"
+#include "drivers/sd/pins.h"
 
 enum {
 	DW_CTRL = 0x00,
@@ -20,7 +20,6 @@ enum {
 	DW_CMDARG = 0x28,
 	DW_CMD = 0x2c,
 	DW_RESP = 0x30, // four; of a long answer the last has bits 127 .. 96
-	DW_MINTSTS = 0x40,
 	DW_RINTSTS = 0x44,
 	DW_STATUS = 0x48,
 	DW_FIFOTH = 0x4c,
@@ -73,9 +72,7 @@ struct dw_mmc {
 	uint32_t ciu;	     // Hz, which the card's clock is divided from
 	uint32_t fifo_words; // 0: as the register says, which has just been reset
 	bool has_irq;
-	bool (*present)(struct dw_mmc *d); // NULL: nobody knows
-	bool (*locked)(struct dw_mmc *d);  // NULL: it has no switch for write protection
-	void *detect;			   // the two's
+	struct sd_pins pins;
 
 	/* dw_mmc.c's. */
 	struct sd_host host; // what the slot can is the probe's
@@ -99,8 +96,8 @@ int dw_mmc_init(struct dw_mmc *d);
 /* Lets the interrupt through, whose handler is there, and announces the slot. As sd_host_add. */
 int dw_mmc_add(struct dw_mmc *d);
 void dw_mmc_irq(void *d);
-/* For detection: the slot changed. Any context. */
-void dw_mmc_slot_changed(struct dw_mmc *d);
+/* The slot changed; a dw_mmc. Any context. */
+void dw_mmc_slot_changed(void *dw);
 
 /* ---- dw_mmc_data.c ---- */
 

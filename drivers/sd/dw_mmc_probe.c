@@ -11,7 +11,6 @@
 #include "arch/io.h"
 #include "drivers/clk/clk.h"
 #include "drivers/driver.h"
-#include "drivers/gpio/gpio.h"
 #include "drivers/irq.h"
 #include "drivers/sd/dw_mmc.h"
 #include "drivers/wired.h"
@@ -21,12 +20,6 @@
 #define RESET_TIME (NSEC_PER_MSEC / 100)
 #define DIVIDED_MAX 510u // the most that the controller divides by
 #define IDENTIFY_CLOCK 400000u
-
-struct dw_slot {
-	struct dw_mmc dw;
-	struct gpio detect, protect;
-	struct gpio_watch watch;
-};
 
 /* What vendor trees leave out of the JH7110's nodes. */
 static const struct {
@@ -123,88 +116,46 @@ static int power_up(const struct device *dev, struct dw_mmc *d)
 
 /* ---- the slot ---- */
 
-static bool slot_present(struct dw_mmc *d)
-{
-	const struct dw_slot *slot = d->detect;
-
-	return gpio_active(&slot->detect);
-}
-
-static bool slot_locked(struct dw_mmc *d)
-{
-	const struct dw_slot *slot = d->detect;
-
-	return gpio_active(&slot->protect);
-}
-
-static void slot_changed(void *arg)
-{
-	dw_mmc_slot_changed(arg);
-}
-
-static void find_pins(const struct device *dev, struct dw_slot *slot)
-{
-	int error = gpio_get(dev, "cd-gpios", &slot->detect);
-
-	slot->dw.detect = slot;
-	if (!error)
-		slot->dw.present = slot_present;
-	else if (error != -ENOENT)
-		log_warning("%s: no card detection (error %d): a card is asked for", dev->name, -error);
-	if (has(dev, "disable-wp"))
-		return;
-	error = gpio_get(dev, "wp-gpios", &slot->protect);
-	if (!error)
-		slot->dw.locked = slot_locked;
-	else if (error != -ENOENT)
-		log_warning("%s: the switch for write protection cannot be read (error %d)", dev->name, -error);
-}
-
+/* The controller's registers do not say what it can. */
 static void describe_slot(const struct device *dev, struct sd_host *host)
 {
-	uint32_t width = 1, max = 0;
-
-	(void)fdt_prop_u32(dev->fdt, dev->node, "bus-width", 0, &width);
-	(void)fdt_prop_u32(dev->fdt, dev->node, "max-frequency", 0, &max);
-	host->widths = 1 | (width >= 4 ? 4 : 0) | (width >= 8 ? 8 : 0);
-	host->clock_max = max;
+	host->widths = 1 | 4 | 8;
+	host->clock_max = UINT32_MAX;
+	host->removable = true;
 	host->high_speed = has(dev, "cap-sd-highspeed") || has(dev, "cap-mmc-highspeed");
-	host->removable = !has(dev, "non-removable");
-	host->no_sd = has(dev, "no-sd");
-	host->no_mmc = has(dev, "no-mmc");
+	sd_host_narrow(host, dev);
 }
 
 static int dw_mmc_probe(const struct device *dev)
 {
-	struct dw_slot *slot;
+	struct dw_mmc *d;
 	uint32_t irq;
 	int error;
 
 	if (!dev->reg_count || dev->reg[0].len < DW_REGS_SIZE)
 		return -EINVAL;
-	slot = wired_alloc(sizeof(*slot));
-	if (!slot)
+	d = wired_alloc(sizeof(*d));
+	if (!d)
 		return -ENOMEM;
-	slot->dw.name = dev->name;
-	slot->dw.regs = io_map(dev->reg[0].pa, DW_REGS_SIZE);
-	if (!slot->dw.regs)
+	d->name = dev->name;
+	d->regs = io_map(dev->reg[0].pa, DW_REGS_SIZE);
+	if (!d->regs)
 		return -ENOMEM;
 	irq = irq_of(dev);
-	slot->dw.has_irq = irq;
-	(void)fdt_prop_u32(dev->fdt, dev->node, "fifo-depth", 0, &slot->dw.fifo_words);
-	describe_slot(dev, &slot->dw.host);
-	error = power_up(dev, &slot->dw);
+	d->has_irq = irq;
+	(void)fdt_prop_u32(dev->fdt, dev->node, "fifo-depth", 0, &d->fifo_words);
+	describe_slot(dev, &d->host);
+	error = power_up(dev, d);
 	if (error)
 		return error;
-	find_pins(dev, slot);
-	error = dw_mmc_init(&slot->dw);
+	sd_pins_find(&d->pins, dev->fdt, dev->node, dev->name);
+	error = dw_mmc_init(d);
 	if (!error && irq)
-		error = irq_request(irq, dw_mmc_irq, &slot->dw, dev->name);
+		error = irq_request(irq, dw_mmc_irq, d, dev->name);
 	if (error)
 		return error;
-	slot->watch = (struct gpio_watch){.changed = slot_changed, .arg = &slot->dw};
-	slot->dw.host.tells = slot->dw.present && !gpio_watch(&slot->detect, &slot->watch);
-	return dw_mmc_add(&slot->dw);
+	d->host.tells = sd_pins_watch(&d->pins, dw_mmc_slot_changed, d);
+	return dw_mmc_add(d);
 }
 
 static const char *const compatible[] = {"starfive,jh7110-mmc", "snps,dw-mshc", "starfive,jh7110-sdio", NULL};

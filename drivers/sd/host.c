@@ -40,23 +40,34 @@ static bool may_sleep(void)
 int sd_host_wait(struct sd_host *host, bool (*done)(struct sd_host *host), nsec_t deadline)
 {
 	const bool sleeps = may_sleep() && host->transfer != SD_POLLED;
-	int error = 0;
 
-	for (;;) {
+	for (bool late = false, last = false;; last = late) {
 		unsigned long flags = spin_lock(&host->lock);
 		bool is_done = done(host);
 
-		while (sleeps && !is_done && !error) {
-			error = waitq_wait_until(&host->waitq, &host->lock, &flags, deadline);
+		while (sleeps && !is_done && !late) {
+			late = waitq_wait_until(&host->waitq, &host->lock, &flags, deadline);
 			is_done = done(host);
 		}
 		spin_unlock(&host->lock, flags);
 		if (is_done)
 			return 0;
-		if (error || clock_now() >= deadline)
+		if (last)
 			return -ETIMEDOUT;
+		late = late || clock_now() >= deadline;
 		host->ops->poll(host);
 	}
+}
+
+static bool never(struct sd_host *host)
+{
+	(void)host;
+	return false;
+}
+
+void sd_host_sleep(struct sd_host *host, nsec_t until)
+{
+	(void)sd_host_wait(host, never, until);
 }
 
 void sd_host_wake(struct sd_host *host)
@@ -246,8 +257,6 @@ static bool card_wait(struct sd_card *card)
 	return work;
 }
 
-static void *card_main(void *arg);
-
 /* The first card: the device is made of it. Its partitions are read by the thread, so another one registers it. */
 static int card_found(struct sd_card *card)
 {
@@ -296,11 +305,12 @@ static void *card_main(void *arg)
 
 void sd_host_card_changed(struct sd_host *host)
 {
+	unsigned long flags = spin_lock(&host->lock);
 	struct sd_card *card = host->card;
-	unsigned long flags;
 
+	spin_unlock(&host->lock, flags);
 	if (!card)
-		return; // it is being looked at
+		return; // it has not been looked at yet
 	flags = spin_lock(&card->lock);
 	card->changed = true;
 	waitq_wake_all(&card->work);
@@ -316,6 +326,7 @@ void sd_host_init(struct sd_host *host)
 int sd_host_add(struct sd_host *host)
 {
 	struct sd_card *card = wired_alloc(sizeof(*card));
+	unsigned long flags;
 	int error;
 
 	if (!card)
@@ -330,10 +341,13 @@ int sd_host_add(struct sd_host *host)
 	waitq_init(&card->work);
 	waitq_init(&card->idle);
 	sd_facts_add(card);
+	/* Before the first look, so that what changes after it is not missed. */
+	flags = spin_lock(&host->lock);
+	host->card = card;
+	spin_unlock(&host->lock, flags);
 	/* Whatever is wrong with what is in it: another card may come. */
 	if (card_found(card) == -ENODEV)
 		log_info("%s: no card in the slot %s", card->blk.name, host->name);
-	host->card = card;
 	error = thread_create("sd", THREAD_STACK_SIZE, card_main, card, &card->thread);
 	return error || !card->blk.sectors ? error : blkdev_register(&card->blk);
 }

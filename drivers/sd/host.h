@@ -37,6 +37,7 @@ struct sd_data {
 
 struct sd_command {
 	uint8_t index;
+	bool app; // it follows APP_CMD; for messages
 	enum sd_answer answer;
 	uint32_t arg;
 	const struct sd_data *data; // NULL: none
@@ -62,6 +63,7 @@ struct sd_ios {
 
 enum sd_transfer { SD_DMA, SD_PIO, SD_POLLED }; // who moves the words, and who says that they are there
 
+struct device;
 struct sd_host;
 struct sd_card;
 
@@ -115,24 +117,27 @@ struct sd_host {
 	enum sd_transfer transfer;
 	char registers[SD_REGISTERS_SIZE]; // what the controller says of itself, and its clock
 
-	struct sd_card *card; // once sd_host_add has looked; constant then
-
-	struct spinlock lock; // guards the driver's record of what the controller reported
+	struct spinlock lock; // guards the driver's record of what the controller reported, and
+	struct sd_card *card; // from sd_host_add on
 	struct waitq waitq;   // the card's thread, for that
 };
 
 /* What the boot argument sd.transfer= asks for; SD_DMA without it. */
 enum sd_transfer sd_transfer_wanted(void);
 /*
- * For hosts: sleeps, or polls, until done(host) says so or the clock passes the deadline; done is called with
- * host->lock held. 0, -ETIMEDOUT. The card's thread.
+ * For hosts: sleeps, or polls, until done(host) says so or the clock passes the deadline, and the controller, looked at
+ * once more, has nothing to report; done is called with host->lock held. 0, -ETIMEDOUT. The card's thread.
  */
 int sd_host_wait(struct sd_host *host, bool (*done)(struct sd_host *host), nsec_t deadline);
+/* Lets time pass, until then. The card's thread. */
+void sd_host_sleep(struct sd_host *host, nsec_t until);
 /* For a host's interrupt handler, once it has noted something under host->lock: wakes who waits. Any context. */
 void sd_host_wake(struct sd_host *host);
 /* For a host that learns of a card put in or taken out: the card's thread looks. Any context. */
 void sd_host_card_changed(struct sd_host *host);
 
+/* Takes from what the controller can (lines, clock, kinds of card) what the slot's node does not have. At start. */
+void sd_host_narrow(struct sd_host *host, const struct device *dev);
 /* Makes lock and queue: before interrupts of the controller are let through. */
 void sd_host_init(struct sd_host *host);
 /*

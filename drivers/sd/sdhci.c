@@ -389,13 +389,13 @@ static uint16_t divider(const struct sdhci *s, uint32_t clock)
 {
 	uint32_t n = 0;
 
-	if (s->host.clock_max <= clock)
+	if (s->base_clock <= clock)
 		return 0;
 	if (s->version3) {
-		n = (s->host.clock_max + 2 * clock - 1) / (2 * clock);
+		n = (s->base_clock + 2 * clock - 1) / (2 * clock);
 		n = min_of(n, 1023u);
 	} else {
-		for (n = 1; n < 128 && s->host.clock_max / (2 * n) > clock; n *= 2)
+		for (n = 1; n < 128 && s->base_clock / (2 * n) > clock; n *= 2)
 			continue;
 	}
 	return (uint16_t)((n & 0xff) << 8 | (n >> 8 & 3) << 6);
@@ -431,7 +431,7 @@ static int sdhci_configure(struct sd_host *host, const struct sd_ios *ios)
 	io_write8(s->regs, REG_POWER, ios->power ? 0x0f : 0); // 3.3 V
 	io_write8(s->regs, REG_CONTROL, control);
 	io_write8(s->regs, REG_TIMEOUT, 0xe); // the longest
-	return set_clock(s, ios->clock);
+	return set_clock(s, min_of(ios->clock, host->clock_max));
 }
 
 static unsigned sdhci_state(struct sd_host *host)
@@ -467,8 +467,8 @@ static int read_capabilities(struct sdhci *s)
 		log_error("%s: the controller has no 3.3 V: it cannot be used", s->name);
 		return -EINVAL;
 	}
-	host->clock_max = clock;
-	if (!host->clock_max) {
+	s->base_clock = host->clock_max = clock;
+	if (!clock) {
 		log_error("%s: the controller does not tell its clock", s->name);
 		return -EINVAL;
 	}

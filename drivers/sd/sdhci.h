@@ -14,7 +14,8 @@ struct sdhci {
 	bool no_lock;	     // the slot's switch for write protection is not wired
 
 	/* sdhci.c's. */
-	struct sd_host host;
+	struct sd_host host; // what the slot lacks is the glue's to take away, before sdhci_add
+	uint32_t base_clock; // Hz
 	bool version3, wide_dma, adma;
 	void *table;	// of descriptors
 	uint32_t noted; // guarded by host.lock: status bits that came since the command began

@@ -37,8 +37,10 @@ static int cadence_probe(const struct device *dev)
 	s->no_lock = fdt_prop(dev->fdt, dev->node, "disable-wp", &len) != NULL;
 	io_write32(regs, HRS06, (io_read32(regs, HRS06) & ~(uint32_t)HRS06_MODE) | HRS06_MODE_SD);
 	error = sdhci_init(s);
-	if (!error)
-		error = irq_request(dev->irq[0], sdhci_irq, s, dev->name);
+	if (error)
+		return error;
+	sd_host_narrow(&s->host, dev);
+	error = irq_request(dev->irq[0], sdhci_irq, s, dev->name);
 	return error ? error : sdhci_add(s);
 }
 

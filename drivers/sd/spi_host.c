@@ -16,7 +16,7 @@
 #include "arch/clock.h"
 #include "arch/page.h"
 #include "drivers/irq.h"
-#include "drivers/sd/host.h"
+#include "drivers/sd/pins.h"
 #include "drivers/spi/sifive.h"
 #include "drivers/wired.h"
 #include "kernel/time.h"
@@ -38,6 +38,7 @@ struct spi_host {
 	struct sd_host host;
 	struct sifive_spi spi; // guarded by host.lock
 	bool ended;	       // the same: nothing is under way
+	struct sd_pins pins;
 
 	/* The card's thread's. */
 	uint8_t ahead[8]; // read and not yet asked for
@@ -75,12 +76,6 @@ static void spi_poll(struct sd_host *host)
 static bool ended(struct sd_host *host)
 {
 	return spi_of(host)->ended;
-}
-
-static bool never(struct sd_host *host)
-{
-	(void)host;
-	return false;
 }
 
 /* out NULL: ones; in NULL: dropped. The bus always answers: time only runs out when the controller is gone. */
@@ -130,10 +125,12 @@ static int look_again(struct spi_host *s, unsigned *looks, nsec_t deadline)
 {
 	if (s->at < sizeof(s->ahead))
 		return 0;
+	if (sd_pins_empty(&s->pins))
+		return -ENODEV; // nobody holds the line: it would be read as ones for ever
 	if (clock_now() >= deadline)
 		return -ETIMEDOUT;
 	if (++*looks > PATIENCE)
-		(void)sd_host_wait(&s->host, never, clock_now() + min_of((*looks - PATIENCE) * NAP / 4 + NAP, NAP_MAX));
+		sd_host_sleep(&s->host, clock_now() + min_of((*looks - PATIENCE) * NAP / 4 + NAP, NAP_MAX));
 	return 0;
 }
 
@@ -343,15 +340,20 @@ static int spi_execute(struct sd_host *host, struct sd_command *cmd)
 {
 	struct spi_host *s = spi_of(host);
 	const uint8_t ones = 0xff;
-	unsigned long flags = spin_lock(&host->lock);
+	unsigned long flags;
 	int error, last;
 
+	if (sd_pins_empty(&s->pins))
+		return -ENODEV;
+	flags = spin_lock(&host->lock);
 	sifive_spi_select(&s->spi, true);
 	spin_unlock(&host->lock, flags);
 	error = carry_out(s, cmd, clock_now() + cmd->limit);
 	deselect(s);
 	last = move(s, &ones, NULL, 1); // the card lets go of its line a clock later
-	return error ? error : last;
+	if (!error)
+		error = last;
+	return error && sd_pins_empty(&s->pins) ? -ENODEV : error;
 }
 
 static int spi_reset(struct sd_host *host)
@@ -386,11 +388,14 @@ static int spi_configure(struct sd_host *host, const struct sd_ios *ios)
 	return error;
 }
 
-/* Nothing is known without asking the card. */
 static unsigned spi_state(struct sd_host *host)
 {
-	(void)host;
-	return 0;
+	return sd_pins_state(&spi_of(host)->pins);
+}
+
+static void slot_changed(void *host)
+{
+	sd_host_card_changed(host);
 }
 
 static const struct sd_host_ops spi_ops = {
@@ -434,8 +439,12 @@ static int spi_probe(const struct device *dev)
 	if (error)
 		return error;
 	spi_host_init(s, dev->name, clock);
+	sd_pins_find(&s->pins, dev->fdt, child, dev->name);
 	error = irq_request(dev->irq[0], spi_irq, s, dev->name);
-	return error ? error : sd_host_add(&s->host);
+	if (error)
+		return error;
+	s->host.tells = sd_pins_watch(&s->pins, slot_changed, &s->host);
+	return sd_host_add(&s->host);
 }
 
 static const char *const compatible[] = {"sifive,spi0", NULL};

@@ -162,6 +162,7 @@ static int stop(struct sd_card *card)
 static int recover(struct sd_card *card, int why, unsigned failures)
 {
 	const bool bus = why == -EILSEQ || why == -ETIMEDOUT;
+	const unsigned slow = card->slow;
 	/* Whatever comes next: the memory of a request that ends is nobody's to write to. */
 	const int reset = card->host->ops->reset(card->host);
 
@@ -173,13 +174,18 @@ static int recover(struct sd_card *card, int why, unsigned failures)
 		return reset;
 	if (clock_now() >= card->deadline)
 		return -ETIMEDOUT; // the next request finds out whether it can be brought up
-	if (bus && failures > 1 && card->slow < 2) {
+	blk_count_trouble(&card->blk, BLK_RESTARTED);
+	if (bus && failures > 1 && card->slow < 2)
 		card->slow++;
+	const int error = sd_bring_up(card);
+
+	if (error == -ENODEV) {
+		card->slow = slow; // it was being pulled out
+	} else if (card->slow > slow) {
 		blk_count_trouble(&card->blk, BLK_SLOWER);
 		log_warning("%s: errors on the bus: goes on more slowly (step %u of 2)", card->blk.name, card->slow);
 	}
-	blk_count_trouble(&card->blk, BLK_RESTARTED);
-	return sd_bring_up(card);
+	return error;
 }
 
 static int once(struct sd_card *card, struct blk_request *req)

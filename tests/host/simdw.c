@@ -39,7 +39,7 @@
 #define DMA_RECEIVED 2u
 #define DMA_NORMAL (1u << 8)
 #define DMA_ABNORMAL (1u << 9)
-enum { PLDMND = 0x84, FIFO_AREA = 0x100 };
+enum { MINTSTS = 0x40, PLDMND = 0x84, FIFO_AREA = 0x100 };
 
 enum { SDIO1_AHB = 92, SDIO1_CARD = 94, RESET_ASSERT = 0x300, RESET_STATUS = 0x310, RESET_SDIO1 = 1u << 1 };
 enum { PIN_LEVEL = 0x11c, PIN_PENDING = 0x114, PIN_UNMASK = 0x104, PIN_CLEAR = 0x0ec, PIN_CD = 1u << 9, PINS_IRQ = 86 };
@@ -761,7 +761,7 @@ static uint32_t dw_read(struct sim_window *window, size_t off, unsigned width)
 		value = read_fifo(dw);
 	else if (off == DW_RINTSTS)
 		value = dw->s->raised;
-	else if (off == DW_MINTSTS)
+	else if (off == MINTSTS)
 		value = dw->s->raised & *reg(dw, DW_INTMASK);
 	else if (off == DW_STATUS)
 		value = read_status(dw);

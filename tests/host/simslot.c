@@ -13,15 +13,9 @@
 #define COMMAND_TIME 5000 // ns
 #define BLOCK_TIME 2000
 
-static bool never(struct sd_host *host)
-{
-	(void)host;
-	return false;
-}
-
 static void pass(struct simslot *slot, nsec_t time)
 {
-	(void)sd_host_wait(&slot->host, never, clock_now() + time);
+	sd_host_sleep(&slot->host, clock_now() + time);
 }
 
 static int move_data(struct simslot *slot, const struct sd_data *data)
@@ -54,7 +48,7 @@ static int wait_busy(struct simslot *slot, nsec_t deadline)
 	while (simcard_busy(slot->card)) {
 		if (clock_now() >= deadline)
 			return -ETIMEDOUT;
-		(void)sd_host_wait(&slot->host, never, min_of(deadline, simcard_busy_until(slot->card)));
+		sd_host_sleep(&slot->host, min_of(deadline, simcard_busy_until(slot->card)));
 	}
 	return 0;
 }

@@ -3,8 +3,8 @@
 
 /*
  * What start-up makes of the boards' device trees: RAM less what is reserved, the harts that are started, each hart's
- * context of the interrupt controller, the serial lines and the card slots. The code of board/ and of the interrupt
- * controller is included, with the calls that reach the machine turned to this file.
+ * context of the interrupt controller, the serial lines, the card slots and their pins. The code of board/ and of the
+ * interrupt controller is included, with the calls that reach the machine turned to this file.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,12 +54,18 @@ void plic_trap_irq(void);
 #define IMAGE_SIZE 0x100000
 #define PLIC_LEN 0x4000000
 
-extern const struct driver ns16550_driver, sifive_uart_driver;
+extern const struct driver ns16550_driver, sifive_uart_driver, jh7110_gpio_driver, sifive_gpio_driver;
 
 struct want_device {
 	const char *name;
 	paddr_t pa;
 	uint32_t irq;
+};
+
+/* Card detection: low with a card in. */
+struct want_pin {
+	const char *property, *provider;
+	uint32_t pin, irq;
 };
 
 static const struct board {
@@ -72,6 +78,7 @@ static const struct board {
 	uint32_t sources;
 	const char *stdout_name;
 	struct want_device serial[5], slot[3]; // ended by one without a name
+	struct want_pin detect;
 } boards[] = {
     {
 	.source = "virt.dts",
@@ -117,11 +124,23 @@ static const struct board {
 	.stdout_name = "serial@10000000",
 	.serial = {{"serial@10000000", 0x10000000, 32}},
 	.slot = {{"mmc@16010000", 0x16010000, 74}, {"mmc@16020000", 0x16020000, 75}},
+	.detect = {"cd-gpios", "starfive,jh7110-sys-pinctrl", 41, 86},
     },
 };
 
 /* What the boards' own trees say, as Linux and U-Boot have them: tests/host/test_real_trees.py. */
 static const struct board real_boards[] = {
+    {
+	.name = "unleashed-uboot",
+	.mapped = {{0x80200000, 0x280000000}},
+	.free = {{0x80300000, 0x280000000}},
+	.harts = 0x1e,
+	.context_factor = 2,
+	.sources = 54,
+	.stdout_name = "serial@10010000",
+	.serial = {{"serial@10010000", 0x10010000, 4}, {"serial@10011000", 0x10011000, 5}},
+	.slot = {{"mmc@0", 0, 0}},
+    },
     {
 	.name = "unleashed",
 	.mapped = {{0x80200000, 0x280000000}},
@@ -132,6 +151,7 @@ static const struct board real_boards[] = {
 	.stdout_name = "serial@10010000",
 	.serial = {{"serial@10010000", 0x10010000, 4}, {"serial@10011000", 0x10011000, 5}},
 	.slot = {{"mmc@0", 0, 0}},
+	.detect = {"gpios", "sifive,gpio0", 11, 18},
     },
     {
 	.name = "unmatched",
@@ -143,6 +163,7 @@ static const struct board real_boards[] = {
 	.stdout_name = "serial@10010000",
 	.serial = {{"serial@10010000", 0x10010000, 39}, {"serial@10011000", 0x10011000, 40}},
 	.slot = {{"mmc@0", 0, 0}},
+	.detect = {"gpios", "sifive,gpio0", 15, 38},
     },
     {
 	.name = "icicle",
@@ -168,6 +189,7 @@ static const struct board real_boards[] = {
 	.stdout_name = "serial@10000000",
 	.serial = {{"serial@10000000", 0x10000000, 32}},
 	.slot = {{"mmc@16010000", 0x16010000, 74}, {"mmc@16020000", 0x16020000, 75}},
+	.detect = {"cd-gpios", "starfive,jh7110-sys-pinctrl", 41, 86},
     },
     {
 	.name = "visionfive2",
@@ -179,6 +201,7 @@ static const struct board real_boards[] = {
 	.stdout_name = "serial@10000000",
 	.serial = {{"serial@10000000", 0x10000000, 32}},
 	.slot = {{"mmc@16010000", 0x16010000, 74}, {"mmc@16020000", 0x16020000, 75}},
+	.detect = {"cd-gpios", "starfive,jh7110-sys-pinctrl", 41, 86},
     },
 };
 
@@ -407,6 +430,45 @@ static void check_devices(const char *const *compatible, const struct want_devic
 	assert_null(wanted->name);
 }
 
+static bool is_one_of(const char *const *compatible, fdt_node_t node)
+{
+	while (*compatible && !fdt_is_compatible(&tree.fdt, node, *compatible))
+		compatible++;
+	return *compatible;
+}
+
+/* The pin that a slot names is one that a driver serves, with an interrupt; boards that are not said to have one, have
+ * none. */
+static void check_detect(const char *const *slots)
+{
+	const struct want_pin *want = &board->detect;
+	unsigned found = 0;
+	int depth = 0;
+
+	for (fdt_node_t node = fdt_root(&tree.fdt); node >= 0; node = fdt_next(&tree.fdt, node, &depth)) {
+		struct fdt_args args;
+		struct device dev;
+
+		if (!is_one_of(slots, node) || !fdt_is_enabled(&tree.fdt, node))
+			continue;
+		if (fdt_args(&tree.fdt, node, "cd-gpios", "#gpio-cells", 0, &args) &&
+		    fdt_args(&tree.fdt, node, "gpios", "#gpio-cells", 0, &args))
+			continue;
+		found++;
+		assert_non_null(want->property);
+		assert_int_equal(fdt_args(&tree.fdt, node, want->property, "#gpio-cells", 0, &args), 0);
+		assert_true(fdt_is_compatible(&tree.fdt, args.node, want->provider));
+		assert_true(is_one_of(jh7110_gpio_driver.compatible, args.node) ||
+			    is_one_of(sifive_gpio_driver.compatible, args.node));
+		assert_int_equal(args.count, 2);
+		assert_int_equal(args.cells[0], want->pin);
+		assert_int_equal(args.cells[1], 1);
+		device_describe(&dev, &tree.fdt, args.node);
+		assert_int_equal(dev.irq[dev.irq_count > 1 ? want->pin : 0], want->irq);
+	}
+	assert_int_equal(found, want->property != NULL);
+}
+
 static void check_board(void *arg)
 {
 	static const char *const slots[] = {"mmc-spi-slot", "cdns,sd4hc", "starfive,jh7110-mmc", "snps,dw-mshc", NULL};
@@ -427,6 +489,7 @@ static void check_board(void *arg)
 	check_devices(serial, board->serial);
 	assert_true(stdout_seen);
 	check_devices(slots, board->slot);
+	check_detect(slots);
 }
 
 static void test_boards(void **state)

@@ -432,10 +432,10 @@ static void body_pins(void *arg)
 	sdcase_make(SIMCARD_SDHC);
 	power_on();
 	mmc = dts_device(&tree, MMC);
-	assert_int_equal(gpio_get(&mmc, "cd-gpios", &pin), -ENODEV);
-	assert_int_equal(gpio_get(&mmc, "wp-gpios", &pin), -ENOENT);
+	assert_int_equal(gpio_get(&tree.fdt, mmc.node, "cd-gpios", 0, &pin), -ENODEV);
+	assert_int_equal(gpio_get(&tree.fdt, mmc.node, "wp-gpios", 0, &pin), -ENOENT);
 	assert_int_equal(probe(&jh7110_gpio_driver, "/soc/pinctrl@13040000"), 0);
-	assert_int_equal(gpio_get(&mmc, "cd-gpios", &pin), 0);
+	assert_int_equal(gpio_get(&tree.fdt, mmc.node, "cd-gpios", 0, &pin), 0);
 	assert_int_equal(pin.pin, 41);
 	assert_true(gpio_active(&pin));
 	assert_int_equal(gpio_watch(&pin, &watch), 0);

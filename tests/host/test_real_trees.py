@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright the cairn authors
 """The boards' own device trees, those of Debian's Linux and those that Debian's U-Boots carry: start-up makes of them the RAM,
-harts, interrupts, serial lines and card slots that tests/host/test_boards.c expects. Fetched once, kept in build/foreign."""
+harts, interrupts, serial lines, card slots and their pins that tests/host/test_boards.c expects. Fetched once, kept in build/foreign."""
 
 import os
 import re
@@ -20,7 +20,7 @@ LINUX = {
     "jh7110-starfive-visionfive-2-v1.3b": "visionfive2",
 }
 U_BOOT = {
-    "u-boot-sifive/sifive_unleashed": "unleashed",
+    "u-boot-sifive/sifive_unleashed": "unleashed-uboot",
     "u-boot-sifive/sifive_unmatched": "unmatched",
     "u-boot-starfive/starfive_visionfive2": "visionfive2-uboot",
 }

@@ -254,11 +254,175 @@ static void test_exchange(void **state)
 		harness_run(&(struct harness){0}, body_late, &(bool){knows});
 }
 
+/* ---- a host that does what the test says ---- */
+
+static const struct sd_host_ops *real;
+static struct sd_host_ops scripted;
+static unsigned calls;
+
+static int attach_scripted(struct simcard *card, bool knows)
+{
+	simslot_init(&slot, card);
+	slot.knows = slot.host.tells = knows;
+	real = slot.host.ops;
+	scripted.execute = scripted.execute ? scripted.execute : real->execute;
+	scripted.state = scripted.state ? scripted.state : real->state;
+	scripted.configure = real->configure;
+	scripted.reset = real->reset;
+	scripted.poll = scripted.poll ? scripted.poll : real->poll;
+	slot.host.ops = &scripted;
+	return sd_host_add(&slot.host);
+}
+
+static unsigned insert_after_look(struct sd_host *host)
+{
+	const unsigned state = real->state(host);
+
+	if (!sdcase_card.present && !calls++)
+		simcard_insert(&sdcase_card);
+	return state;
+}
+
+/* Between the first look at the slot and the time when somebody waits for what it tells. */
+static void body_just_after(void *arg)
+{
+	const nsec_t deadline = clock_now() + 10 * NSEC_PER_SEC;
+
+	(void)arg;
+	scripted.state = insert_after_look;
+	sdcase_make(SIMCARD_SDHC);
+	simcard_remove(&sdcase_card);
+	assert_int_equal(attach_scripted(&sdcase_card, true), 0);
+	assert_int_equal(calls, 1);
+	while (!(sdcase_dev = blkdev_find("mmcblk0")) && clock_now() < deadline)
+		thread_sleep_until(clock_now() + NSEC_PER_SEC / 10);
+	assert_non_null(sdcase_dev);
+	sdcase_use(1);
+	sdcase_check();
+	assert_int_equal(sdcase_told, 0);
+}
+
+/* Two errors on the bus, as of a card that is being pulled out, and it is out. */
+static int damage_and_remove(struct sd_host *host, struct sd_command *cmd)
+{
+	if (cmd->index != 18 || !calls)
+		return real->execute(host, cmd);
+	if (!--calls)
+		simcard_remove(&sdcase_card);
+	return -EILSEQ;
+}
+
+/* That was no fault of the bus: back in, it is as fast as before. */
+static void body_not_slower(void *arg)
+{
+	struct blkdev_stats stats;
+	unsigned pending;
+
+	(void)arg;
+	scripted.execute = damage_and_remove;
+	sdcase_make(SIMCARD_SDHC);
+	sdcase_start(attach_scripted);
+	calls = 2;
+	assert_int_equal(blk_read(sdcase_dev, 0, sdcase_buf, SDCASE_LEN), -ENODEV);
+	assert_int_equal(calls, 0);
+	simcard_insert(&sdcase_card);
+	sdcase_use(1);
+	sdcase_check();
+	assert_int_equal(sdcase_card.width, 4);
+	assert_int_equal(sdcase_card.timing, 1);
+	blk_stats(sdcase_dev, &stats, &pending);
+	assert_int_equal(stats.troubles[BLK_SLOWER], 0);
+}
+
+/* The status of the hint before a write has ERROR, once a write. */
+static int fail_hint(struct sd_host *host, struct sd_command *cmd)
+{
+	const int error = real->execute(host, cmd);
+
+	if (cmd->index == 23 && calls) {
+		calls--;
+		cmd->response[0] |= 1u << 19;
+	}
+	return error;
+}
+
+static void body_said(void *arg)
+{
+	(void)arg;
+	scripted.execute = fail_hint;
+	sdcase_make(SIMCARD_SDSC); // it knows no SET_BLOCK_COUNT: the hint is the application command
+	sdcase_card.cmd23 = false;
+	sdcase_start(attach_scripted);
+	for (unsigned i = 0; i < 3; i++) {
+		calls = 1;
+		sdcase_use(1 + i);
+		sdcase_check();
+		assert_int_equal(calls, 0);
+	}
+	assert_int_equal(sdcase_told, 0);
+}
+
+static bool flag(struct sd_host *host)
+{
+	(void)host;
+	return calls;
+}
+
+static void note_poll(struct sd_host *host)
+{
+	(void)host;
+	calls++;
+}
+
+static bool not_yet(struct sd_host *host)
+{
+	(void)host;
+	return false;
+}
+
+/* The interrupt did not come: the controller is looked at before the time is over for good. */
+static void body_last_look(void *arg)
+{
+	const struct sd_host_ops ops = {.poll = note_poll};
+	struct sd_host host = {.ops = &ops, .transfer = SD_PIO};
+	const nsec_t start = clock_now();
+
+	(void)arg;
+	sd_host_init(&host);
+	assert_int_equal(sd_host_wait(&host, flag, start + NSEC_PER_MSEC), 0);
+	assert_int_equal(calls, 1);
+	assert_true(clock_now() - start >= NSEC_PER_MSEC);
+	assert_int_equal(sd_host_wait(&host, not_yet, clock_now() + NSEC_PER_MSEC), -ETIMEDOUT);
+	assert_int_equal(calls, 2);
+}
+
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)); text += strlen(what))
+		n++;
+	return n;
+}
+
+static void test_scripted(void **state)
+{
+	const char *log;
+
+	(void)state;
+	harness_run(&(struct harness){0}, body_just_after, NULL);
+	harness_run(&(struct harness){0}, body_not_slower, NULL);
+	harness_run(&(struct harness){0}, body_last_look, NULL);
+	assert_int_equal(harness_status(&(struct harness){0}, body_said, NULL, &log), 0);
+	assert_int_equal(count_of(log, "mmcblk0: SET_WR_BLK_ERASE_COUNT: error (5), card status 00080920"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_comes_up), cmocka_unit_test(test_settings), cmocka_unit_test(test_busy),
 	    cmocka_unit_test(test_mmc),	     cmocka_unit_test(test_faults),   cmocka_unit_test(test_exchange),
+	    cmocka_unit_test(test_scripted),
 	};
 
 	return cmocka_run_group_tests_name("SD card", tests, NULL, NULL);

@@ -8,8 +8,10 @@
 #include "drivers/sd/sdhci.h"
 
 #include <errno.h>
+#include <libfdt.h>
 #include <string.h>
 
+#include "arch/cache.h"
 #include "arch/clock.h"
 #include "arch/io.h"
 #include "arch/page.h"
@@ -19,6 +21,7 @@
 #include "kernel/facts.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "tests/host/dts.h"
 #include "tests/host/sdstack.h"
 #include "tests/host/simsdhci.h"
 
@@ -36,6 +39,26 @@ static const struct mode modes[] = {
     {"sd.transfer=pio", false, false},
     {"sd.transfer=polled", false, false},
 };
+
+/* Bytes that were handed to the controller, and taken back. */
+static uint64_t to_device, to_cpu;
+
+void __real_dma_sync_for_device(paddr_t pa, size_t len, enum dma_dir dir);
+void __real_dma_sync_for_cpu(paddr_t pa, size_t len, enum dma_dir dir);
+void __wrap_dma_sync_for_device(paddr_t pa, size_t len, enum dma_dir dir);
+void __wrap_dma_sync_for_cpu(paddr_t pa, size_t len, enum dma_dir dir);
+
+void __wrap_dma_sync_for_device(paddr_t pa, size_t len, enum dma_dir dir)
+{
+	to_device += len;
+	__real_dma_sync_for_device(pa, len, dir);
+}
+
+void __wrap_dma_sync_for_cpu(paddr_t pa, size_t len, enum dma_dir dir)
+{
+	to_cpu += len;
+	__real_dma_sync_for_cpu(pa, len, dir);
+}
 
 static int attach(struct simcard *card, bool knows)
 {
@@ -70,6 +93,9 @@ static void body(void *arg)
 	if (mode.dma) {
 		assert_int_equal(sim.port_bytes, 0);
 		assert_int_equal(stats.cpu_bytes, 0);
+		/* All that it moves, registers too. */
+		assert_int_equal(to_device, sim.dma_bytes);
+		assert_int_equal(to_cpu, sim.dma_bytes);
 		assert_true(stats.dma_bytes >= 2 * SDCASE_PLACES * SDCASE_LEN * SECTOR_SIZE);
 	} else {
 		assert_int_equal(sim.dma_bytes, 0);
@@ -209,6 +235,78 @@ static void test_slot(void **state)
 	}
 }
 
+/* ---- in Cadence's wrapper ---- */
+
+extern const struct driver sdhci_cadence_driver;
+
+static struct dts tree;
+static uint32_t wrapper_mode = 5;
+
+static uint32_t wrapper_read(struct sim_window *window, size_t off, unsigned width)
+{
+	(void)window;
+	if (off >= 0x200)
+		return sim.window.read(&sim.window, off - 0x200, width);
+	assert_int_equal(off, 0x18);
+	assert_int_equal(width, 4);
+	return wrapper_mode;
+}
+
+static void wrapper_write(struct sim_window *window, size_t off, uint32_t value, unsigned width)
+{
+	(void)window;
+	if (off >= 0x200) {
+		sim.window.write(&sim.window, off - 0x200, value, width);
+		return;
+	}
+	assert_int_equal(off, 0x18);
+	assert_int_equal(width, 4);
+	wrapper_mode = value;
+}
+
+static int attach_wrapped(struct simcard *card, bool knows)
+{
+	static struct sim_window window = {
+	    .pa = 0x20008000, .len = 0x1000, .read = wrapper_read, .write = wrapper_write};
+	struct device dev = dts_device(&tree, "/soc/mmc@20008000");
+
+	sim.knows = knows;
+	simsdhci_init(&sim, card);
+	sim_window_add(&window);
+	assert_int_equal(dev.irq[0], 88);
+	dev.irq[0] = SIMSDHCI_IRQ;
+	return sdhci_cadence_driver.probe(&dev);
+}
+
+/* As the Icicle kit's tree has it; and a slot with less than the controller. */
+static void body_wrapped(void *arg)
+{
+	const int node = fdt_path_offset(tree.blob, "/soc/mmc@20008000");
+	const bool less = *(const bool *)arg;
+
+	if (less) {
+		assert_int_equal(fdt_setprop_inplace_u32(tree.blob, node, "max-frequency", 20000000), 0);
+		assert_int_equal(fdt_nop_property(tree.blob, node, "bus-width"), 0);
+	}
+	sdcase_make(SIMCARD_SDHC);
+	sdcase_start(attach_wrapped);
+	assert_int_equal(wrapper_mode, 0);
+	sdcase_use(1);
+	sdcase_check();
+	assert_int_equal(sdcase_told, 0);
+	assert_int_equal(sdcase_card.width, less ? 1 : 4);
+	assert_int_equal(sim.fastest, less ? 13000000 : 26000000); // a quarter of 52 MHz, or half
+}
+
+static void test_wrapped(void **state)
+{
+	(void)state;
+	mode = modes[0];
+	assert_int_equal(dts_load(&tree, "../../board/icicle/icicle.dts"), 0);
+	for (unsigned less = 0; less < 2; less++)
+		harness_run(&(struct harness){0}, body_wrapped, &(bool){less});
+}
+
 static void test_faults(void **state)
 {
 	(void)state;
@@ -223,9 +321,10 @@ static void test_faults(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_modes),  cmocka_unit_test(test_segments),
-					   cmocka_unit_test(test_slot),	  cmocka_unit_test(test_ways),
-					   cmocka_unit_test(test_mapped), cmocka_unit_test(test_faults)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_modes),   cmocka_unit_test(test_segments),
+					   cmocka_unit_test(test_slot),	   cmocka_unit_test(test_ways),
+					   cmocka_unit_test(test_wrapped), cmocka_unit_test(test_mapped),
+					   cmocka_unit_test(test_faults)};
 
 	return cmocka_run_group_tests_name("SDHCI", tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 # Copyright the cairn authors
 """The boards' machines, and virt with its card behind SDHCI: each boots the same image to its main, with the card behind its own controller, and ends."""
 
+import subprocess
+
 import pytest
 
 import inputs
@@ -67,6 +69,27 @@ def test_program(name, program, tmp_path):
 def test_one_hart(name, tmp_path):
     result = Machine(name, tmp_path).run("hello", "--smp", "1")
     assert "harts: 1" in result.err
+
+
+def test_a_board_that_nothing_emulates(tmp_path):
+    result = rig.run("hello", "--image", tmp_path / "card.img", "--board", "unmatched")
+    assert result.status == 125 and not result.out
+    assert result.err == "cairn: error: QEMU has no machine for the board unmatched\n" \
+        "cairn:   ./cairn image --board unmatched makes its card; ./cairn boards lists the machines.\n", result.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.default
+@pytest.mark.parametrize("low_with_a_card", [True, False])
+def test_card_detection_of_sifive_u(low_with_a_card, tmp_path):
+    """Its tree names no pin for it. One that nobody drives is low: so by a tree that names one there is a card, or none."""
+    tree, slot = str(tmp_path / "tree.dtb"), "/soc/spi@10050000/mmc@0"
+    subprocess.run([boards.QEMU, "-M", f"sifive_u,dumpdtb={tree}", "-smp", "5", "-m", "256M", "-display", "none"], check=True, capture_output=True)
+    pins = subprocess.run(["fdtget", "-t", "u", tree, "/soc/gpio@10060000", "phandle"], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run(["fdtput", "-t", "u", tree, slot, "gpios", pins, "15", str(int(low_with_a_card))], check=True)
+    result = rig.run("hello", "--board", "sifive_u", "--image", tmp_path / "card.img", "--qemu-arg=-dtb", f"--qemu-arg={tree}")
+    assert ("no card in the slot spi@10050000" in result.err) == (not low_with_a_card), rig.text_of(result)
+    assert result.status == (0 if low_with_a_card else 1), rig.text_of(result)
 
 
 @pytest.mark.parametrize("words, message", [

@@ -12,15 +12,17 @@ import sys
 import pytest
 
 import rig
-from tools import foreign, image, layout
+from tools import blockmap, foreign, image, layout
 from tools.ui import Failure
 
 MIB = 1 << 20
+SIFIVE = [(34, 2048, "5B193300-FC78-40CD-8002-E86C45580B47"), (2082, 8192, "2E54B353-1271-4842-806F-E436D6AF6985"),
+          (16384, 49152, layout.FAT_GUID), (65536, None, layout.LINUX_GUID)]
 PLACES = {  # first sector, number of sectors, type; the last partition ends a MiB before the card
     "virt": [(2048, 32768, layout.FAT_GUID), (34816, None, layout.LINUX_GUID)],
     "icicle": [(2048, 32768, layout.FAT_GUID), (34816, None, layout.LINUX_GUID)],
-    "sifive_u": [(34, 2048, "5B193300-FC78-40CD-8002-E86C45580B47"), (2082, 8192, "2E54B353-1271-4842-806F-E436D6AF6985"),
-                 (16384, 49152, layout.FAT_GUID), (65536, None, layout.LINUX_GUID)],
+    "sifive_u": SIFIVE,
+    "unmatched": SIFIVE,
     "visionfive2": [(4096, 4096, "2E54B353-1271-4842-806F-E436D6AF6985"), (8192, 8192, "BC13C2FF-59E6-4262-A352-B275FD6F7172"),
                     (16384, 49152, layout.FAT_GUID), (65536, None, layout.LINUX_GUID)],
 }
@@ -161,6 +163,25 @@ def test_loaders_are_in_their_partitions(tmp_path):
     with pytest.raises(image.Failure, match="the partition spl has 1048576"):
         make(tmp_path / "other.img", "sifive_u", loaders={"spl": str(tmp_path / "spl")})
     assert not list(tmp_path.glob("other*"))
+
+
+@pytest.mark.default
+@pytest.mark.parametrize("board", ["sifive_u", "unmatched"])
+def test_loaders_are_the_board_s_own(board, tmp_path):
+    """Of boards with the same partitions the first stage tells whose card it is; U-Boot's image tree lies where that stage reads it."""
+    plan = layout.LAYOUTS[board]
+    loaders = image.fetch_loaders(plan)
+    if not loaders:
+        pytest.skip("Debian's package u-boot-sifive cannot be had")
+    card = make(tmp_path / "card.img", board, loaders=loaders)
+    assert blockmap.recognised(str(card), layout.LAYOUTS) == [board]
+    with open(card, "rb") as file:
+        file.seek(2082 * 512)
+        tree = tmp_path / "u-boot.itb"
+        tree.write_bytes(file.read(8192 * 512))
+    described = run(["fdtget", tree, "/images/fdt-1", "description"]).strip()
+    assert plan.mark.decode() == f"sifive,{described}"
+    assert blockmap.recognised(str(make(tmp_path / "empty.img", board)), layout.LAYOUTS) == ["sifive_u", "unmatched"]
 
 
 def test_without_the_loaders_package_it_says_so(monkeypatch, capsys):
