@@ -2,7 +2,7 @@
 // Copyright the cairn authors
 
 /*
- * Walks the device tree once for each driver of the board's list, in the list's order, and probes every enabled node
+ * Goes through the nodes once for each driver of the board's list, in the list's order, and probes every enabled node
  * that is compatible. What a node says is converted here; a driver sees numbers, not cells. Thread context, at start;
  * no locks; may sleep where a probe does.
  */
@@ -36,9 +36,7 @@ static void device_describe(struct device *dev, const struct fdt *fdt, fdt_node_
 void drivers_probe(const struct fdt *fdt)
 {
 	for (const struct driver *const *drv = board_drivers; *drv; drv++) {
-		int depth = 0;
-
-		for (fdt_node_t node = fdt_root(fdt); node >= 0; node = fdt_next(fdt, node, &depth)) {
+		for (fdt_node_t node = FDT_ROOT; node >= 0; node = fdt_next(fdt, node)) {
 			struct device dev;
 
 			if (!driver_matches(*drv, fdt, node) || !fdt_is_enabled(fdt, node))

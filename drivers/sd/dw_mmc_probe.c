@@ -38,7 +38,7 @@ static uint32_t irq_of(const struct device *dev)
 {
 	if (dev->irq_count)
 		return dev->irq[0];
-	if (fdt_is_compatible(dev->fdt, fdt_root(dev->fdt), "starfive,jh7110"))
+	if (fdt_is_compatible(dev->fdt, FDT_ROOT, "starfive,jh7110"))
 		for (size_t i = 0; i < array_size(jh7110_irqs); i++)
 			if (jh7110_irqs[i].regs == dev->reg[0].pa)
 				return jh7110_irqs[i].irq;

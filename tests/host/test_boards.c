@@ -302,11 +302,10 @@ static void note_interrupt(void *arg)
 
 static fdt_node_t find(const char *compatible)
 {
-	int depth = 0;
-	fdt_node_t node = fdt_root(&tree.fdt);
+	fdt_node_t node = FDT_ROOT;
 
 	while (node >= 0 && !fdt_is_compatible(&tree.fdt, node, compatible))
-		node = fdt_next(&tree.fdt, node, &depth);
+		node = fdt_next(&tree.fdt, node);
 	return node;
 }
 

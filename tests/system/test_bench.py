@@ -70,7 +70,7 @@ def test_counts_are_plausible_and_repeat():
     assert first["thread_yield_alone"] < first["thread_switch_yield"] < first["thread_create_join"]
 
 
-START_UP = {"virt": (5e5, 3.5e6), "sifive_u": (5e5, 2e7), "visionfive2": (5e5, 2e7)}  # instructions to main
+START_UP = {"virt": (3e5, 1.8e6), "sifive_u": (3e5, 1.2e7), "visionfive2": (3e5, 8e6)}  # instructions to main
 
 
 @pytest.mark.default
