@@ -3,8 +3,8 @@
 
 /*
  * Goes through the nodes once for each driver of the board's list, in the list's order, and probes every enabled node
- * that is compatible. What a node says is converted here; a driver sees numbers, not cells. Thread context, at start;
- * no locks; may sleep where a probe does.
+ * that is compatible. What a node says, or the board's quirks say in its place, is converted here; a driver sees
+ * numbers, not cells. Thread context, at start; no locks; may sleep where a probe does.
  */
 #include "drivers/driver.h"
 
@@ -33,6 +33,15 @@ static void device_describe(struct device *dev, const struct fdt *fdt, fdt_node_
 		dev->irq_count++;
 }
 
+static void device_complete(struct device *dev)
+{
+	if (dev->irq_count || !dev->reg_count)
+		return;
+	for (const struct device_quirk *q = board_quirks; q->board; q++)
+		if (q->regs == dev->reg[0].pa && fdt_is_compatible(dev->fdt, FDT_ROOT, q->board))
+			dev->irq[dev->irq_count++] = q->irq;
+}
+
 void drivers_probe(const struct fdt *fdt)
 {
 	for (const struct driver *const *drv = board_drivers; *drv; drv++) {
@@ -42,6 +51,7 @@ void drivers_probe(const struct fdt *fdt)
 			if (!driver_matches(*drv, fdt, node) || !fdt_is_enabled(fdt, node))
 				continue;
 			device_describe(&dev, fdt, node);
+			device_complete(&dev);
 			int error = (*drv)->probe(&dev);
 
 			if (error && error != -ENODEV)
