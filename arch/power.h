@@ -11,3 +11,5 @@
  * semihosting); elsewhere the console has carried it already. Any context.
  */
 _Noreturn void power_off(int status);
+/* The same, but the machine starts anew; it is turned off or parks where it cannot. */
+_Noreturn void power_reset(int status);

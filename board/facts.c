@@ -20,7 +20,7 @@ static bool tree_line(const struct facts *facts, unsigned n, char text[FACT_SIZE
 {
 	static const char *const names[] = {"model", "compatible"};
 	const fdt_node_t cpus = fdt_by_path(tree, "/cpus");
-	const char *value = n < array_size(names) ? fdt_prop_string(tree, fdt_root(tree), names[n]) : NULL;
+	const char *value = n < array_size(names) ? fdt_prop_string(tree, FDT_ROOT, names[n]) : NULL;
 	uint32_t hz = 0;
 
 	(void)facts;

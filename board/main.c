@@ -36,6 +36,7 @@
 
 #define MAIN_STACK_SIZE (256 * 1024)
 #define EXIT_NO_START 1
+#define FDT_NODES_MAX 2048 // of a tree that we take; those of the boards have some hundred
 
 /* The application's, and the C library's around it. */
 int main(int argc, char **argv);
@@ -43,6 +44,7 @@ void __libc_init_array(void);
 _Noreturn void exit(int status);
 
 static struct fdt tree;
+static struct fdt_entry tree_nodes[FDT_NODES_MAX];
 
 /* What has been said names the trouble. */
 static _Noreturn void start_failed(void)
@@ -99,6 +101,7 @@ static int tree_keep(paddr_t fdt_pa)
 {
 	uint32_t size = tree_size(fdt_pa);
 	void *copy;
+	int err;
 
 	if (size == 0) {
 		log_error("no device tree at %#lx: the boot loader must pass its address in a1 (booti does)", fdt_pa);
@@ -114,10 +117,14 @@ static int tree_keep(paddr_t fdt_pa)
 			  (unsigned)size);
 		return -EFAULT;
 	}
-	if (fdt_open(&tree, copy, size)) {
+	err = fdt_open(&tree, copy, size, tree_nodes, FDT_NODES_MAX);
+	if (err == -E2BIG)
+		log_error("the device tree at %#lx has more than %d nodes, or more than %d within each other", fdt_pa,
+			  FDT_NODES_MAX, FDT_DEPTH_MAX);
+	else if (err)
 		log_error("the device tree at %#lx is damaged", fdt_pa);
-		return -EINVAL;
-	}
+	if (err)
+		return err;
 	take_seed(copy, pa_to_va(fdt_pa));
 	return 0;
 }
@@ -137,10 +144,10 @@ static void read_bootargs(void)
 
 static void banner(void)
 {
-	const char *name = fdt_prop_string(&tree, fdt_root(&tree), "model");
+	const char *name = fdt_prop_string(&tree, FDT_ROOT, "model");
 
 	if (!name) // U-Boot's own tree of the VisionFive 2 has none
-		name = fdt_prop_string(&tree, fdt_root(&tree), "compatible");
+		name = fdt_prop_string(&tree, FDT_ROOT, "compatible");
 	log_info("cairn on %s", name ? name : "a board without a name");
 }
 

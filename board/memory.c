@@ -18,7 +18,7 @@
 
 static int collect_ram(const struct fdt *fdt, struct range_list *ram)
 {
-	fdt_node_t node = fdt_first_child(fdt, fdt_root(fdt));
+	fdt_node_t node = fdt_first_child(fdt, FDT_ROOT);
 	paddr_t pa;
 	uint64_t len;
 	int err;

@@ -2,9 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Walks the device tree once for each driver of the board's list, in the list's order, and probes every enabled node
- * that is compatible. What a node says is converted here; a driver sees numbers, not cells. Thread context, at start;
- * no locks; may sleep where a probe does.
+ * Goes through the nodes once for each driver of the board's list, in the list's order, and probes every enabled node
+ * that is compatible. What a node says, or the board's quirks say in its place, is converted here; a driver sees
+ * numbers, not cells. Thread context, at start; no locks; may sleep where a probe does.
  */
 #include "drivers/driver.h"
 
@@ -33,17 +33,25 @@ static void device_describe(struct device *dev, const struct fdt *fdt, fdt_node_
 		dev->irq_count++;
 }
 
+static void device_complete(struct device *dev)
+{
+	if (dev->irq_count || !dev->reg_count)
+		return;
+	for (const struct device_quirk *q = board_quirks; q->board; q++)
+		if (q->regs == dev->reg[0].pa && fdt_is_compatible(dev->fdt, FDT_ROOT, q->board))
+			dev->irq[dev->irq_count++] = q->irq;
+}
+
 void drivers_probe(const struct fdt *fdt)
 {
 	for (const struct driver *const *drv = board_drivers; *drv; drv++) {
-		int depth = 0;
-
-		for (fdt_node_t node = fdt_root(fdt); node >= 0; node = fdt_next(fdt, node, &depth)) {
+		for (fdt_node_t node = FDT_ROOT; node >= 0; node = fdt_next(fdt, node)) {
 			struct device dev;
 
 			if (!driver_matches(*drv, fdt, node) || !fdt_is_enabled(fdt, node))
 				continue;
 			device_describe(&dev, fdt, node);
+			device_complete(&dev);
 			int error = (*drv)->probe(&dev);
 
 			if (error && error != -ENODEV)

@@ -33,6 +33,16 @@ struct driver {
 	int (*probe)(const struct device *dev);
 };
 
+/* The interrupt of a device whose node has none, on boards whose root is compatible with `board`. */
+struct device_quirk {
+	const char *board;
+	paddr_t regs; // the device's first
+	uint32_t irq;
+};
+
+/* board/quirks.c, up to a row without a board. */
+extern const struct device_quirk board_quirks[];
+
 /* board/drivers.c, NULL-terminated. */
 extern const struct driver *const board_drivers[];
 

@@ -2,9 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Reader of the flattened device tree; fdt_bus.c has addresses and interrupts. fdt_open walks the whole blob once and
- * checks every bound; the rest relies on that and only bounds what it was not shown: numbers inside properties. Works
- * in place, takes no lock, never sleeps.
+ * Reader of the flattened device tree; fdt_bus.c has addresses and interrupts. fdt_open walks the whole blob once,
+ * checks every bound and lists the nodes; the rest relies on that and only bounds what it was not shown: numbers inside
+ * properties. Works in place, takes no lock, never sleeps.
  */
 
 #include "lib/fdt.h"
@@ -107,42 +107,81 @@ static int token_check(const struct fdt *fdt, uint32_t off, uint32_t *next)
 	return (int)token;
 }
 
-/* One root node, without a name, nodes properly nested, properties before the children of their node. */
-static int struct_check(const struct fdt *fdt)
+static const char *prop_name(const struct fdt *fdt, uint32_t prop)
 {
-	uint32_t off = 0, at, roots = 0;
-	int depth = 0;
-	bool children_seen = false;
+	return (const char *)fdt->blob + fdt->strings_off + get32(struct_at(fdt, prop + 8));
+}
 
-	for (;;) {
+/* The list of nodes while it is made: those around the present place, the innermost last, are in path. */
+struct listing {
+	struct fdt_entry *nodes;
+	uint32_t max;
+	fdt_node_t path[FDT_DEPTH_MAX];
+	int depth;
+	bool children_seen, phandle_seen; // of the innermost; behind a child no property may follow
+};
+
+static int list_node(struct fdt *fdt, struct listing *list, uint32_t token, uint32_t props)
+{
+	const bool root = list->depth == 0;
+
+	if (root && (fdt->count > 0 || *(const char *)struct_at(fdt, token + 4)))
+		return -EINVAL;
+	if (list->depth == FDT_DEPTH_MAX || fdt->count == list->max)
+		return -E2BIG;
+	list->nodes[fdt->count] = (struct fdt_entry){
+	    .name = token + 4, .props = props, .parent = root ? -ENOENT : list->path[list->depth - 1]};
+	list->path[list->depth++] = (fdt_node_t)fdt->count++;
+	list->children_seen = list->phandle_seen = false;
+	return 0;
+}
+
+/* Of two properties of one name the first counts. */
+static int list_prop(const struct fdt *fdt, struct listing *list, uint32_t prop)
+{
+	struct fdt_entry *node;
+	const char *name = prop_name(fdt, prop);
+
+	if (list->depth == 0 || list->children_seen)
+		return -EINVAL;
+	node = &list->nodes[list->path[list->depth - 1]];
+	if (!node->compatible && !strcmp(name, "compatible"))
+		node->compatible = prop;
+	if (!list->phandle_seen && !strcmp(name, "phandle")) {
+		list->phandle_seen = true;
+		node->phandle = get32(struct_at(fdt, prop + 4)) >= 4 ? get32(struct_at(fdt, prop + 12)) : 0;
+	}
+	return 0;
+}
+
+/* One root node, without a name, nodes properly nested, properties before the children of their node. */
+static int struct_check(struct fdt *fdt, struct listing *list)
+{
+	uint32_t off = 0, at;
+	int err = 0;
+
+	while (!err) {
 		at = off;
-		int token = token_check(fdt, at, &off);
-
-		switch (token) {
+		switch (token_check(fdt, at, &off)) {
 		case FDT_BEGIN_NODE:
-			if (depth == 0 && (roots++ > 0 || *fdt_name(fdt, (fdt_node_t)at)))
-				return -EINVAL;
-			if (++depth > FDT_DEPTH_MAX)
-				return -E2BIG;
-			children_seen = false;
+			err = list_node(fdt, list, at, off);
 			break;
 		case FDT_END_NODE:
-			if (depth-- == 0)
-				return -EINVAL;
-			children_seen = true;
+			err = list->depth-- == 0 ? -EINVAL : 0;
+			list->children_seen = true;
 			break;
 		case FDT_PROP:
-			if (depth == 0 || children_seen)
-				return -EINVAL;
+			err = list_prop(fdt, list, at);
 			break;
 		case FDT_NOP:
 			break;
 		case FDT_END:
-			return depth == 0 && roots == 1 ? 0 : -EINVAL;
+			return list->depth == 0 && fdt->count > 0 ? 0 : -EINVAL;
 		default:
 			return -EINVAL;
 		}
 	}
+	return err;
 }
 
 static int rsvmap_check(const struct fdt *fdt)
@@ -154,8 +193,9 @@ static int rsvmap_check(const struct fdt *fdt)
 	return -EINVAL;
 }
 
-int fdt_open(struct fdt *fdt, const void *blob, size_t max)
+int fdt_open(struct fdt *fdt, const void *blob, size_t max, struct fdt_entry *nodes, uint32_t nodes_max)
 {
+	struct listing list = {.nodes = nodes, .max = nodes_max};
 	const uint8_t *header = blob;
 	int err;
 
@@ -169,6 +209,7 @@ int fdt_open(struct fdt *fdt, const void *blob, size_t max)
 	    .strings_off = get32(header + HDR_STRINGS_OFF),
 	    .strings_size = get32(header + HDR_STRINGS_SIZE),
 	    .rsvmap_off = get32(header + HDR_RSVMAP_OFF),
+	    .nodes = nodes,
 	};
 	if (fdt->size > max || fdt->size > INT32_MAX)
 		return -E2BIG;
@@ -181,93 +222,35 @@ int fdt_open(struct fdt *fdt, const void *blob, size_t max)
 	if (fdt->struct_off % 4 || !range_inside(fdt->struct_off, fdt->struct_size, fdt->size) ||
 	    !range_inside(fdt->strings_off, fdt->strings_size, fdt->size))
 		return -EINVAL;
-	err = struct_check(fdt);
+	err = struct_check(fdt, &list);
 	return err ? err : rsvmap_check(fdt);
 }
 
 /* ---- walking ---- */
-/* A token of a checked blob, and where the next one is. */
-static enum fdt_token token_at(const struct fdt *fdt, uint32_t off, uint32_t *next)
+fdt_node_t fdt_next(const struct fdt *fdt, fdt_node_t node)
 {
-	const uint8_t *p = struct_at(fdt, off);
-	enum fdt_token token = get32(p);
-	uint32_t len = 4;
-
-	if (token == FDT_BEGIN_NODE)
-		len += (uint32_t)strlen((const char *)p + 4) + 1;
-	else if (token == FDT_PROP)
-		len += 8 + get32(p + 4);
-	*next = align_up(off + len, 4u);
-	return token;
-}
-
-fdt_node_t fdt_root(const struct fdt *fdt)
-{
-	uint32_t off = 0, next;
-
-	while (token_at(fdt, off, &next) == FDT_NOP)
-		off = next;
-	return (fdt_node_t)off;
-}
-
-fdt_node_t fdt_next(const struct fdt *fdt, fdt_node_t node, int *depth)
-{
-	uint32_t off, next;
-
-	(void)token_at(fdt, (uint32_t)node, &off);
-	for (;; off = next) {
-		switch (token_at(fdt, off, &next)) {
-		case FDT_BEGIN_NODE:
-			++*depth;
-			return (fdt_node_t)off;
-		case FDT_END_NODE:
-			--*depth;
-			break;
-		case FDT_END:
-			return -ENOENT;
-		default:
-			break;
-		}
-	}
-}
-
-fdt_node_t fdt_first_child(const struct fdt *fdt, fdt_node_t node)
-{
-	int depth = 0;
-	fdt_node_t next = fdt_next(fdt, node, &depth);
-
-	return next >= 0 && depth == 1 ? next : -ENOENT;
-}
-
-fdt_node_t fdt_next_sibling(const struct fdt *fdt, fdt_node_t node)
-{
-	int depth = 0;
-
-	do {
-		node = fdt_next(fdt, node, &depth);
-	} while (node >= 0 && depth > 0);
-	return node >= 0 && depth == 0 ? node : -ENOENT;
-}
-
-/* The nodes from the root to the node; their number, itself not counted. */
-static unsigned node_path(const struct fdt *fdt, fdt_node_t node, fdt_node_t path[FDT_DEPTH_MAX])
-{
-	fdt_node_t it = fdt_root(fdt);
-	int depth = 0;
-
-	while (it >= 0 && it < node) {
-		path[depth] = it;
-		it = fdt_next(fdt, it, &depth);
-	}
-	return it == node ? (unsigned)depth : 0;
+	return (uint32_t)node + 1 < fdt->count ? node + 1 : -ENOENT;
 }
 
 fdt_node_t fdt_parent(const struct fdt *fdt, fdt_node_t node)
 {
-	fdt_node_t path[FDT_DEPTH_MAX];
-	unsigned depth = node_path(fdt, node, path);
+	return fdt->nodes[node].parent;
+}
 
-	return depth ? path[depth - 1] : -ENOENT;
+fdt_node_t fdt_first_child(const struct fdt *fdt, fdt_node_t node)
+{
+	const fdt_node_t next = fdt_next(fdt, node);
+
+	return next >= 0 && fdt_parent(fdt, next) == node ? next : -ENOENT;
+}
+
+fdt_node_t fdt_next_sibling(const struct fdt *fdt, fdt_node_t node)
+{
+	fdt_node_t next = fdt_next(fdt, node);
+
+	while (next >= 0 && fdt_parent(fdt, next) >= node) // below it
+		next = fdt_next(fdt, next);
+	return next >= 0 && fdt_parent(fdt, next) == fdt_parent(fdt, node) ? next : -ENOENT;
 }
 
 static bool component_matches(const char *name, const char *component, size_t len)
@@ -288,14 +271,14 @@ static fdt_node_t child_by_component(const struct fdt *fdt, fdt_node_t parent, c
 
 fdt_node_t fdt_by_path(const struct fdt *fdt, const char *path)
 {
-	fdt_node_t node = fdt_root(fdt);
+	fdt_node_t node = FDT_ROOT;
 
 	if (*path != '/') {
 		node = child_by_component(fdt, node, "aliases", 7);
 		path = node >= 0 ? fdt_prop_string(fdt, node, path) : NULL;
 		if (!path || *path != '/') // an alias of an alias is none
 			return -ENOENT;
-		node = fdt_root(fdt);
+		node = FDT_ROOT;
 	}
 	while (node >= 0) {
 		size_t len;
@@ -312,46 +295,41 @@ fdt_node_t fdt_by_path(const struct fdt *fdt, const char *path)
 
 fdt_node_t fdt_by_phandle(const struct fdt *fdt, uint32_t phandle)
 {
-	int depth = 0;
-	uint32_t value;
-
-	for (fdt_node_t node = fdt_root(fdt); node >= 0; node = fdt_next(fdt, node, &depth)) {
-		if (fdt_prop_u32(fdt, node, "phandle", 0, &value) && value == phandle)
-			return node;
-	}
+	for (uint32_t i = 0; phandle && i < fdt->count; i++)
+		if (fdt->nodes[i].phandle == phandle)
+			return (fdt_node_t)i;
 	return -ENOENT;
-}
-
-fdt_node_t fdt_by_compatible(const struct fdt *fdt, fdt_node_t after, const char *compatible)
-{
-	int depth = 0;
-	fdt_node_t node = after < 0 ? fdt_root(fdt) : fdt_next(fdt, after, &depth);
-
-	while (node >= 0 && !fdt_is_compatible(fdt, node, compatible))
-		node = fdt_next(fdt, node, &depth);
-	return node;
 }
 
 /* ---- properties ---- */
 const char *fdt_name(const struct fdt *fdt, fdt_node_t node)
 {
-	return (const char *)struct_at(fdt, (uint32_t)node) + 4;
+	return (const char *)struct_at(fdt, fdt->nodes[node].name);
+}
+
+/* The token at off of a node's properties, and where the next one is; the last is the end, or a child. */
+static enum fdt_token prop_token(const struct fdt *fdt, uint32_t off, uint32_t *next)
+{
+	const enum fdt_token token = get32(struct_at(fdt, off));
+
+	*next = off + 4 + (token == FDT_PROP ? align_up(8 + get32(struct_at(fdt, off + 4)), 4u) : 0);
+	return token;
+}
+
+static const void *prop_value(const struct fdt *fdt, uint32_t prop, uint32_t *len)
+{
+	*len = get32(struct_at(fdt, prop + 4));
+	return struct_at(fdt, prop + 12);
 }
 
 const void *fdt_prop(const struct fdt *fdt, fdt_node_t node, const char *name, uint32_t *len)
 {
-	uint32_t off, next;
+	uint32_t off = fdt->nodes[node].props, next;
 	enum fdt_token token;
 
-	(void)token_at(fdt, (uint32_t)node, &off);
-	for (; (token = token_at(fdt, off, &next)) == FDT_PROP || token == FDT_NOP; off = next) {
-		const uint8_t *p = struct_at(fdt, off);
-
-		if (token == FDT_PROP && !strcmp((const char *)fdt->blob + fdt->strings_off + get32(p + 8), name)) {
-			*len = get32(p + 4);
-			return p + 12;
-		}
-	}
+	for (; (token = prop_token(fdt, off, &next)) == FDT_PROP || token == FDT_NOP; off = next)
+		if (token == FDT_PROP && !strcmp(prop_name(fdt, off), name))
+			return prop_value(fdt, off, len);
 	return NULL;
 }
 
@@ -374,13 +352,9 @@ bool fdt_prop_u32(const struct fdt *fdt, fdt_node_t node, const char *name, unsi
 	return true;
 }
 
-int fdt_prop_index(const struct fdt *fdt, fdt_node_t node, const char *name, const char *value, unsigned *i)
+/* Where in a list of strings `value` stands. -ENOENT; -EINVAL: it does not end. */
+static int string_index(const char *list, uint32_t len, const char *value, unsigned *i)
 {
-	uint32_t len;
-	const char *list = fdt_prop(fdt, node, name, &len);
-
-	if (!list)
-		return -ENOENT;
 	if (len == 0 || list[len - 1])
 		return -EINVAL;
 	*i = 0;
@@ -390,11 +364,25 @@ int fdt_prop_index(const struct fdt *fdt, fdt_node_t node, const char *name, con
 	return -ENOENT;
 }
 
+int fdt_prop_index(const struct fdt *fdt, fdt_node_t node, const char *name, const char *value, unsigned *i)
+{
+	uint32_t len;
+	const char *list = fdt_prop(fdt, node, name, &len);
+
+	return list ? string_index(list, len, value, i) : -ENOENT;
+}
+
 bool fdt_is_compatible(const struct fdt *fdt, fdt_node_t node, const char *compatible)
 {
+	const uint32_t prop = fdt->nodes[node].compatible;
+	uint32_t len;
 	unsigned i;
 
-	return !fdt_prop_index(fdt, node, "compatible", compatible, &i);
+	if (!prop)
+		return false;
+	const char *list = prop_value(fdt, prop, &len);
+
+	return !string_index(list, len, compatible, &i);
 }
 
 bool fdt_is_enabled(const struct fdt *fdt, fdt_node_t node)

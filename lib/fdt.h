@@ -3,39 +3,53 @@
 
 /*
  * Reader of the flattened device tree (Devicetree Specification, chapter 5). Works in place, allocates nothing. The
- * blob is checked once by fdt_open: header, bounds, token structure, depth; after that every node offset handed out
- * is good and walking cannot run wild. Big-endian numbers are converted here.
+ * blob is checked once by fdt_open: header, bounds, token structure, depth; on the way its nodes are written down, so
+ * that nothing walks through it again. Big-endian numbers are converted here.
  */
 #pragma once
 
 #include "lib/types.h"
 
+typedef int32_t fdt_node_t; // number of the node in the order of the tree, the root's is 0; negative: errno
+#define FDT_DEPTH_MAX 32
+#define FDT_NODE_SIZE_MIN 12 // of a node in a blob
+
+/* One node; offsets are in the structure block. */
+struct fdt_entry {
+	uint32_t name;
+	uint32_t props;	     // the first token behind the name
+	uint32_t compatible; // token of the property, 0: there is none
+	uint32_t phandle;    // 0: it has none
+	fdt_node_t parent;   // -ENOENT: the root
+};
+
 struct fdt {
 	const uint8_t *blob;
 	uint32_t size;
 	uint32_t struct_off, struct_size, strings_off, strings_size, rsvmap_off;
+	const struct fdt_entry *nodes;
+	uint32_t count;
 };
-
-typedef int32_t fdt_node_t; // offset of the node's token in the structure block; negative: errno
-#define FDT_DEPTH_MAX 32
 
 /* Size stated in a header at blob, without trusting more than its first 8 bytes: 0 if it is no device tree. */
 uint32_t fdt_total_size(const void *blob);
 
-/* 0, or -EINVAL (not a tree, or damaged), -E2BIG (larger than max or deeper than FDT_DEPTH_MAX). */
-int fdt_open(struct fdt *fdt, const void *blob, size_t max);
+/*
+ * 0, or -EINVAL (not a tree, or damaged), -E2BIG (larger than max, deeper than FDT_DEPTH_MAX, more nodes than
+ * nodes_max). The tree uses blob and nodes for as long as it is read.
+ */
+int fdt_open(struct fdt *fdt, const void *blob, size_t max, struct fdt_entry *nodes, uint32_t nodes_max);
 
-fdt_node_t fdt_root(const struct fdt *fdt);
-/* Depth-first successor over the whole tree; *depth is kept relative to the start. -ENOENT at the end. */
-fdt_node_t fdt_next(const struct fdt *fdt, fdt_node_t node, int *depth);
+#define FDT_ROOT 0
+/* Successor in the order of the tree. -ENOENT at the end. */
+fdt_node_t fdt_next(const struct fdt *fdt, fdt_node_t node);
 fdt_node_t fdt_first_child(const struct fdt *fdt, fdt_node_t node);
 fdt_node_t fdt_next_sibling(const struct fdt *fdt, fdt_node_t node);
 fdt_node_t fdt_parent(const struct fdt *fdt, fdt_node_t node);
 /* "/soc/serial@10000000", or an alias name without slash; a component without @ matches any unit address. */
 fdt_node_t fdt_by_path(const struct fdt *fdt, const char *path);
+/* The first that has it; 0 is nobody's. */
 fdt_node_t fdt_by_phandle(const struct fdt *fdt, uint32_t phandle);
-/* Next node after `after` (negative: from the start) that is compatible. */
-fdt_node_t fdt_by_compatible(const struct fdt *fdt, fdt_node_t after, const char *compatible);
 
 const char *fdt_name(const struct fdt *fdt, fdt_node_t node);
 /* Raw property; NULL if it is not there. */

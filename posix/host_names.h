@@ -130,6 +130,7 @@
 #define readlinkat cairn_readlinkat
 #define readv cairn_readv
 #define realpath cairn_realpath
+#define reboot cairn_reboot
 #define remove cairn_remove
 #define rename cairn_rename
 #define renameat cairn_renameat

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/reboot.h>
 #include <unistd.h>
 
 #include "arch/hart.h"
@@ -20,6 +21,7 @@
 #include "kernel/thread.h"
 #include "mm/map.h"
 #include "posix/call.h"
+#include "posix/result.h"
 #include "posix/thread.h"
 
 static void interrupt_key(bool quit)
@@ -43,7 +45,8 @@ void process_stop_if_ending(void)
 		thread_sleep_until(UINT64_MAX);
 }
 
-void process_end(int status, char kind, bool unmount)
+/* As process_end; anew: the board starts again. */
+static _Noreturn void end(bool anew, int status, char kind, bool unmount)
 {
 	struct thread *nobody = NULL;
 	bool first = atomic_compare_exchange_strong(&ender, &nobody, thread_self());
@@ -66,7 +69,26 @@ void process_end(int status, char kind, bool unmount)
 			status = 1;
 	}
 	console_exit(status & 0xff, kind);
+	if (anew)
+		power_reset(status & 0xff);
 	power_off(status & 0xff);
+}
+
+void process_end(int status, char kind, bool unmount)
+{
+	end(false, status, kind, unmount);
+}
+
+int reboot(int command)
+{
+	switch (command) {
+	case RB_AUTOBOOT:
+		end(true, 0, 'e', true);
+	case RB_POWER_OFF:
+		end(false, 0, 'e', true);
+	default:
+		return (int)result_posix(-EINVAL);
+	}
 }
 
 void _exit(int status)

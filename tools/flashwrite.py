@@ -26,7 +26,7 @@ from tools.ui import Failure  # noqa: E402
 CHUNK = 4 << 20
 ALIGNMENT = 4096
 HEAD = 64 << 10  # has the partition table of any kind
-BLKFLSBUF, BLKGETSIZE64, BLKRRPART = 0x1261, 0x80081272, 0x125F
+BLKFLSBUF, BLKGETSIZE64, BLKGETDISKSEQ, BLKRRPART = 0x1261, 0x80081272, 0x80081280, 0x125F
 
 
 class Source:
@@ -155,13 +155,20 @@ def open_device(path, identity):
     except OSError as error:
         os.close(fd)
         raise Failure(f"{path} is being used by another program") from error
-    if identity:
-        number = os.fstat(fd).st_rdev
-        size = int.from_bytes(fcntl.ioctl(fd, BLKGETSIZE64, bytes(8)), sys.byteorder)
-        if (f"{os.major(number)}:{os.minor(number)}", size) != (identity["number"], identity["size"]):
-            os.close(fd)
-            raise Failure(f"{path} is another device than the one that was confirmed")
+    if identity and not is_confirmed(fd, identity):
+        os.close(fd)
+        raise Failure(f"{path} is another device than the one that was confirmed")
     return fd
+
+
+def is_confirmed(fd, identity):
+    """Asks what is open, not what its path leads to by now."""
+    def number_by(request):
+        return int.from_bytes(fcntl.ioctl(fd, request, bytes(8)), sys.byteorder)
+
+    number = os.fstat(fd).st_rdev
+    return f"{os.major(number)}:{os.minor(number)}" == identity["number"] and number_by(BLKGETSIZE64) == identity["size"] and \
+        (not identity["sequence"] or str(number_by(BLKGETDISKSEQ)) == identity["sequence"])
 
 
 def run(job, examine=devices.examine):

@@ -4,14 +4,15 @@
 the release's signature, unpacked by dpkg, never installed. apt runs with a configuration, state and cache of its own
 under build/foreign; the system's are not touched, and nothing needs root.
 
-The mirror is the one that this machine's own apt uses for Debian, or what CAIRN_DEBIAN_MIRROR says. What was fetched is
-recorded with version and checksum, and used again as long as it is there. One process at a time fetches and unpacks.
+The mirror is the one that this machine's own apt uses for Debian, or what CAIRN_DEBIAN_MIRROR says. The newest version is fetched,
+and recorded with version and checksum. As long as it is there it is used again, whatever is newer; but one that is not among
+those that cairn was tested with (TESTED) is replaced by the newest when that list has changed. One process at a time fetches and
+unpacks.
 """
 
 import contextlib
 import fcntl
 import functools
-import glob
 import hashlib
 import json
 import os
@@ -29,6 +30,14 @@ FOLDER = os.path.join(BUILD, "foreign")
 RECORD = os.path.join(FOLDER, "record.json")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MIRROR_VARIABLE = "CAIRN_DEBIAN_MIRROR"
+TESTED = {  # versions, of what is kept under these names
+    "binary-meson": ["1.7.0-1"],
+    "binary-opensbi": ["1.6-1"],
+    "binary-u-boot-qemu": ["2025.01-3+deb13u1"],
+    "binary-u-boot-sifive": ["2025.01-3+deb13u1"],
+    "binary-u-boot-starfive": ["2025.01-3+deb13u1"],
+    "source-qemu": ["1:10.0.13+ds-0+deb13u1"],
+}
 
 CONFIGURATION = """\
 #clear APT::Update::Post-Invoke;
@@ -133,21 +142,37 @@ def kept(key):
 
 
 def fetch(key, words, version_words, version_pattern):
-    """Downloads into build/foreign/<key>; the record's entry."""
-    entry = kept(key)
-    if entry:
-        return entry
-    folder = os.path.join(FOLDER, key)
+    """What is kept, or else the newest, downloaded into build/foreign/<key>; the record's entry."""
+    old, tested = kept(key), TESTED.get(key, [])
+    if old and (old["version"] in tested or old.get("tested", []) == tested):
+        return old
+    try:
+        new = fetch_newest(key, words, version_words, version_pattern, tested)
+    except Failure as failure:
+        if not old:
+            raise
+        say(f"{key}: {old['version']}, which was not tested, is used on: {failure}")
+        return old
+    if tested and new["version"] not in tested:
+        say(f"{key}: {new['version']} was not tested; {', '.join(tested)} was")
+    return new
+
+
+def fetch_newest(key, words, version_words, version_pattern, tested):
+    """Takes the place of what was kept, once it is there."""
+    folder, part = os.path.join(FOLDER, key), os.path.join(FOLDER, f"{key}.part")
     say(f"fetching {key} of Debian {SUITE}")
     prepare()
     versions = re.findall(version_pattern, run(version_words), re.MULTILINE)
     if not versions:
         raise Failure(f"Debian {SUITE} has no {key}", f"Check {MIRROR_VARIABLE}, if it is set.")
+    shutil.rmtree(part, ignore_errors=True)
+    os.makedirs(part)
+    run([*words[:-1], f"{words[-1]}={versions[0]}"], part)
+    files = {os.path.join(key, name): checksum(os.path.join(part, name)) for name in sorted(os.listdir(part))}
     shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    run([*words[:-1], f"{words[-1]}={versions[0]}"], folder)
-    files = sorted(glob.glob(os.path.join(folder, "*")))
-    entry = {"version": versions[0], "files": {os.path.relpath(path, FOLDER): checksum(path) for path in files}}
+    os.rename(part, folder)
+    entry = {"version": versions[0], "files": files, "tested": tested}
     entries = {**record(), key: entry}
     with open(RECORD + ".part", "w", encoding="utf-8") as file:
         json.dump(entries, file, indent=1, sort_keys=True)
@@ -156,7 +181,7 @@ def fetch(key, words, version_words, version_pattern):
 
 
 def source(name):
-    """The newest version of a source package: its version, and the path of its .dsc."""
+    """A source package: its version, and the path of its .dsc."""
     with lock():
         entry = fetch(f"source-{name}", ["apt-get", "-q", "source", "--download-only", name],
                       ["apt-cache", "madison", name], rf"^\s*{re.escape(name)} \|\s+(\S+)\s+\| .*Sources$")
@@ -164,7 +189,7 @@ def source(name):
 
 
 def binary(name):
-    """The newest version of a binary package: its version, and the folder that it is unpacked in."""
+    """A binary package: its version, and the folder that it is unpacked in."""
     with lock():
         return unpacked(name)
 

@@ -12,7 +12,11 @@
 #include "arch/irq.h"
 #include "arch/riscv/riscv.h"
 
+/* Of the reset extension. */
+enum reset_type { RESET_SHUTDOWN = 0, RESET_COLD_REBOOT = 1 };
+
 static bool use_semihosting;
+static const char not_reset[] = "power: the firmware cannot start this board anew\r\n";
 static const char parked[] = "power: the firmware cannot turn this board off: power may be removed now\r\n";
 
 void power_init(bool semihosting)
@@ -34,11 +38,15 @@ static void semihosting_exit(int status)
 			 : "memory");
 }
 
-void power_off(int status)
+/* Returns if the firmware cannot do it. */
+static void system_reset(enum reset_type type)
 {
-	(void)irq_save();
 	if (sbi_probe(SBI_SRST))
-		(void)sbi_call(SBI_SRST, 0, 0, 0);
+		(void)sbi_call(SBI_SRST, 0, type, 0);
+}
+
+static _Noreturn void end_otherwise(int status)
+{
 	if (use_semihosting)
 		semihosting_exit(status);
 	/* What is left may never return. */
@@ -46,4 +54,19 @@ void power_off(int status)
 	(void)sbi_call(SBI_SHUTDOWN, 0, 0, 0);
 	for (;;)
 		irq_wait();
+}
+
+void power_off(int status)
+{
+	(void)irq_save();
+	system_reset(RESET_SHUTDOWN);
+	end_otherwise(status);
+}
+
+void power_reset(int status)
+{
+	(void)irq_save();
+	system_reset(RESET_COLD_REBOOT);
+	firmware_console_write(not_reset, sizeof(not_reset) - 1);
+	end_otherwise(status);
 }

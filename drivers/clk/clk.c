@@ -50,28 +50,22 @@ static int reference_get(const struct device *dev, const char *list, const char 
 	return -ENODEV;
 }
 
-static int named_get(const struct device *dev, const char *name, const char *names, const char *list, const char *cells,
-		     struct clk *clk)
+int clk_get(const struct device *dev, const char *name, struct clk *clk)
 {
 	unsigned i = 0;
 
 	if (name) {
-		int error = fdt_prop_index(dev->fdt, dev->node, names, name, &i);
+		int error = fdt_prop_index(dev->fdt, dev->node, "clock-names", name, &i);
 
 		if (error)
 			return error;
 	}
-	return reference_get(dev, list, cells, i, clk);
+	return reference_get(dev, "clocks", "#clock-cells", i, clk);
 }
 
-int clk_get(const struct device *dev, const char *name, struct clk *clk)
+int reset_get(const struct device *dev, unsigned i, struct clk *line)
 {
-	return named_get(dev, name, "clock-names", "clocks", "#clock-cells", clk);
-}
-
-int reset_get(const struct device *dev, const char *name, struct clk *line)
-{
-	return named_get(dev, name, "reset-names", "resets", "#reset-cells", line);
+	return reference_get(dev, "resets", "#reset-cells", i, line);
 }
 
 int clk_rate(const struct clk *clk, uint64_t *hz)

@@ -43,11 +43,12 @@ struct clk {
 };
 
 /*
- * The clock, or reset line, that dev's node calls name; NULL: its first one. 0; -ENOENT: the tree names none; -ENODEV:
- * no driver serves it; -EINVAL: the tree makes no sense. Any context once the providers are there.
+ * The clock that dev's node calls name, NULL: its first one; and its reset line number i, since many trees give these
+ * no names. 0; -ENOENT: the tree has none; -ENODEV: no driver serves it; -EINVAL: the tree makes no sense. Any context
+ * once the providers are there.
  */
 int clk_get(const struct device *dev, const char *name, struct clk *clk);
-int reset_get(const struct device *dev, const char *name, struct clk *line);
+int reset_get(const struct device *dev, unsigned i, struct clk *line);
 
 /* As the operations above; -EOPNOTSUPP where the provider cannot change the rate, or has no lines. */
 int clk_rate(const struct clk *clk, uint64_t *hz);

@@ -21,23 +21,6 @@
 #define DIVIDED_MAX 510u // the most that the controller divides by
 #define IDENTIFY_CLOCK 400000u
 
-/* What vendor trees leave out of the JH7110's nodes. */
-static const struct {
-	paddr_t regs;
-	uint32_t irq;
-} jh7110_irqs[] = {{0x16010000, 74}, {0x16020000, 75}};
-
-static uint32_t irq_of(const struct device *dev)
-{
-	if (dev->irq_count)
-		return dev->irq[0];
-	if (fdt_is_compatible(dev->fdt, fdt_root(dev->fdt), "starfive,jh7110"))
-		for (size_t i = 0; i < array_size(jh7110_irqs); i++)
-			if (jh7110_irqs[i].regs == dev->reg[0].pa)
-				return jh7110_irqs[i].irq;
-	return 0;
-}
-
 static bool has(const struct device *dev, const char *property)
 {
 	uint32_t len;
@@ -91,7 +74,7 @@ static int card_clock(const struct device *dev, struct dw_mmc *d)
 static int leave_reset(const struct device *dev)
 {
 	struct clk line;
-	int error = reset_get(dev, NULL, &line);
+	int error = reset_get(dev, 0, &line);
 
 	if (error)
 		return optional(error);
@@ -141,7 +124,7 @@ static int dw_mmc_probe(const struct device *dev)
 	d->regs = io_map(dev->reg[0].pa, DW_REGS_SIZE);
 	if (!d->regs)
 		return -ENOMEM;
-	irq = irq_of(dev);
+	irq = dev->irq_count ? dev->irq[0] : 0;
 	d->has_irq = irq;
 	(void)fdt_prop_u32(dev->fdt, dev->node, "fifo-depth", 0, &d->fifo_words);
 	describe_slot(dev, &d->host);

@@ -220,7 +220,7 @@ static int find_clocks(const struct device *dev, uint64_t *hz)
 	for (unsigned i = 0; i < array_size(names) && !error; i++) {
 		error = clk_get(dev, names[i], &watchdog.clocks[i]);
 		if (!error)
-			error = reset_get(dev, names[i], &watchdog.resets[i]);
+			error = reset_get(dev, i, &watchdog.resets[i]);
 	}
 	return error ? error : clk_rate(&watchdog.clocks[1], hz);
 }

@@ -14,7 +14,7 @@ static int load_blob(struct dts *dts, const char *path)
 	if (!file)
 		return -1;
 	dts->size = fread(dts->blob, 1, sizeof(dts->blob), file);
-	return fclose(file) || fdt_open(&dts->fdt, dts->blob, dts->size);
+	return fclose(file) || fdt_open(&dts->fdt, dts->blob, dts->size, dts->nodes, DTS_NODES_MAX);
 }
 
 int dts_load(struct dts *dts, const char *source)
@@ -31,7 +31,7 @@ int dts_load(struct dts *dts, const char *source)
 	if (!dtc)
 		return -1;
 	dts->size = fread(dts->blob, 1, sizeof(dts->blob), dtc);
-	return pclose(dtc) || fdt_open(&dts->fdt, dts->blob, dts->size);
+	return pclose(dtc) || fdt_open(&dts->fdt, dts->blob, dts->size, dts->nodes, DTS_NODES_MAX);
 }
 
 struct device dts_device(const struct dts *dts, const char *path)

@@ -8,11 +8,13 @@
 #include "lib/fdt.h"
 
 #define DTS_BLOB_MAX (64 * 1024)
+#define DTS_NODES_MAX (DTS_BLOB_MAX / FDT_NODE_SIZE_MIN) // no blob has more
 
 struct dts {
 	uint8_t blob[DTS_BLOB_MAX];
 	size_t size;
 	struct fdt fdt;
+	struct fdt_entry nodes[DTS_NODES_MAX];
 };
 
 /* Compiles tests/host/<source> with dtc, or reads a .dtb by its path, and opens it: 0, or not if either fails. */

@@ -10,13 +10,13 @@
 #include <libfdt.h>
 
 #include "lib/types.h"
+#include "tests/host/dts.h"
 
 #define PATH_SIZE 4096
 
 void fdtcase_ask(const struct fdt *fdt)
 {
 	static const char *const paths[] = {"/soc/serial@10000000", "serial0", "/chosen", "/bridge/bus/mixed", "a"};
-	int depth = 0;
 	paddr_t pa;
 	uint64_t len;
 	uint32_t parent, irq, prop_len;
@@ -27,7 +27,7 @@ void fdtcase_ask(const struct fdt *fdt)
 		(void)fdt_by_path(fdt, paths[i]);
 	for (unsigned i = 0; fdt_reservation(fdt, i, &pa, &len) != -ENOENT; i++)
 		;
-	for (fdt_node_t node = fdt_root(fdt); node >= 0; node = fdt_next(fdt, node, &depth)) {
+	for (fdt_node_t node = FDT_ROOT; node >= 0; node = fdt_next(fdt, node)) {
 		for (unsigned i = 0; i < 4; i++) {
 			(void)fdt_reg(fdt, node, i, &pa, &len);
 			(void)fdt_irq(fdt, node, i, &parent, &irq);
@@ -85,11 +85,17 @@ static bool refused_rightly(const void *blob)
 
 /* ---- what both read ---- */
 
+int fdtcase_offset(const struct fdt *fdt, fdt_node_t node)
+{
+	return node < 0 ? -1 : (int)fdt->nodes[node].name - 4;
+}
+
 static bool same_property(const struct fdt *fdt, fdt_node_t node, const char *name)
 {
 	uint32_t len = 0;
 	int their_len = 0;
-	const void *ours = fdt_prop(fdt, node, name, &len), *theirs = fdt_getprop(fdt->blob, node, name, &their_len);
+	const void *ours = fdt_prop(fdt, node, name, &len),
+		   *theirs = fdt_getprop(fdt->blob, fdtcase_offset(fdt, node), name, &their_len);
 
 	return ours == theirs && (!ours || len == (uint32_t)their_len);
 }
@@ -99,7 +105,7 @@ static bool same_properties(const struct fdt *fdt, fdt_node_t node)
 	const char *name;
 	int prop;
 
-	fdt_for_each_property_offset(prop, fdt->blob, node)
+	fdt_for_each_property_offset(prop, fdt->blob, fdtcase_offset(fdt, node))
 	{
 		if (!fdt_getprop_by_offset(fdt->blob, prop, &name, NULL) || !same_property(fdt, node, name))
 			return false;
@@ -110,46 +116,54 @@ static bool same_properties(const struct fdt *fdt, fdt_node_t node)
 /* Only a list that ends with NUL is one for us. */
 static bool same_compatible(const struct fdt *fdt, fdt_node_t node, const char *what)
 {
+	const int offset = fdtcase_offset(fdt, node);
 	int len;
-	const char *list = fdt_getprop(fdt->blob, node, "compatible", &len);
+	const char *list = fdt_getprop(fdt->blob, offset, "compatible", &len);
 
 	if (list && (len == 0 || list[len - 1]))
 		return !fdt_is_compatible(fdt, node, what);
-	return fdt_is_compatible(fdt, node, what) == (fdt_node_check_compatible(fdt->blob, node, what) == 0);
+	return fdt_is_compatible(fdt, node, what) == (fdt_node_check_compatible(fdt->blob, offset, what) == 0);
 }
 
-/* Ours is any `phandle` of a cell and more, libfdt's exactly one, or in its place `linux,phandle`. */
+/* Ours is any `phandle` of a cell and more but 0, libfdt's exactly one, or in its place `linux,phandle`. */
 static bool same_phandle(const struct fdt *fdt, fdt_node_t node)
 {
-	const uint32_t phandle = fdt_get_phandle(fdt->blob, node);
+	const uint32_t phandle = fdt_get_phandle(fdt->blob, fdtcase_offset(fdt, node));
 	fdt_node_t found;
 	int len;
 
-	if (!fdt_getprop(fdt->blob, node, "phandle", &len) || len != 4)
+	if (!fdt_getprop(fdt->blob, fdtcase_offset(fdt, node), "phandle", &len) || len != 4)
 		return true;
 	found = fdt_by_phandle(fdt, phandle);
+	if (!phandle)
+		return found == -ENOENT;
 	if (found < 0 || found > node)
 		return false;
-	return fdt_getprop(fdt->blob, found, "phandle", &len) && len != 4
+	return fdt_getprop(fdt->blob, fdtcase_offset(fdt, found), "phandle", &len) && len != 4
 		   ? true
-		   : fdt_get_phandle(fdt->blob, found) == phandle;
+		   : fdt_get_phandle(fdt->blob, fdtcase_offset(fdt, found)) == phandle;
 }
 
-static bool same_place(const struct fdt *fdt, fdt_node_t node, int depth)
+static bool same_place(const struct fdt *fdt, fdt_node_t node)
 {
 	static char path[PATH_SIZE];
+	const int offset = fdtcase_offset(fdt, node);
 
-	if (fdt_parent(fdt, node) != (depth ? fdt_parent_offset(fdt->blob, node) : -ENOENT))
+	if (node == FDT_ROOT ? fdt_parent(fdt, node) != -ENOENT
+			     : fdtcase_offset(fdt, fdt_parent(fdt, node)) != fdt_parent_offset(fdt->blob, offset))
 		return false;
-	if (fdt_get_path(fdt->blob, node, path, sizeof(path)))
+	if (fdt_get_path(fdt->blob, offset, path, sizeof(path)))
 		return true; // longer than that
-	return max_of(fdt_by_path(fdt, path), -1) == max_of(fdt_path_offset(fdt->blob, path), -1);
+	return fdtcase_offset(fdt, fdt_by_path(fdt, path)) == max_of(fdt_path_offset(fdt->blob, path), -1);
 }
 
-static bool same_neighbours(const struct fdt *fdt, fdt_node_t node, int depth)
+static bool same_neighbours(const struct fdt *fdt, fdt_node_t node)
 {
-	return max_of(fdt_first_child(fdt, node), -1) == max_of(fdt_first_subnode(fdt->blob, node), -1) &&
-	       (!depth || max_of(fdt_next_sibling(fdt, node), -1) == max_of(fdt_next_subnode(fdt->blob, node), -1));
+	const int offset = fdtcase_offset(fdt, node);
+
+	return fdtcase_offset(fdt, fdt_first_child(fdt, node)) == max_of(fdt_first_subnode(fdt->blob, offset), -1) &&
+	       (node == FDT_ROOT ||
+		fdtcase_offset(fdt, fdt_next_sibling(fdt, node)) == max_of(fdt_next_subnode(fdt->blob, offset), -1));
 }
 
 static bool same_reservations(const struct fdt *fdt)
@@ -170,9 +184,9 @@ static bool same_reservations(const struct fdt *fdt)
 }
 
 /* What of a node differs, or NULL. */
-static const char *node_difference(const struct fdt *fdt, fdt_node_t node, int depth, bool deep)
+static const char *node_difference(const struct fdt *fdt, fdt_node_t node, bool deep)
 {
-	if (strcmp(fdt_name(fdt, node), fdt_get_name(fdt->blob, node, NULL)) != 0)
+	if (strcmp(fdt_name(fdt, node), fdt_get_name(fdt->blob, fdtcase_offset(fdt, node), NULL)) != 0)
 		return "a node's name";
 	if (!same_properties(fdt, node))
 		return "a property";
@@ -180,25 +194,25 @@ static const char *node_difference(const struct fdt *fdt, fdt_node_t node, int d
 		return "what a node is compatible with";
 	if (!deep)
 		return NULL;
-	if (!same_place(fdt, node, depth))
+	if (!same_place(fdt, node))
 		return "where a node is";
-	if (!same_neighbours(fdt, node, depth))
+	if (!same_neighbours(fdt, node))
 		return "a child or a sibling";
 	return same_phandle(fdt, node) ? NULL : "a phandle";
 }
 
 static const char *difference(const struct fdt *fdt, bool deep)
 {
-	int depth = 0, their_depth = 0, theirs = fdt_next_node(fdt->blob, -1, &their_depth);
-	fdt_node_t node = fdt_root(fdt);
+	int depth = 0, theirs = fdt_next_node(fdt->blob, -1, &depth);
+	fdt_node_t node = FDT_ROOT;
 	const char *what = NULL;
 
-	for (their_depth = 0; !what && theirs >= 0 && their_depth >= 0;) {
-		if (node != theirs || depth != their_depth)
+	for (depth = 0; !what && theirs >= 0 && depth >= 0;) {
+		if (fdtcase_offset(fdt, node) != theirs)
 			return "the order of nodes";
-		what = node_difference(fdt, node, depth, deep);
-		node = fdt_next(fdt, node, &depth);
-		theirs = fdt_next_node(fdt->blob, theirs, &their_depth);
+		what = node_difference(fdt, node, deep);
+		node = fdt_next(fdt, node);
+		theirs = fdt_next_node(fdt->blob, theirs, &depth);
 	}
 	if (!what && node != -ENOENT)
 		what = "the end of the nodes";
@@ -230,8 +244,10 @@ bool fdtcase_libfdt_reads(const void *blob, size_t size)
 
 static enum fdtcase_answer answer_of(const void *blob, size_t size, bool deep, const char **what)
 {
+	static struct fdt_entry nodes[DTS_NODES_MAX];
 	struct fdt fdt;
-	const bool ours = fdt_open(&fdt, blob, size) == 0, theirs = fdtcase_libfdt_reads(blob, size);
+	const bool ours = fdt_open(&fdt, blob, size, nodes, DTS_NODES_MAX) == 0,
+		   theirs = fdtcase_libfdt_reads(blob, size);
 
 	*what = NULL;
 	if (!ours && !theirs)

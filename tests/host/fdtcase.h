@@ -22,5 +22,8 @@ enum fdtcase_answer fdtcase_compare(const uint8_t *blob, size_t size, bool deep,
 /* libfdt's own check. Of versions before 17, which we refuse, it is not asked: 1.6 follows a null pointer for them. */
 bool fdtcase_libfdt_reads(const void *blob, size_t size);
 
+/* What libfdt calls a node of ours: the offset of its token. -1: none. */
+int fdtcase_offset(const struct fdt *fdt, fdt_node_t node);
+
 /* Asks an open tree everything that can be asked; the answers do not matter, a sanitizer looks on. */
 void fdtcase_ask(const struct fdt *fdt);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <libfdt.h>
+
 #include "arch/riscv/riscv.h"
 #include "arch/trap.h"
 #include "drivers/console.h"
@@ -50,6 +52,8 @@ void plic_trap_irq(void);
 #include "drivers/irq/plic.c"
 
 #include "drivers/driver.c"
+
+#include "board/quirks.c"
 
 #define IMAGE_SIZE 0x100000
 #define PLIC_LEN 0x4000000
@@ -325,11 +329,10 @@ static void note_interrupt(void *arg)
 
 static fdt_node_t find(const char *compatible)
 {
-	int depth = 0;
-	fdt_node_t node = fdt_root(&tree.fdt);
+	fdt_node_t node = FDT_ROOT;
 
 	while (node >= 0 && !fdt_is_compatible(&tree.fdt, node, compatible))
-		node = fdt_next(&tree.fdt, node, &depth);
+		node = fdt_next(&tree.fdt, node);
 	return node;
 }
 
@@ -443,9 +446,8 @@ static void check_detect(const char *const *slots)
 {
 	const struct want_pin *want = &board->detect;
 	unsigned found = 0;
-	int depth = 0;
 
-	for (fdt_node_t node = fdt_root(&tree.fdt); node >= 0; node = fdt_next(&tree.fdt, node, &depth)) {
+	for (fdt_node_t node = FDT_ROOT; node >= 0; node = fdt_next(&tree.fdt, node)) {
 		struct fdt_args args;
 		struct device dev;
 
@@ -492,6 +494,36 @@ static void check_board(void *arg)
 	check_detect(slots);
 }
 
+static void nop_property(const char *path, const char *name)
+{
+	assert_int_equal(fdt_nop_property(tree.blob, fdt_path_offset(tree.blob, path), name), 0);
+}
+
+/* As the tree of the vendor's U-Boot: what it leaves out is known of this board, and of no other. */
+static void body_quirks(void *arg)
+{
+	static const char *const slots[] = {"starfive,jh7110-mmc", NULL};
+	static const struct want_device known[] = {
+	    {"mmc@16010000", 0x16010000, 74}, {"mmc@16020000", 0x16020000, 75}, {.name = NULL}};
+	static const struct want_device unknown[] = {
+	    {"mmc@16010000", 0x16010000, 0}, {"mmc@16020000", 0x16020000, 0}, {.name = NULL}};
+
+	(void)arg;
+	assert_int_equal(dts_load(&tree, "../../board/visionfive2/visionfive2.dts"), 0);
+	nop_property("/soc/mmc@16010000", "interrupts");
+	nop_property("/soc/mmc@16020000", "interrupts");
+	check_devices(slots, known);
+	nop_property("/", "compatible");
+	assert_int_equal(fdt_open(&tree.fdt, tree.blob, tree.size, tree.nodes, DTS_NODES_MAX), 0);
+	check_devices(slots, unknown);
+}
+
+static void test_quirks(void **state)
+{
+	(void)state;
+	harness_run(&(struct harness){0}, body_quirks, NULL);
+}
+
 static void test_boards(void **state)
 {
 	(void)state;
@@ -519,7 +551,7 @@ static int run_real(const char *name, const char *path)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_boards)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_boards), cmocka_unit_test(test_quirks)};
 
 	if (argc == 3)
 		return run_real(argv[1], argv[2]);

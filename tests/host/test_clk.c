@@ -110,7 +110,7 @@ static void test_mistakes(void **state)
 	assert_int_equal(clk_get(&user, "beyond", &clk), -ENOENT);
 	assert_int_equal(clk_get(&user, "none", &clk), -ENOENT);
 	assert_int_equal(clk_get(&osc, NULL, &clk), -ENOENT);
-	assert_int_equal(reset_get(&osc, NULL, &clk), -ENOENT);
+	assert_int_equal(reset_get(&osc, 0, &clk), -ENOENT);
 }
 
 static void test_reset_lines(void **state)
@@ -118,7 +118,7 @@ static void test_reset_lines(void **state)
 	struct clk line;
 
 	(void)state;
-	assert_int_equal(reset_get(&user, "reset", &line), 0);
+	assert_int_equal(reset_get(&user, 0, &line), 0);
 	assert_int_equal(reset_assert(&line), 0);
 	assert_int_equal(reset_id, 64);
 	assert_true(reset_level);

@@ -22,6 +22,7 @@
 #define MUTATIONS 20000
 
 static struct dts trees[2];
+static struct fdt_entry nodes[DTS_NODES_MAX]; // of the copies
 
 static int load_all(void **state)
 {
@@ -51,27 +52,30 @@ static void test_walk_like_libfdt(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		const struct dts *tree = &trees[i];
-		int depth = 0, their_depth = 0, theirs = fdt_next_node(tree->blob, -1, &their_depth);
-		fdt_node_t node = fdt_root(&tree->fdt);
+		int depth = 0, theirs = fdt_next_node(tree->blob, -1, &depth);
+		fdt_node_t node = FDT_ROOT;
 		char path[256];
 		size_t count = 0;
 
-		for (their_depth = 0; theirs >= 0 && their_depth >= 0; count++) {
-			assert_int_equal(node, theirs);
-			assert_int_equal(depth, their_depth);
-			assert_string_equal(fdt_name(&tree->fdt, node), fdt_get_name(tree->blob, theirs, NULL));
+		for (depth = 0; theirs >= 0 && depth >= 0; count++) {
+			const struct fdt *fdt = &tree->fdt;
+
+			assert_int_equal(fdtcase_offset(fdt, node), theirs);
+			assert_string_equal(fdt_name(fdt, node), fdt_get_name(tree->blob, theirs, NULL));
 			assert_int_equal(fdt_get_path(tree->blob, theirs, path, sizeof(path)), 0);
-			assert_int_equal(fdt_by_path(&tree->fdt, path), theirs);
-			assert_int_equal(fdt_parent(&tree->fdt, node),
-					 depth ? fdt_parent_offset(tree->blob, theirs) : -ENOENT);
-			assert_int_equal(max_of(fdt_first_child(&tree->fdt, node), -1),
+			assert_int_equal(fdt_by_path(fdt, path), node);
+			assert_int_equal(fdtcase_offset(fdt, fdt_parent(fdt, node)),
+					 depth ? fdt_parent_offset(tree->blob, theirs) : -1);
+			assert_int_equal(fdtcase_offset(fdt, fdt_first_child(fdt, node)),
 					 max_of(fdt_first_subnode(tree->blob, theirs), -1));
 			if (depth)
-				assert_int_equal(max_of(fdt_next_sibling(&tree->fdt, node), -1),
+				assert_int_equal(fdtcase_offset(fdt, fdt_next_sibling(fdt, node)),
 						 max_of(fdt_next_subnode(tree->blob, theirs), -1));
+			else
+				assert_int_equal(fdt_next_sibling(fdt, node), -ENOENT);
 			compare_properties(tree, node, theirs);
-			node = fdt_next(&tree->fdt, node, &depth);
-			theirs = fdt_next_node(tree->blob, theirs, &their_depth);
+			node = fdt_next(fdt, node);
+			theirs = fdt_next_node(tree->blob, theirs, &depth);
 		}
 		assert_int_equal(node, -ENOENT);
 		assert_true(count > 10);
@@ -85,17 +89,19 @@ static void test_find_like_libfdt(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		for (size_t c = 0; c < array_size(compatible); c++) {
-			fdt_node_t node = -1;
-			int theirs = -1;
+			int theirs = fdt_node_offset_by_compatible(trees[i].blob, -1, compatible[c]);
 
-			do {
-				node = fdt_by_compatible(&trees[i].fdt, node, compatible[c]);
-				theirs = fdt_node_offset_by_compatible(trees[i].blob, theirs, compatible[c]);
-				assert_int_equal(max_of(node, -1), max_of(theirs, -1));
-			} while (node >= 0);
+			for (fdt_node_t node = FDT_ROOT; node >= 0; node = fdt_next(&trees[i].fdt, node)) {
+				const bool found = fdtcase_offset(&trees[i].fdt, node) == theirs;
+
+				assert_int_equal(fdt_is_compatible(&trees[i].fdt, node, compatible[c]), found);
+				if (found)
+					theirs = fdt_node_offset_by_compatible(trees[i].blob, theirs, compatible[c]);
+			}
+			assert_int_equal(theirs, -FDT_ERR_NOTFOUND);
 		}
 		for (uint32_t phandle = 1; phandle < 12; phandle++)
-			assert_int_equal(max_of(fdt_by_phandle(&trees[i].fdt, phandle), -1),
+			assert_int_equal(fdtcase_offset(&trees[i].fdt, fdt_by_phandle(&trees[i].fdt, phandle)),
 					 max_of(fdt_node_offset_by_phandle(trees[i].blob, phandle), -1));
 	}
 }
@@ -155,7 +161,7 @@ static void test_reg_without_cells(void **state)
 	assert_int_equal(fdt_setprop_u32(tree.blob, inner, "#address-cells", 1), 0);
 	node = fdt_add_subnode(tree.blob, inner, "device");
 	assert_int_equal(fdt_setprop_u64(tree.blob, node, "reg", 0x400000004), 0);
-	assert_int_equal(fdt_open(&tree.fdt, tree.blob, sizeof(tree.blob)), 0);
+	assert_int_equal(fdt_open(&tree.fdt, tree.blob, sizeof(tree.blob), tree.nodes, DTS_NODES_MAX), 0);
 	assert_reg(&tree, "/outer/inner/device", 0, -EINVAL, 0, 0);
 	assert_reg(&tree, "/outer/inner", 0, -ENOENT, 0, 0);
 }
@@ -224,8 +230,8 @@ static void test_strings_and_status(void **state)
 	fdt_node_t aliases = fdt_by_path(odd, "/aliases");
 
 	(void)state;
-	assert_true(fdt_is_compatible(odd, fdt_root(odd), "odd"));
-	assert_false(fdt_is_compatible(odd, fdt_root(odd), "od"));
+	assert_true(fdt_is_compatible(odd, FDT_ROOT, "odd"));
+	assert_false(fdt_is_compatible(odd, FDT_ROOT, "od"));
 	assert_false(fdt_is_compatible(odd, aliases, "odd"));
 	assert_string_equal(fdt_prop_string(odd, aliases, "again"), "serial0");
 	assert_null(fdt_prop_string(odd, aliases, "broken")); // no NUL
@@ -234,7 +240,7 @@ static void test_strings_and_status(void **state)
 	assert_int_equal(fdt_by_path(odd, "nobody"), -ENOENT);
 	assert_int_equal(fdt_by_path(odd, "/bridge@40000001"), -ENOENT);
 	assert_int_equal(fdt_by_path(odd, "/bridg"), -ENOENT);
-	assert_int_equal(fdt_by_path(odd, "/"), fdt_root(odd));
+	assert_int_equal(fdt_by_path(odd, "/"), FDT_ROOT);
 	assert_true(fdt_is_enabled(odd, fdt_by_path(odd, "serial0")));
 	assert_true(fdt_is_enabled(odd, aliases));
 	assert_false(fdt_is_enabled(odd, fdt_by_path(odd, "/bridge/bus/mixed")));
@@ -266,7 +272,7 @@ static bool try_blob(const uint8_t *blob, size_t size)
 	bool opened;
 
 	memcpy(copy, blob, size);
-	opened = fdt_open(&fdt, copy, size) == 0;
+	opened = fdt_open(&fdt, copy, size, nodes, DTS_NODES_MAX) == 0;
 	if (opened)
 		fdtcase_ask(&fdt);
 	free(copy);
@@ -329,15 +335,59 @@ static void test_too_deep(void **state)
 		node = fdt_path_offset(blob, depth == 1 ? "/" : path);
 		assert_true(fdt_add_subnode(blob, node, "n") >= 0);
 		strcat(path, "/n");
-		assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), depth < FDT_DEPTH_MAX ? 0 : -E2BIG);
+		assert_int_equal(fdt_open(&fdt, blob, sizeof(blob), nodes, DTS_NODES_MAX),
+				 depth < FDT_DEPTH_MAX ? 0 : -E2BIG);
 		if (depth < FDT_DEPTH_MAX)
 			fdtcase_ask(&fdt);
 	}
-	assert_int_equal(fdt_open(&fdt, blob, 100), -E2BIG);
+	assert_int_equal(fdt_open(&fdt, blob, 100, nodes, DTS_NODES_MAX), -E2BIG);
 	assert_int_equal(fdt_total_size(blob), sizeof(blob));
 	blob[0] = 0;
 	assert_int_equal(fdt_total_size(blob), 0);
-	assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), -EINVAL);
+	assert_int_equal(fdt_open(&fdt, blob, sizeof(blob), nodes, DTS_NODES_MAX), -EINVAL);
+}
+
+/* As many as there is room for, and not one more is written down. */
+static void test_too_many(void **state)
+{
+	const uint32_t count = trees[0].fdt.count;
+	struct fdt_entry *exact = malloc(count * sizeof(*exact));
+	struct fdt fdt;
+
+	(void)state;
+	assert_int_equal(fdt_open(&fdt, trees[0].blob, trees[0].size, exact, count), 0);
+	assert_int_equal(fdt.count, count);
+	assert_int_equal(fdt_open(&fdt, trees[0].blob, trees[0].size, exact, count - 1), -E2BIG);
+	free(exact);
+}
+
+/* Two nodes with properties of one name, as dtc does not make them: the first counts, whatever it is. */
+static void test_twice(void **state)
+{
+	static struct dts tree;
+	const struct fdt *fdt = &tree.fdt;
+	const uint32_t a = cpu_to_fdt32(7), b = cpu_to_fdt32(8);
+
+	(void)state;
+	assert_int_equal(fdt_create(tree.blob, sizeof(tree.blob)), 0);
+	assert_int_equal(fdt_finish_reservemap(tree.blob), 0);
+	assert_int_equal(fdt_begin_node(tree.blob, ""), 0);
+	assert_int_equal(fdt_property(tree.blob, "phandle", &a, 2), 0);
+	assert_int_equal(fdt_property(tree.blob, "phandle", &a, 4), 0);
+	assert_int_equal(fdt_begin_node(tree.blob, "one"), 0);
+	assert_int_equal(fdt_property(tree.blob, "compatible", "first", 6), 0);
+	assert_int_equal(fdt_property(tree.blob, "compatible", "second", 7), 0);
+	assert_int_equal(fdt_property(tree.blob, "phandle", &b, 4), 0);
+	assert_int_equal(fdt_property(tree.blob, "phandle", &a, 4), 0);
+	assert_int_equal(fdt_end_node(tree.blob), 0);
+	assert_int_equal(fdt_end_node(tree.blob), 0);
+	assert_int_equal(fdt_finish(tree.blob), 0);
+	assert_int_equal(fdt_open(&tree.fdt, tree.blob, sizeof(tree.blob), tree.nodes, DTS_NODES_MAX), 0);
+	assert_int_equal(fdt_by_phandle(fdt, 7), -ENOENT);
+	assert_int_equal(fdt_by_phandle(fdt, 8), fdt_by_path(fdt, "/one"));
+	assert_int_equal(fdt_by_phandle(fdt, 0), -ENOENT);
+	assert_true(fdt_is_compatible(fdt, fdt_by_path(fdt, "/one"), "first"));
+	assert_false(fdt_is_compatible(fdt, fdt_by_path(fdt, "/one"), "second"));
 }
 
 int main(void)
@@ -354,6 +404,8 @@ int main(void)
 	    cmocka_unit_test(test_truncated),
 	    cmocka_unit_test(test_mutated),
 	    cmocka_unit_test(test_too_deep),
+	    cmocka_unit_test(test_too_many),
+	    cmocka_unit_test(test_twice),
 	};
 
 	return cmocka_run_group_tests(tests, load_all, NULL);

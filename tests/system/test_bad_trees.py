@@ -106,6 +106,13 @@ def test_damaged(machine):
     told(machine.run(), 1, "is damaged")
 
 
+@pytest.mark.parametrize("nodes", [[f"/n{i}" for i in range(2048)], ["/n" * depth for depth in range(1, 33)]], ids=["many", "deep"])
+def test_more_nodes_than_are_taken(nodes, machine):
+    subprocess.run(["fdtput", "-c", machine.tree, *nodes], check=True)
+    assert machine.tree.stat().st_size <= 128 << 10
+    told(machine.run(), 1, "more than 2048 nodes", "32 within each other")
+
+
 def test_no_memory(machine):
     machine.remove(*machine.nodes("/", "memory"))
     told(machine.run(), 1, "no RAM", "/memory")

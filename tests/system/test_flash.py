@@ -317,7 +317,8 @@ def loop_device(tmp_path):
 
 def identity_of(device):
     number = os.stat(device).st_rdev
-    found = devices.Device(device, device, f"{os.major(number)}:{os.minor(number)}", "a loop", "1", 64 * MIB, ())
+    sequence = devices.read("/sys/class/block", os.path.basename(device), "diskseq")
+    found = devices.Device(device, device, f"{os.major(number)}:{os.minor(number)}", "a loop", "1", 64 * MIB, (), sequence)
     return found, found.identity()
 
 
@@ -393,13 +394,17 @@ def test_another_device_or_one_in_use_is_not_written(loop, tmp_path):
     device, backing = loop
     card = make(tmp_path / "card.img")
     found, identity = identity_of(device)
-    other = devices.Device(device, device, found.number, "another", "1", 64 * MIB, ())
+    other = devices.Device(**{**vars(found), "model": "another"})
     with pytest.raises(flash.Failure, match="another device"):
         flashwrite.run(job(card, device, identity), lambda _path: other)
     with pytest.raises(flash.Failure, match="mounted again"):
         flashwrite.run(job(card, device, identity), lambda _path: devices.Device(**{**vars(found), "mounts": ("/media/x",)}))
     with pytest.raises(flash.Failure, match="another device"):
         flashwrite.run(job(card, device, {**identity, "number": "8:16"}), lambda _path: devices.Device(**{**vars(found), "number": "8:16"}))
+    if found.sequence:  # another medium came between the last look and the opening
+        earlier = devices.Device(**{**vars(found), "sequence": str(int(found.sequence) - 1)})
+        with pytest.raises(flash.Failure, match="another device"):
+            flashwrite.run(job(card, device, earlier.identity()), lambda _path: earlier)
     holder = os.open(device, os.O_RDWR | os.O_EXCL)
     try:
         with pytest.raises(flash.Failure, match="cannot be opened for writing"):

@@ -500,6 +500,8 @@ int main(int argc, char **argv)
 		return talk();
 	if (!strcmp(verb, "terminal"))
 		return terminal();
+	if (!strcmp(verb, "restart"))
+		return restart();
 	if (!strcmp(verb, "hang"))
 		hang();
 	if (!strcmp(verb, "deadlock"))

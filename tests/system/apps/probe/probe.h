@@ -19,5 +19,8 @@ int be_interrupted(const char *how);
 /* Mounts a second card, logs to both, and ends: "exit", or after an "umount". */
 int two_cards(const char *end);
 
+/* Starts the board anew, the second time turns it off. */
+int restart(void);
+
 /* Takes four keys in raw mode, then a line. */
 int terminal(void);
