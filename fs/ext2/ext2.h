@@ -57,6 +57,7 @@ struct volume {
 
 	/* Constant while mounted. */
 	struct buffer_pool *buffers;
+	struct journal *journal; // NULL: there is none (journal.h)
 	uint32_t block_size, block_shift, sectors_per_block;
 	uint32_t pointers; // in an indirect block
 	uint32_t blocks, first_block, blocks_per_group, groups, gdt_blocks;

@@ -11,6 +11,7 @@
 
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
+#include "fs/ext2/journal.h"
 #include "fs/ext2/zero.h"
 #include "fs/fs.h"
 #include "kernel/time.h"
@@ -294,6 +295,8 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 	if (!vol)
 		return -ENOMEM;
 	err = ext2_layout_read(vol, read_only);
+	if (!err && vol->dynamic && (vol->es.feature_compat & EXT2_COMPAT_HAS_JOURNAL))
+		err = journal_open(vol);
 	if (!err)
 		err = ext2_alloc_init(vol);
 	if (!err)
@@ -354,6 +357,7 @@ void ext2_release(struct super *super)
 	(void)inodes_forget(super, true);
 	buffer_pool_free(vol->buffers);
 	ext2_layout_free(vol);
+	journal_close(vol->journal);
 	kfree(vol->alloc);
 	kfree(vol);
 }
