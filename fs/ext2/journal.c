@@ -19,7 +19,7 @@
 #define RUNS_MAX 4096u // pieces of a journal; its indirect blocks are some
 #define RUNS_FIRST 16u
 
-static int bad(const struct volume *vol, const char *what, unsigned long value)
+int journal_damaged(const struct volume *vol, const char *what, unsigned long value)
 {
 	log_error("ext2: %s: the journal is damaged: %s %lu; run e2fsck", vol->super.name, what, value);
 	return -EUCLEAN;
@@ -85,9 +85,9 @@ static int map_tree(struct mapping *m, fsblk_t block, unsigned level)
 	int err;
 
 	if (!block)
-		return bad(vol, "it has a hole at its block", m->next);
+		return journal_damaged(vol, "it has a hole at its block", m->next);
 	if (!ext2_block_valid(vol, block))
-		return bad(vol, "it points to block", block);
+		return journal_damaged(vol, "it points to block", block);
 	if (level == 0)
 		return list_add(vol, &m->data, m->next++, block);
 	err = list_add(vol, &m->indirect, 0, block);
@@ -110,7 +110,7 @@ static int map_inode(struct mapping *m, const struct ext2_inode *raw)
 	for (unsigned i = 0; i < EXT2_POINTERS && m->next < m->end && !err; i++)
 		err = map_tree(m, raw->block[i], i < EXT2_DIRECT ? 0 : i - EXT2_DIRECT + 1);
 	if (!err && m->next < m->end)
-		err = bad(m->vol, "it is longer than a file can be, blocks", m->end);
+		err = journal_damaged(m->vol, "it is longer than a file can be, blocks", m->end);
 	for (unsigned i = 0; i < array_size(m->levels); i++)
 		kfree(m->levels[i]);
 	return err;
@@ -144,7 +144,7 @@ static int own(struct volume *vol, const struct mapping *m)
 	sort(j->owned, j->owned_count);
 	for (unsigned i = 1; i < j->owned_count; i++) {
 		if (j->owned[i - 1].block + j->owned[i - 1].count > j->owned[i].block)
-			return bad(vol, "it has twice block", j->owned[i].block);
+			return journal_damaged(vol, "it has twice block", j->owned[i].block);
 	}
 	return 0;
 }
@@ -253,11 +253,11 @@ static int take_features(struct volume *vol, const struct journal_super *s)
 		return 0;
 	if ((j->compat & JOURNAL_COMPAT_CHECKSUM) ||
 	    !(j->incompat & JOURNAL_INCOMPAT_CSUM_V2) == !(j->incompat & JOURNAL_INCOMPAT_CSUM_V3))
-		return bad(vol, "it has checksums of two kinds, features", j->incompat);
+		return journal_damaged(vol, "it has checksums of two kinds, features", j->incompat);
 	if (s->checksum_type != JOURNAL_CRC32C)
-		return bad(vol, "type of checksums", s->checksum_type);
+		return journal_damaged(vol, "type of checksums", s->checksum_type);
 	if (be32_get(s->checksum) != super_checksum(s))
-		return bad(vol, "checksum of its superblock", be32_get(s->checksum));
+		return journal_damaged(vol, "checksum of its superblock", be32_get(s->checksum));
 	return 0;
 }
 
@@ -269,28 +269,28 @@ static int take_super(struct volume *vol, uint32_t blocks)
 	int err;
 
 	if (be32_get(s->header.magic) != JOURNAL_MAGIC)
-		return bad(vol, "magic number", be32_get(s->header.magic));
+		return journal_damaged(vol, "magic number", be32_get(s->header.magic));
 	if (type != JOURNAL_SUPER_V1 && type != JOURNAL_SUPER_V2)
-		return bad(vol, "type of its superblock", type);
+		return journal_damaged(vol, "type of its superblock", type);
 	j->has_features = type == JOURNAL_SUPER_V2;
 	err = take_features(vol, s);
 	if (err)
 		return err;
 	if (be32_get(s->block_size) != vol->block_size)
-		return bad(vol, "block size", be32_get(s->block_size));
+		return journal_damaged(vol, "block size", be32_get(s->block_size));
 	j->maxlen = be32_get(s->maxlen);
 	j->first = be32_get(s->first);
 	j->start = be32_get(s->start);
 	j->sequence = be32_get(s->sequence);
 	j->error = (int32_t)be32_get(s->error);
 	if (j->maxlen > blocks)
-		return bad(vol, "its file is too short for it, blocks", j->maxlen);
+		return journal_damaged(vol, "its file is too short for it, blocks", j->maxlen);
 	if (j->maxlen < JOURNAL_BLOCKS_MIN)
-		return bad(vol, "number of blocks", j->maxlen);
+		return journal_damaged(vol, "number of blocks", j->maxlen);
 	if (j->first == 0 || j->first >= j->maxlen)
-		return bad(vol, "first block of the log", j->first);
+		return journal_damaged(vol, "first block of the log", j->first);
 	if (j->start && (j->start < j->first || j->start >= j->maxlen))
-		return bad(vol, "start of the log", j->start);
+		return journal_damaged(vol, "start of the log", j->start);
 	return 0;
 }
 
@@ -361,15 +361,15 @@ static int read_inode(struct volume *vol, struct ext2_inode *raw, void *block)
 		return -ENOTSUP;
 	}
 	if (s->journal_inum == 0 || s->journal_inum > vol->inodes)
-		return bad(vol, "inode number", s->journal_inum);
+		return journal_damaged(vol, "inode number", s->journal_inum);
 	err = read_block(vol, ext2_inode_place(vol, s->journal_inum, &offset), block);
 	if (err)
 		return err;
 	memcpy(raw, (const char *)block + offset, EXT2_OLD_INODE_SIZE);
 	if (!S_ISREG(raw->mode) || raw->links == 0)
-		return bad(vol, "it is no file, mode", raw->mode);
+		return journal_damaged(vol, "it is no file, mode", raw->mode);
 	if (raw->flags & EXT2_FLAG_EXTENTS)
-		return bad(vol, "it is mapped by extents, flags", raw->flags);
+		return journal_damaged(vol, "it is mapped by extents, flags", raw->flags);
 	return 0;
 }
 
@@ -388,9 +388,9 @@ static int open_inode(struct volume *vol)
 		return err;
 	blocks = ((uint64_t)raw.size_high << 32 | raw.size) >> vol->block_shift;
 	if (!blocks)
-		return bad(vol, "size", raw.size);
+		return journal_damaged(vol, "size", raw.size);
 	if (!ext2_block_valid(vol, raw.block[0]))
-		return bad(vol, "it points to block", raw.block[0]);
+		return journal_damaged(vol, "it points to block", raw.block[0]);
 	err = read_block(vol, raw.block[0], j->super_block);
 	if (!err)
 		err = take_super(vol, min_of(blocks, (uint64_t)vol->blocks));

@@ -2,7 +2,8 @@
 // Copyright the cairn authors
 
 /*
- * A volume's journal: where its blocks lie and what its superblock says.
+ * A volume's journal: where its blocks lie and what its superblock says (journal.c), and its replay at the mount
+ * (journal_replay.c, journal_log.c, journal_table.c).
  */
 #pragma once
 
@@ -43,6 +44,8 @@ struct journal {
  * is damaged; -EIO; -ENOMEM. Each said. At mount, after the layout; sleeps.
  */
 int journal_open(struct volume *vol);
+/* Says what is wrong with it, and the number that shows it: -EUCLEAN. */
+int journal_damaged(const struct volume *vol, const char *what, unsigned long value);
 /* Gives the memory back. NULL is fine. */
 void journal_close(struct journal *j);
 
@@ -76,3 +79,14 @@ uint32_t journal_data_checksum(const struct volume *vol, uint32_t sequence, cons
  * Sleeps.
  */
 int journal_super_write(struct volume *vol, uint32_t start, uint32_t sequence, int error);
+
+/* ---- journal_replay.c ---- */
+/*
+ * For the mount, before anything of the volume is cached or believed but its layout: if the volume says that its
+ * journal is to be replayed (or its superblock is a backup's, and the log is not empty), that is done, durable, and the
+ * journal empty. *replayed: the layout is to be read anew, and that mark then to be taken from the superblock. Else
+ * nothing is written, and the log is taken for empty. 0; -EROFS: the device cannot be written; -EUCLEAN: the journal is
+ * damaged, nothing has been written then; -ENOMEM: the same; the transfers' errors. Each said. What failed or was cut
+ * off can be begun again. Sleeps.
+ */
+int journal_recover(struct volume *vol, bool *replayed);
