@@ -302,6 +302,18 @@ static int write_out(struct replay *r)
 	return err;
 }
 
+/*
+ * What the log has as the volume's superblock may be from before the mark: who is cut off while the rest is still to be
+ * written must find it.
+ */
+static void keep_mark(const struct volume *vol, const struct journal_entry *entry, void *block)
+{
+	struct ext2_super *s = (struct ext2_super *)((char *)block + EXT2_SUPER_OFFSET % vol->block_size);
+
+	if (entry->block == EXT2_SUPER_OFFSET / vol->block_size)
+		s->feature_incompat |= EXT2_INCOMPAT_RECOVER;
+}
+
 static int write_newest(struct replay *r, const struct journal_entry *entry)
 {
 	struct volume *vol = r->vol;
@@ -317,6 +329,7 @@ static int write_newest(struct replay *r, const struct journal_entry *entry)
 		return err;
 	if (entry->escaped)
 		*(be32_t *)block = be32_of(JOURNAL_MAGIC);
+	keep_mark(vol, entry, block);
 	w = &r->writes[r->count++];
 	w->segment = (struct blk_segment){.pa = va_to_pa(block), .len = vol->block_size};
 	w->request = (struct blk_request){.op = BLK_WRITE,

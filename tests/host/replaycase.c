@@ -64,7 +64,8 @@ static void mask_journal(struct file *f, const char *path)
 	journalimage_drop(&ji);
 }
 
-void replaycase_same(const char *a, const char *b, unsigned block_size, bool with_journal)
+/* The first byte that is not equal: its offset, and both, or false. */
+static bool find_difference(const char *a, const char *b, bool with_journal, size_t *at, uint8_t bytes[2])
 {
 	struct file fa = read_file(a), fb = read_file(b);
 
@@ -75,13 +76,31 @@ void replaycase_same(const char *a, const char *b, unsigned block_size, bool wit
 		mask_journal(&fa, a);
 		mask_journal(&fb, b);
 	}
-	for (size_t at = 0; at < fa.size; at++) {
-		if (fa.data[at] != fb.data[at])
-			fail_msg("%s and %s differ at %zu of block %zu: %#x, %#x", a, b, at % block_size,
-				 at / block_size, fa.data[at], fb.data[at]);
-	}
+	for (*at = 0; *at < fa.size && fa.data[*at] == fb.data[*at];)
+		++*at;
+	for (unsigned i = 0; i < 2 && *at < fa.size; i++)
+		bytes[i] = i ? fb.data[*at] : fa.data[*at];
 	free(fa.data);
 	free(fb.data);
+	return *at < fa.size;
+}
+
+bool replaycase_is_same(const char *a, const char *b)
+{
+	uint8_t bytes[2];
+	size_t at;
+
+	return !find_difference(a, b, true, &at, bytes);
+}
+
+void replaycase_same(const char *a, const char *b, unsigned block_size, bool with_journal)
+{
+	uint8_t bytes[2];
+	size_t at;
+
+	if (find_difference(a, b, with_journal, &at, bytes))
+		fail_msg("%s and %s differ at %zu of block %zu: %#x, %#x", a, b, at % block_size, at / block_size,
+			 bytes[0], bytes[1]);
 }
 
 const char *replaycase_mount(const char *image, const char *out, int expected)

@@ -13,6 +13,8 @@ void replaycase_copy(const char *from, const char *to);
  * as their journal.
  */
 void replaycase_same(const char *a, const char *b, unsigned block_size, bool with_journal);
+/* The same with the journal, for who knows what to do if they are not: fails nothing. */
+bool replaycase_is_same(const char *a, const char *b);
 
 /*
  * A read-only mount, which writes nothing but what the replay does, has this result; the card is in `out` then. What
