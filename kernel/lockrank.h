@@ -53,6 +53,7 @@ static const struct {
     {"inode times", NULL},
     {"ext2 errors", NULL},
     {"zeroing", NULL},
+    {"journal replay", NULL},
     {"data requests", NULL},
     {"block file requests", NULL},
     {"new blocks", NULL},

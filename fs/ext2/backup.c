@@ -124,7 +124,7 @@ static void forget_stale(struct volume *vol)
 	s->block_group_nr = 0;
 	s->state &= ~EXT2_STATE_VALID;
 	s->last_orphan = 0;
-	vol->recount = vol->rescued = true;
+	vol->recount = vol->rescued = vol->from_backup = true;
 }
 
 /* 0, or -ENOENT: *stale is where one is that belongs to nothing, or 0. */

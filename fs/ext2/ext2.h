@@ -57,6 +57,7 @@ struct volume {
 
 	/* Constant while mounted. */
 	struct buffer_pool *buffers;
+	struct journal *journal; // NULL: there is none (journal.h)
 	uint32_t block_size, block_shift, sectors_per_block;
 	uint32_t pointers; // in an indirect block
 	uint32_t blocks, first_block, blocks_per_group, groups, gdt_blocks;
@@ -66,6 +67,7 @@ struct volume {
 	bool indices;	  // of directories are as they were left by who changed them last
 	bool ours;	  // nobody else wrote since it was last clean
 	bool recount;	  // counts or the orphan list are not to be believed
+	bool from_backup; // the superblock is a backup's
 	bool rescued;	  // the superblock or descriptors on the card are not yet as they are here
 	uint32_t unnamed; // inodes that no name leads to were left to e2fsck: it stays marked as in use
 
@@ -200,11 +202,16 @@ void ext2_io_failed(void *vol, fsblk_t block, bool write, int err);
 bool ext2_errors_take(struct volume *vol);
 
 /* ---- layout.c: superblock and descriptors as they are read ---- */
+static inline bool ext2_has_journal(const struct volume *vol)
+{
+	return vol->dynamic && (vol->es.feature_compat & EXT2_COMPAT_HAS_JOURNAL);
+}
 /*
  * Reads and checks them, from their backups where the primary ones are damaged; sets what is constant in the volume.
  * -EINVAL: there is no ext2; -ENOTSUP, -EROFS: one that cannot be mounted, or written; -EUCLEAN; -EIO; -ENOMEM.
  */
 int ext2_layout_read(struct volume *vol, bool read_only);
+/* The memory; what was found damaged is forgotten. Another reading may follow. */
 void ext2_layout_free(struct volume *vol);
 /* Sets the volume's geometry by its superblock. 0, -EUCLEAN: *what is impossible, and its value; -ENOTSUP. */
 int ext2_geometry_set(struct volume *vol, const char **what, unsigned long *value);

@@ -42,7 +42,7 @@ enum {
 	EXT2_RO_EXTRA_ISIZE = 0x40,
 };
 
-#define EXT2_INCOMPAT_KNOWN EXT2_INCOMPAT_FILETYPE
+#define EXT2_INCOMPAT_KNOWN (EXT2_INCOMPAT_FILETYPE | EXT2_INCOMPAT_RECOVER)
 #define EXT2_RO_KNOWN (EXT2_RO_SPARSE_SUPER | EXT2_RO_LARGE_FILE | EXT2_RO_DIR_NLINK | EXT2_RO_EXTRA_ISIZE)
 
 struct ext2_super {
@@ -144,6 +144,7 @@ static_assert(sizeof(struct ext2_group) == 32, "group descriptor");
 #define EXT2_FLAG_APPEND 0x20
 #define EXT2_FLAG_INDEX 0x1000	 // hashed directory
 #define EXT2_FLAG_TOPDIR 0x20000 // its directories have little to do with each other
+#define EXT2_FLAG_EXTENTS 0x80000
 
 struct ext2_inode {
 	uint16_t mode;

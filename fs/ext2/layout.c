@@ -217,12 +217,15 @@ static int check_features(const struct volume *vol, bool read_only)
 	const uint32_t incompat = dynamic ? s->feature_incompat & ~EXT2_INCOMPAT_KNOWN : 0;
 	const uint32_t ro = dynamic ? s->feature_ro_compat & ~EXT2_RO_KNOWN : 0;
 
-	if (incompat & EXT2_INCOMPAT_RECOVER)
-		log_error("ext2: %s: its journal holds changes to be replayed; run e2fsck on a PC first", dev->name);
-	log_features(dev, "is not supported; make the volume with mke2fs -t ext2", incompat & ~EXT2_INCOMPAT_RECOVER,
-		     incompat_names, array_size(incompat_names));
+	log_features(dev, "is not supported; make the volume with mke2fs -t ext2", incompat, incompat_names,
+		     array_size(incompat_names));
 	if (incompat)
 		return -ENOTSUP;
+	if (dynamic && (s->feature_incompat & EXT2_INCOMPAT_RECOVER) &&
+	    !(s->feature_compat & EXT2_COMPAT_HAS_JOURNAL)) {
+		log_error("ext2: %s: says that its journal is to be replayed, but has none; run e2fsck", dev->name);
+		return -EUCLEAN;
+	}
 	log_features(dev, "is not supported for writing", ro, ro_names, array_size(ro_names));
 	if (!read_only && (ro || dev->read_only)) {
 		log_error("ext2: %s: %s", dev->name,
@@ -353,4 +356,6 @@ void ext2_layout_free(struct volume *vol)
 	vol->group_blocks = NULL;
 	vol->group_dirty = NULL;
 	vol->super_block = NULL;
+	vol->recount = vol->rescued = vol->from_backup = false;
+	vol->errors = (struct ext2_errors){0};
 }

@@ -11,6 +11,7 @@
 
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
+#include "fs/ext2/journal.h"
 #include "fs/ext2/zero.h"
 #include "fs/fs.h"
 #include "kernel/time.h"
@@ -277,6 +278,74 @@ static struct volume *volume_make(struct blkdev *dev, bool read_only)
 	return vol;
 }
 
+/* What the superblock said of errors before the replay, if it knew more: those are not always in the journal. */
+static void keep_errors(struct volume *vol, const struct ext2_super *before)
+{
+	struct ext2_super *s = &vol->es;
+
+	s->state |= before->state & EXT2_STATE_ERROR;
+	if (before->error_count <= s->error_count)
+		return;
+	s->error_count = before->error_count;
+	s->first_error = before->first_error;
+	s->last_error = before->last_error;
+	s->first_error_time_high = before->first_error_time_high;
+	s->last_error_time_high = before->last_error_time_high;
+	s->first_error_code = before->first_error_code;
+	s->last_error_code = before->last_error_code;
+}
+
+/* Layout and journal; what is replayed is read anew, and checked as if it had never been read. */
+static int read_all(struct volume *vol, bool read_only, bool *replayed)
+{
+	struct ext2_super before;
+	bool known;
+	int err = ext2_layout_read(vol, read_only);
+
+	if (!err && ext2_has_journal(vol))
+		err = journal_open(vol);
+	if (!err && vol->journal)
+		err = journal_recover(vol, replayed);
+	if (err || !*replayed)
+		return err;
+	before = vol->es;
+	known = !vol->from_backup;
+	journal_close(vol->journal);
+	vol->journal = NULL;
+	ext2_layout_free(vol);
+	err = ext2_layout_read(vol, read_only);
+	if (!err && ext2_has_journal(vol))
+		err = journal_open(vol);
+	if (!err && known)
+		keep_errors(vol, &before);
+	return err;
+}
+
+/*
+ * After a replay, which is durable: the volume is in order. An error that the journal was given up with becomes the
+ * volume's, as on Linux, and leaves the journal once that is durable.
+ */
+static int end_replay(struct volume *vol, bool replayed)
+{
+	struct journal *j = vol->journal;
+	const int given_up = j ? j->error : 0;
+	int err;
+
+	if (given_up) {
+		log_warning("ext2: %s: the journal was given up because of an error (%d)", vol->super.name, given_up);
+		vol->es.state |= EXT2_STATE_ERROR;
+	}
+	vol->es.feature_incompat &= ~EXT2_INCOMPAT_RECOVER;
+	if ((!replayed && !given_up) || vol->super.dev->read_only || vol->rescued)
+		return 0;
+	err = put_mark(vol);
+	if (!err && given_up)
+		err = journal_super_write(vol, j->start, j->sequence, 0);
+	if (!err && given_up)
+		err = blk_flush(vol->super.dev);
+	return err;
+}
+
 static int get_root(struct volume *vol)
 {
 	int err = inode_get(&vol->super, EXT2_ROOT_INO, &vol->super.root);
@@ -289,11 +358,12 @@ static int get_root(struct volume *vol)
 int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 {
 	struct volume *vol = volume_make(dev, read_only);
+	bool replayed = false;
 	int err;
 
 	if (!vol)
 		return -ENOMEM;
-	err = ext2_layout_read(vol, read_only);
+	err = read_all(vol, read_only, &replayed);
 	if (!err)
 		err = ext2_alloc_init(vol);
 	if (!err)
@@ -307,9 +377,10 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 	/* At least what it was when the volume was last written; the time of mounting may be from before it was set
 	 * back. */
 	time_set_wall((uint64_t)vol->es.write_time * NSEC_PER_SEC, CLOCK_FS);
+	err = end_replay(vol, replayed);
 	warn(vol);
 	vol->indices = vol->es.state & EXT2_STATE_VALID;
-	if (!read_only)
+	if (!err && !read_only)
 		err = make_writable(vol);
 	if (!err && !read_only && atomic_load(&vol->super.read_only))
 		err = -EUCLEAN; // it turned out damaged and asks not to be written then
@@ -354,6 +425,7 @@ void ext2_release(struct super *super)
 	(void)inodes_forget(super, true);
 	buffer_pool_free(vol->buffers);
 	ext2_layout_free(vol);
+	journal_close(vol->journal);
 	kfree(vol->alloc);
 	kfree(vol);
 }

@@ -35,7 +35,8 @@ static void find_blocks(struct fuzz_image *image, uint32_t block, unsigned level
 		find_blocks(image, pointers[i], level - 1, own);
 }
 
-static void find_metadata(struct fuzz_image *image, const struct ext2_inode *inode)
+/* Of a journal what lies at its beginning is metadata too. */
+static void find_metadata(struct fuzz_image *image, const struct ext2_inode *inode, bool journal)
 {
 	const unsigned kind = inode->mode >> 12;
 	const uint32_t attributes = inode->file_acl ? image->block_size / 512 : 0;
@@ -45,7 +46,8 @@ static void find_metadata(struct fuzz_image *image, const struct ext2_inode *ino
 	if (inode->links == 0 || (kind != 4 && kind != 8 && kind != 10) || inode->blocks == attributes)
 		return;
 	for (unsigned i = 0; i < EXT2_POINTERS; i++)
-		find_blocks(image, inode->block[i], i < EXT2_DIRECT ? 0 : i - EXT2_DIRECT + 1, kind != 8);
+		find_blocks(image, inode->block[i], i < EXT2_DIRECT ? 0 : i - EXT2_DIRECT + 1,
+			    kind != 8 || (journal && i < EXT2_DIRECT));
 }
 
 static void look_at(struct fuzz_image *image)
@@ -62,7 +64,8 @@ static void look_at(struct fuzz_image *image)
 
 		find_metadata(image,
 			      (const struct ext2_inode *)(image->data + (size_t)g->inode_table * image->block_size +
-							  (size_t)(i % s->inodes_per_group) * inode_size));
+							  (size_t)(i % s->inodes_per_group) * inode_size),
+			      i + 1 == EXT2_JOURNAL_INO);
 	}
 }
 

@@ -30,7 +30,9 @@ IMAGES = (
     ("4k-unclean", "1M", "-b 4096 -I 128 -N 64", False),
     ("1k-tree", "512k", "-b 1024 -I 128 -N 64", True),
     ("1k-backup", "8400k", "-b 1024 -I 128 -N 64", True),
+    ("1k-journal", "2600k", "-b 1024 -I 128 -N 64 -O has_journal -J size=1", True),
 )
+LOGGED = (1, 2, 2)  # the blocks of 1k-journal that its transactions have; after the second one it is revoked
 # Blocks of the indexed directory, its names, and how long they are; in a tree of two levels, if a block has no room for more leaves.
 INDEX, INDEX_TREE = (5, 40, 60), (170, 600, 200)
 
@@ -95,6 +97,20 @@ def make(path, size, options, clean):
                                 text=True, env=ENVIRONMENT, check=True).stdout.split("Inode: ")[1].split()[0]
         run(["debugfs", "-w", "-f", "/dev/stdin", path],
             f"unlink gone\nssv last_orphan {number}\n" + ("" if clean else "ssv state 0\n"))
+        if "has_journal" in options:
+            write_log(path, block)
+
+
+def write_log(path, block):
+    """Transactions that are to be replayed, with what is there already."""
+    for i, number in enumerate(LOGGED):
+        with open(path, "rb") as image, tempfile.NamedTemporaryFile() as file:
+            image.seek(number * block)
+            file.write(image.read(block))
+            file.flush()
+            run(["debugfs", "-w", "-f", "/dev/stdin", path], f"jo\njw -b {number} {file.name}\njc\n")
+        if i == 1:
+            run(["debugfs", "-w", "-f", "/dev/stdin", path], f"jo\njw -r {number}\njc\n")
 
 
 def make_fs(path, size, options):
