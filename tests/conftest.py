@@ -150,8 +150,8 @@ MACHINES = {"test_stress": ("1", "2", "4", "8", f"2{NO_AD}"), "test_mmap": ("1",
             "test_tenfold": ("1", "2", "4")}
 LONG = ("test_tenfold[4]",)
 MACHINES_USUAL = ("1", "4")  # numbers of harts
-MEMORY = {"test_stress": "32M", "test_mappings": "64M", "test_tenfold": "32M"}
-CARD = {"test_tenfold": "512M"}
+MEMORY = {"test_stress": "32M", "test_mappings": "64M", "test_tenfold": "16M", "test_mmap": "64M"}
+CARD = {"test_signal_fault": "64M", "test_try": "64M", "test_falloc": "64M"}  # which they fill
 
 
 @functools.cache

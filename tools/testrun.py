@@ -22,7 +22,7 @@ JOBS = 2
 RESULTS = os.path.join(build.BUILD, "test", "results.xml")
 BUILD_FAILED = "build: the build failed"
 EMULATOR_FAILED = "build: the emulated VisionFive 2 could not be built"
-SUITES = ("style", "host", "fuzz", "guest", "oracle", "system", "crash")
+SUITES = ("style", "host", "fuzz", "guest", "crash", "system", "oracle")  # short ones last, so that no process is left alone for long
 
 
 def run(pattern, list_only, effort, boards=False):
