@@ -137,6 +137,8 @@ def add_test(command):
     test.add_argument("-k", metavar="PATTERN", dest="pattern", help="only tests whose suite/name contains PATTERN "
                       "(words, `and`, `or`, `not`)")
     test.add_argument("--list", action="store_true", help="list the tests and run none")
+    test.add_argument("--boards", action="store_true", help="build the emulated VisionFive 2 first, as setup "
+                      "--with-visionfive2-emulator does; then what a test of a board lacks is a failure, not a skip")
     effort = test.add_mutually_exclusive_group()
     effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="at most 3 minutes")
     effort.add_argument("--long", dest="effort", action="store_const", const="long", help="everything, without bounds")
@@ -200,9 +202,9 @@ def run_setup(options):
     return 0
 
 
-def ready(with_tests=False):
+def ready(with_tests=False, with_emulator=False):
     """The packages, and from here on not root if sudo was used."""
-    packages.setup(with_tests)
+    packages.setup(with_tests, with_emulator=with_emulator)
     packages.drop_root()
 
 
@@ -316,8 +318,8 @@ def load_or_launcher_error(options):
 
 
 def run_test(options):
-    ready(with_tests=True)
-    return testrun.run(options.pattern, options.list, options.effort)
+    ready(with_tests=True, with_emulator=options.boards)
+    return testrun.run(options.pattern, options.list, options.effort, options.boards)
 
 
 def run_bench(options):
