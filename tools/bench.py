@@ -79,6 +79,7 @@ def output_of(machine):
 
 BOARD_CARD = 256 * image.MIB  # a power of two
 BOARD_PASS = 8  # MiB, the same on a board
+BOARD_DISKS = {"visionfive2": "mmcblk1"}  # whose first slot is for an eMMC
 
 
 def boot_board(kernel, icount, board):
@@ -87,7 +88,7 @@ def boot_board(kernel, icount, board):
     check_counting(board, icount, harts)
     memory, harts, console = boards.check(board, None, harts, None)
     image.make(CARD, BOARD_CARD, kernel=kernel, plan=plan)
-    raw = f"/dev/mmcblk0p{1 + plan.parts.index(plan.part('boot'))}"
+    raw = f"/dev/{BOARD_DISKS.get(board, 'mmcblk0')}p{1 + plan.parts.index(plan.part('boot'))}"
     arguments = qemu.boot_arguments(console, "stream", quiet=True, argv=["disks", raw, str(BOARD_PASS)], name=APP, board=board)
     return output_of(qemu.Machine(kernel, qemu.file_drive(CARD), memory, harts, arguments, console, board=board,
                                   extra=["-icount", "shift=0"] if icount else []))
