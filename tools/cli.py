@@ -150,7 +150,8 @@ def add_bench(command):
                       "exit status: 0 done; 1 build, boot or benchmark failed, with the reason; 2 wrong usage; 130 interrupted.\n"
                       "./cairn help bench says how to read the table.")
     measure.add_argument("--icount", action="store_true", help="count guest instructions (QEMU's -icount shift=0) instead of time")
-    measure.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio", help="what the disks are behind, as for run (default: virtio)")
+    measure.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio",
+                         help="what the disks are behind, as for run (default: virtio); behind another the disks alone")
     measure.add_argument("--board", choices=tuple(name for name in layout.LAYOUTS if not boards.BOARDS[name].hardware), default="virt",
                          help="on another board than virt: the disks alone, behind its own controller")
     measure.add_argument("--boot", dest="start_up", action="store_true",
