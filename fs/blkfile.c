@@ -162,11 +162,12 @@ static void write(struct pcache_object *obj, pgidx_t first, struct page **pages,
 	transfer_all(&list, BLK_WRITE, first, pages, n);
 }
 
-/* All of it is there. */
-static int reserve(struct pcache_object *obj, pgidx_t index)
+/* All of it is there, as far as anybody may ask. */
+static int reserve(struct pcache_object *obj, pgidx_t index, pgidx_t *end)
 {
 	(void)obj;
 	(void)index;
+	(void)end;
 	return 0;
 }
 

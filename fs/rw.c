@@ -98,7 +98,8 @@ static long read_regular(struct inode *inode, struct readahead *ra, void *buf, s
 
 struct write {
 	struct inode *inode;
-	uint64_t at, end; // what is left of the call
+	uint64_t at, end;	       // what is left of the call
+	struct pcache_stretch stretch; // the inode's lock keeps its blocks
 	bool grown;
 };
 
@@ -134,7 +135,7 @@ static int write_page(struct write *w, const void *from, size_t len, uint64_t ol
 		err = pcache_get(object, w->at / PAGE_SIZE, NULL, &page);
 	if (err)
 		return err;
-	err = pcache_make_dirty(page);
+	err = pcache_make_dirty(page, &w->stretch);
 	if (!err) {
 		to = page_va(page);
 		memmove(to + offset, from, len);
@@ -209,6 +210,7 @@ static long write_locked(struct inode *inode, const char *buf, size_t n, uint64_
 	if (offset >= inode_size_max(inode))
 		return S_ISREG(inode->mode) ? -EFBIG : -ENOSPC;
 	w.end = offset + min_of((uint64_t)n, inode_size_max(inode) - offset);
+	w.stretch.end = (w.end - 1) / PAGE_SIZE + 1;
 	while (w.at < w.end && !err) {
 		size_t len = min_of(w.end - w.at, PAGE_SIZE - w.at % PAGE_SIZE);
 		struct user_pin pin;

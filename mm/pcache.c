@@ -143,9 +143,10 @@ static atomic_size_t *count_of(const struct pcache_object *obj)
 	return obj->memory ? &cache_counts.memory : &cache_counts.pages;
 }
 
-static void mark_used_locked(struct pcache_object *obj, struct page *page)
+/* The flag that one more use sets. */
+static unsigned next_use(const struct page *page)
 {
-	page_state_change(obj, page, page_flags(page) & PAGE_USED ? PAGE_REFERENCED : PAGE_USED, 0);
+	return page_flags(page) & PAGE_USED ? PAGE_REFERENCED : PAGE_USED;
 }
 
 void pcache_mark_used(struct page *page)
@@ -157,7 +158,7 @@ void pcache_mark_used(struct page *page)
 		return;
 	flags = spin_lock(&obj->lock);
 	if (page->object == obj)
-		mark_used_locked(obj, page);
+		page_state_change(obj, page, next_use(page), 0);
 	spin_unlock(&obj->lock, flags);
 }
 
@@ -304,12 +305,13 @@ void page_wake(struct page *page)
 /* ---- storing ---- */
 int page_reserve(struct pcache_object *obj, struct page *page)
 {
+	pgidx_t end = page->index + 1;
 	unsigned long flags;
 	int err;
 
 	if (page_flags(page) & PAGE_BACKED)
 		return 0;
-	err = obj->ops->reserve(obj, page->index);
+	err = obj->ops->reserve(obj, page->index, &end);
 	if (err)
 		return err;
 	flags = spin_lock(&obj->lock);
@@ -318,11 +320,29 @@ int page_reserve(struct pcache_object *obj, struct page *page)
 	return 0;
 }
 
-int pcache_make_dirty(struct page *page)
+/* The page's blocks, unless the stretch has seen that they are there. */
+static int reserve_in(struct page *page, struct pcache_stretch *stretch)
+{
+	struct pcache_object *obj = page->object;
+	pgidx_t end = page->index + 1;
+	int err;
+
+	if (page_flags(page) & PAGE_BACKED || (stretch && page->index < stretch->known))
+		return 0;
+	if (stretch)
+		end = max_of(end, stretch->end);
+	err = obj->ops->reserve(obj, page->index, &end);
+	if (!err && stretch)
+		stretch->known = end;
+	return err;
+}
+
+int pcache_make_dirty(struct page *page, struct pcache_stretch *stretch)
 {
 	struct pcache_object *obj = page->object;
 	const bool was_dirty = page_flags(page) & PAGE_DIRTY;
 	unsigned long flags;
+	unsigned set = PAGE_BACKED;
 	int err;
 
 	assert(obj && atomic_load(&page->pins) > 0);
@@ -331,16 +351,16 @@ int pcache_make_dirty(struct page *page)
 	/* Last what makes it backed: pcache_put takes a backed page that was to be overwritten for good. */
 	err = was_dirty ? 0 : writeback_throttle();
 	if (!err)
-		err = page_reserve(obj, page);
+		err = reserve_in(page, stretch);
 	if (err)
 		return err;
 	flags = spin_lock(&obj->lock);
 	if (!was_dirty) // many small writes in a row are one use
-		mark_used_locked(obj, page);
-	if (!(page_flags(page) & PAGE_OVERWRITE)) {
-		page_state_change(obj, page, PAGE_STORING, 0);
-		page_make_dirty_locked(obj, page);
-	}
+		set |= next_use(page);
+	if (page_flags(page) & PAGE_OVERWRITE)
+		page_state_change(obj, page, set, PAGE_SPARSE);
+	else
+		page_state_change(obj, page, set | PAGE_STORING | PAGE_DIRTY, PAGE_SPARSE | PAGE_CLEANING);
 	spin_unlock(&obj->lock, flags);
 	return 0;
 }

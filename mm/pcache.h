@@ -45,9 +45,10 @@ struct pcache_ops {
 	/*
 	 * Allocates the disk block(s) behind a page that is about to be stored into. 0, -ENOSPC, -EIO, -EROFS...
 	 * Called with map_lock held shared, no page lock. The page's frame is given: blocks that were holes are zero
-	 * there.
+	 * there. *end is more than index: how far the caller goes on; it becomes how far the pages have their blocks,
+	 * as far as that was seen, and is still more than index.
 	 */
-	int (*reserve)(struct pcache_object *obj, pgidx_t index);
+	int (*reserve)(struct pcache_object *obj, pgidx_t index, pgidx_t *end);
 
 	/*
 	 * Makes durable what was written, and the metadata needed to find it: ends with a FLUSH of the device if
@@ -147,12 +148,19 @@ void pcache_readahead(struct pcache_object *obj, pgidx_t first, size_t n);
  * held. */
 void pcache_will_need(struct pcache_object *obj, pgidx_t first, pgidx_t last);
 
+/* Where a caller stores into one page after the other, upwards, and nobody can take blocks away meanwhile. */
+struct pcache_stretch {
+	pgidx_t end;   // behind the last page that it is going to store into
+	pgidx_t known; // the pages up to here have their blocks; 0 at first
+};
+
 /*
  * Makes a pinned page storable: reserves its blocks unless backed, waits while too much is dirty, marks it dirty. Call
  * before storing into the frame; pcache_put marks it again if it was written meanwhile. Caller holds map_lock shared.
+ * stretch: which the page belongs to, or NULL.
  * 0, reserve's error, or that of a card that takes no more writes when too much is dirty.
  */
-int pcache_make_dirty(struct page *page);
+int pcache_make_dirty(struct page *page, struct pcache_stretch *stretch);
 
 /* For fs: ends of fill and write. Any context. err 0 or negative errno. */
 void pcache_fill_done(struct page *page, int err, bool backed);

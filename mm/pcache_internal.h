@@ -46,7 +46,7 @@ bool page_unpin_locked(struct page *page);
 void page_wait(struct page *page, unsigned flags);
 void page_wake(struct page *page);
 
-/* Reserves the blocks behind a pinned page unless it is backed. map_lock held. */
+/* Reserves the blocks behind a pinned page, which is backed then, unless it is. map_lock held. */
 int page_reserve(struct pcache_object *obj, struct page *page);
 
 static inline pgidx_t pages_in(uint64_t bytes)

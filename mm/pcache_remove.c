@@ -77,7 +77,7 @@ int pcache_zero(struct pcache_object *obj, uint64_t from, uint64_t to)
 	err = pcache_get(obj, from / PAGE_SIZE, NULL, &page);
 	if (err)
 		return err;
-	err = pcache_make_dirty(page);
+	err = pcache_make_dirty(page, NULL);
 	if (!err)
 		memset((char *)page_va(page) + from % PAGE_SIZE, 0, to - from);
 	pcache_put(page);

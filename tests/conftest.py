@@ -4,6 +4,7 @@
 
 - --effort quick|default|long; tests marked `default` or `long` are left out below that. C programs find the word in
   CAIRN_TEST_EFFORT.
+- --boards: tests of boards fail for what they lack (needs.py).
 - tests/host/test_*.c: one item each, run from build/host; tests/guest/test_*.c: the same on QEMU. Both print TAP; the
   cases become properties of the item, which tools/testrun.py counts one by one.
 """
@@ -19,6 +20,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import needs  # noqa: E402
 from tools import qemu  # noqa: E402
 
 EFFORTS = ("quick", "default", "long")
@@ -28,12 +30,15 @@ TAP_LINE = re.compile(r"^(not )?ok\b(?: +\d+)?(?: +-)? *(.*?)(?: *# *(SKIP|TODO)
 
 def pytest_addoption(parser):
     parser.addoption("--effort", choices=EFFORTS, default="default", help="how much to run")
+    parser.addoption("--boards", action="store_true", help="what a test of a board lacks is a failure")
 
 
 def pytest_configure(config):
     for effort in EFFORTS[1:]:
         config.addinivalue_line("markers", f"{effort}: not run with less effort than this")
     os.environ["CAIRN_TEST_EFFORT"] = config.getoption("--effort")
+    if config.getoption("--boards"):
+        os.environ[needs.VARIABLE] = "yes"
 
 
 def pytest_collection_modifyitems(config, items):
@@ -145,8 +150,8 @@ MACHINES = {"test_stress": ("1", "2", "4", "8", f"2{NO_AD}"), "test_mmap": ("1",
             "test_tenfold": ("1", "2", "4")}
 LONG = ("test_tenfold[4]",)
 MACHINES_USUAL = ("1", "4")  # numbers of harts
-MEMORY = {"test_stress": "32M", "test_mappings": "64M", "test_tenfold": "32M"}
-CARD = {"test_tenfold": "512M"}
+MEMORY = {"test_stress": "32M", "test_mappings": "64M", "test_tenfold": "16M", "test_mmap": "64M"}
+CARD = {"test_signal_fault": "64M", "test_try": "64M", "test_falloc": "64M"}  # which they fill
 
 
 @functools.cache

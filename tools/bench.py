@@ -9,8 +9,8 @@ card of its own, so that all begin alike.
 main, started in each way that it can be. A card is booted once more than is measured: the first mount makes files.
 With --icount an instruction under a boot loader takes LOADER_SHIFT's time, lest it wait for billions of them.
 
-`./cairn bench --board NAME` measures the disks alone, behind the board's own controller; the card's boot partition, which a
-direct boot does not need, is the disk without a file system.
+`./cairn bench --board NAME`, and --sd if it is not virtio, measure the disks alone, behind that controller; a board's disk
+without a file system is the card's boot partition, which a direct boot does not need.
 """
 
 import contextlib
@@ -28,6 +28,7 @@ CARD = os.path.join(build.BUILD, "bench.img")
 CARD_SIZE = 128 * image.MIB
 RAW = os.path.join(build.BUILD, "bench.raw")
 RAW_SIZE = 64 * image.MIB
+PASS = 32  # MiB that a pass over a disk moves
 BOOT_SECONDS = 600.0
 FIGURE = re.compile(r"^([A-Za-z]\w*) (\d+(?:\.\d+)?) (\S+/\S+)$", re.ASCII)
 COUNTED_UNITS = {"ns/op": "insn/op", "ns/MiB": "insn/MiB"}  # what the guest's nanoseconds are under -icount shift=0
@@ -59,7 +60,8 @@ def boot(kernel, icount, sd):
         raw.truncate(RAW_SIZE)
     extra = ["-drive", f"if=none,id=raw,{qemu.file_drive(RAW)}", *(word.replace("drive=card", "drive=raw") for word in qemu.SLOTS[sd])]
     extra += ["-icount", "shift=0"] if icount else []
-    arguments = qemu.boot_arguments("virtio", "stream", quiet=True, argv=[RAW_DISKS[sd]], name=APP)
+    words = [RAW_DISKS[sd]] if sd == "virtio" else ["disks", RAW_DISKS[sd], str(PASS)]  # the rest does not depend on it
+    arguments = qemu.boot_arguments("virtio", "stream", quiet=True, argv=words, name=APP)
     return output_of(qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments, sd=sd, extra=extra))
 
 
@@ -77,7 +79,8 @@ def output_of(machine):
 
 
 BOARD_CARD = 256 * image.MIB  # a power of two
-BOARD_PASS = 8  # MiB
+BOARD_PASS = 8  # MiB, the same on a board
+BOARD_DISKS = {"visionfive2": "mmcblk1"}  # whose first slot is for an eMMC
 
 
 def boot_board(kernel, icount, board):
@@ -86,7 +89,7 @@ def boot_board(kernel, icount, board):
     check_counting(board, icount, harts)
     memory, harts, console = boards.check(board, None, harts, None)
     image.make(CARD, BOARD_CARD, kernel=kernel, plan=plan)
-    raw = f"/dev/mmcblk0p{1 + plan.parts.index(plan.part('boot'))}"
+    raw = f"/dev/{BOARD_DISKS.get(board, 'mmcblk0')}p{1 + plan.parts.index(plan.part('boot'))}"
     arguments = qemu.boot_arguments(console, "stream", quiet=True, argv=["disks", raw, str(BOARD_PASS)], name=APP, board=board)
     return output_of(qemu.Machine(kernel, qemu.file_drive(CARD), memory, harts, arguments, console, board=board,
                                   extra=["-icount", "shift=0"] if icount else []))

@@ -137,6 +137,8 @@ def add_test(command):
     test.add_argument("-k", metavar="PATTERN", dest="pattern", help="only tests whose suite/name contains PATTERN "
                       "(words, `and`, `or`, `not`)")
     test.add_argument("--list", action="store_true", help="list the tests and run none")
+    test.add_argument("--boards", action="store_true", help="build the emulated VisionFive 2 first, as setup "
+                      "--with-visionfive2-emulator does; then what a test of a board lacks is a failure, not a skip")
     effort = test.add_mutually_exclusive_group()
     effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="at most 3 minutes")
     effort.add_argument("--long", dest="effort", action="store_const", const="long", help="everything, without bounds")
@@ -148,7 +150,8 @@ def add_bench(command):
                       "exit status: 0 done; 1 build, boot or benchmark failed, with the reason; 2 wrong usage; 130 interrupted.\n"
                       "./cairn help bench says how to read the table.")
     measure.add_argument("--icount", action="store_true", help="count guest instructions (QEMU's -icount shift=0) instead of time")
-    measure.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio", help="what the disks are behind, as for run (default: virtio)")
+    measure.add_argument("--sd", choices=tuple(qemu.SLOTS), default="virtio",
+                         help="what the disks are behind, as for run (default: virtio); behind another the disks alone")
     measure.add_argument("--board", choices=tuple(name for name in layout.LAYOUTS if not boards.BOARDS[name].hardware), default="virt",
                          help="on another board than virt: the disks alone, behind its own controller")
     measure.add_argument("--boot", dest="start_up", action="store_true",
@@ -200,9 +203,9 @@ def run_setup(options):
     return 0
 
 
-def ready(with_tests=False):
+def ready(with_tests=False, with_emulator=False):
     """The packages, and from here on not root if sudo was used."""
-    packages.setup(with_tests)
+    packages.setup(with_tests, with_emulator=with_emulator)
     packages.drop_root()
 
 
@@ -316,8 +319,8 @@ def load_or_launcher_error(options):
 
 
 def run_test(options):
-    ready(with_tests=True)
-    return testrun.run(options.pattern, options.list, options.effort)
+    ready(with_tests=True, with_emulator=options.boards)
+    return testrun.run(options.pattern, options.list, options.effort, options.boards)
 
 
 def run_bench(options):

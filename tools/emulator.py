@@ -22,7 +22,7 @@ SERIES = "1:10.0."  # of Debian's versions: what the patch is for
 CONFIGURE = ("--target-list=riscv64-softmmu", "--without-default-features", "--without-default-devices",
              "--with-devices-riscv64=visionfive2", "--enable-system", "--enable-tcg", "--enable-fdt=system", "--disable-tools",
              "--disable-docs", "--disable-guest-agent", "--disable-install-blobs", "--disable-kvm", "--disable-debug-info",
-             "--audio-drv-list=")
+             "--audio-drv-list=", "-Doptimization=1")  # -O2 takes half as long again, and gains tests a sixth
 
 
 def own_files():

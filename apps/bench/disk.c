@@ -146,6 +146,8 @@ PASS(disk_write, 0, 1, TIME)
 PASS(disk_write_raw, 1, 1, TIME)
 PASS(disk_read_cpu, 0, 0, CPU)
 PASS(disk_write_cpu, 0, 1, CPU)
+PASS(disk_read_raw_cpu, 1, 0, CPU)
+PASS(disk_write_raw_cpu, 1, 1, CPU)
 PASS(disk_read_commands, 0, 0, COMMANDS)
 PASS(disk_write_commands, 0, 1, COMMANDS)
 
@@ -218,6 +220,8 @@ const struct bench_disk_case disk_cases[] = {
     {{"disk_append", disk_append, 32}, "ns/MiB"},
     {{"disk_read_cpu", disk_read_cpu, 32}, "ns/MiB"},
     {{"disk_write_cpu", disk_write_cpu, 32}, "ns/MiB"},
+    {{"disk_read_raw_cpu", disk_read_raw_cpu, 32}, "ns/MiB"},
+    {{"disk_write_raw_cpu", disk_write_raw_cpu, 32}, "ns/MiB"},
     {{"disk_read_commands", disk_read_commands, 32}, "commands/MiB"},
     {{"disk_write_commands", disk_write_commands, 32}, "commands/MiB"},
     {{"disk_random_1", disk_random_1, 2048}, "ns/op"},

@@ -44,17 +44,33 @@ static uint32_t itable_blocks(const struct volume *vol)
 	return vol->inodes_per_group * vol->inode_size / vol->block_size;
 }
 
+static bool is_apart(fsblk_t first, uint32_t count, fsblk_t area, uint32_t blocks)
+{
+	return first < area ? area - first >= count : first - area >= blocks;
+}
+
+bool ext2_run_valid(struct volume *vol, fsblk_t first, uint32_t count)
+{
+	if (first < vol->first_block || first >= vol->blocks || count > vol->blocks - first)
+		return false;
+	while (count) {
+		const uint32_t group = group_of(vol, first), bit = bit_of(vol, first);
+		const uint32_t here = min_of(count, vol->blocks_per_group - bit);
+		const struct ext2_group *g = ext2_group(vol, group);
+
+		if (bit < group_head(vol, group) || !is_apart(first, here, g->block_bitmap, 1) ||
+		    !is_apart(first, here, g->inode_bitmap, 1) ||
+		    !is_apart(first, here, g->inode_table, itable_blocks(vol)))
+			return false;
+		first += here;
+		count -= here;
+	}
+	return true;
+}
+
 bool ext2_block_valid(struct volume *vol, fsblk_t block)
 {
-	const struct ext2_group *g;
-	uint32_t group;
-
-	if (block < vol->first_block || block >= vol->blocks)
-		return false;
-	group = group_of(vol, block);
-	g = ext2_group(vol, group);
-	return bit_of(vol, block) >= group_head(vol, group) && block != g->block_bitmap && block != g->inode_bitmap &&
-	       block - g->inode_table >= itable_blocks(vol);
+	return ext2_run_valid(vol, block, 1);
 }
 
 uint32_t ext2_blocks_available(struct volume *vol)

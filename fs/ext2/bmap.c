@@ -99,8 +99,10 @@ static int bmap_locked(struct inode *inode, uint32_t lblk, uint32_t max, fsblk_t
 	*block = table[at];
 	while (n < max && at + n < limit && table[at + n] == (*block ? *block + n : 0))
 		n++;
-	for (uint32_t i = 0; *block && i < n && !err; i++)
-		err = check_pointer(inode, *block + i);
+	if (*block && !ext2_run_valid(ext2_volume(inode), *block, n)) {
+		for (uint32_t i = 0; i < n && !err; i++)
+			err = check_pointer(inode, *block + i);
+	}
 	*run = n;
 	buffer_put(b);
 	return err;

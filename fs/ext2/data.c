@@ -23,6 +23,7 @@
 #define DATA_REQUESTS 32
 #define DATA_SEGMENTS 64
 #define DATA_TAILS 2
+#define RESERVE_AHEAD 256u // pages beside one whose blocks are looked for
 
 /* A block as it is written: up to the file's end, then zeros. */
 struct tail {
@@ -127,15 +128,20 @@ __attribute__((no_sanitize("thread"))) static void tail_fill(struct tail *tail, 
 	memset((char *)to + used, 0, size - used);
 }
 
-/* ---- parts of a page: io_pending is a count, and one bit that fill_done is told of ---- */
+/*
+ * ---- parts of a page: io_pending is a count, and one bit that fill_done is told of ----
+ *
+ * The count is of who may end the page: the transfers of its parts, and who adds them. Where one transfer takes the
+ * whole page, that alone.
+ */
 
 #define PART_BACKED 0x8000u
 
-static void page_begin(struct page *page)
+static void page_begin(struct page *page, uint16_t backed)
 {
 	page->io_error = 0;
-	/* Released by the last part's acquire-release decrement in page_part_done. */
-	__atomic_store_n(&page->io_pending, 1, __ATOMIC_RELEASE);
+	/* Seen by page_part_done. */
+	__atomic_store_n(&page->io_pending, 1 | backed, __ATOMIC_RELEASE);
 }
 
 static void page_add_part(struct page *page)
@@ -147,6 +153,9 @@ static bool page_part_done(struct page *page, int err)
 {
 	if (err)
 		__atomic_store_n(&page->io_error, (int16_t)err, __ATOMIC_RELAXED);
+	/* Who is the last adds no more: nobody changes the count. Acquire: of the others' releases below. */
+	if ((__atomic_load_n(&page->io_pending, __ATOMIC_ACQUIRE) & ~PART_BACKED) == 1)
+		return true;
 	return (__atomic_sub_fetch(&page->io_pending, 1, __ATOMIC_ACQ_REL) & ~PART_BACKED) == 0;
 }
 
@@ -163,13 +172,16 @@ static void fill_part_done(struct page *page, uint64_t eof, int err)
 	pcache_fill_done(page, page->io_error, backed);
 }
 
-static void write_part_done(struct inode *inode, struct page *page, int err)
+static void write_part_done(struct page *page, int err)
 {
-	if (!page_part_done(page, err))
-		return;
-	/* Before the cache hears of it: who then asks for a FLUSH must see it counted (I7). */
+	if (page_part_done(page, err))
+		pcache_write_done(page, page->io_error);
+}
+
+/* Before the cache hears of its pages: who then asks for a FLUSH must see it counted (I7). */
+static void count_write(struct inode *inode)
+{
 	atomic_store(&ext2_node(inode)->writes, atomic_fetch_add(&ext2_volume(inode)->txn.writes, 1) + 1);
-	pcache_write_done(page, page->io_error);
 }
 
 static void data_done(struct blk_request *request)
@@ -182,11 +194,13 @@ static void data_done(struct blk_request *request)
 		new_blocks_written(ext2_volume(r->inode), request->sector / vol->sectors_per_block,
 				   request->sectors / vol->sectors_per_block, request->error);
 	}
+	if (request->op == BLK_WRITE)
+		count_write(r->inode);
 	for (uint32_t i = 0; i < request->segment_count; i++) {
 		if (request->op == BLK_READ)
 			fill_part_done(r->pages[i], r->eof, request->error);
 		else
-			write_part_done(r->inode, r->pages[i], request->error);
+			write_part_done(r->pages[i], request->error);
 	}
 	request_give(r);
 }
@@ -250,11 +264,10 @@ static void transfer_add(struct transfer *t, struct page *page, paddr_t pa, uint
 
 	if (!r || r->request.segment_count == t->segments || r->request.sector + r->request.sectors != sector)
 		r = t->request = transfer_request(t, sector);
-	if (t->op == BLK_WRITE)
+	if (t->op == BLK_WRITE && new_blocks_open(&vol->txn.new_blocks))
 		r->is_new |= new_blocks_begin(vol, sector / vol->sectors_per_block, len >> vol->block_shift);
 	if (r->is_new)
 		r->request.priority = BLK_NORMAL; // a commit may wait for it
-	page_add_part(page);
 	r->pages[r->request.segment_count] = page;
 	r->segments[r->request.segment_count++] = (struct blk_segment){.pa = pa, .len = len};
 	r->request.sectors += len / SECTOR_SIZE;
@@ -269,6 +282,7 @@ static void transfer_add_tail(struct transfer *t, struct page *page, uint32_t of
 	transfer_submit(t);
 	tail = tail_take();
 	tail_fill(tail, (const char *)page_va(page) + offset, size, t->eof % size);
+	page_add_part(page);
 	transfer_add(t, page, page_pa(tail->frame), size, sector);
 	t->request->tail = tail;
 	transfer_submit(t);
@@ -322,6 +336,7 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 		if (block && t->op == BLK_READ && new_blocks_unwritten(ext2_volume(t->inode), block, &run)) {
 			memset((char *)page_va(page) + offset, 0, run << vol->block_shift);
 		} else if (block && lblk < whole) {
+			page_add_part(page);
 			transfer_add(t, page, page_pa(page) + offset, run << vol->block_shift, sector);
 		} else if (block) {
 			transfer_add_tail(t, page, offset, sector);
@@ -335,6 +350,24 @@ static int transfer_page(struct transfer *t, struct page *page, bool *holes)
 	return 0;
 }
 
+/*
+ * A page that lies in the file and in the run that was found last as a whole; false if it does not, or might be
+ * unwritten. What most pages of a sequential pass are: nothing is counted, since the transfer alone ends it.
+ */
+static bool transfer_whole(struct transfer *t, struct page *page)
+{
+	struct volume *vol = ext2_volume(t->inode);
+	const uint32_t blocks = PAGE_SIZE >> vol->block_shift;
+	const uint64_t passed = (page->index << (PAGE_SHIFT - vol->block_shift)) - t->run.lblk;
+
+	if (passed >= t->run.count || blocks > t->run.count - passed || (page->index + 1) * PAGE_SIZE > t->eof ||
+	    (t->op == BLK_READ && new_blocks_open(&vol->txn.new_blocks)))
+		return false;
+	page_begin(page, t->op == BLK_READ ? PART_BACKED : 0);
+	transfer_add(t, page, page_pa(page), PAGE_SIZE, (sector_t)(t->run.block + passed) * vol->sectors_per_block);
+	return true;
+}
+
 static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pages, size_t n, bool awaited)
 {
 	struct inode *inode = inode_of(obj);
@@ -346,11 +379,14 @@ static void data_fill(struct pcache_object *obj, pgidx_t first, struct page **pa
 
 	transfer_begin(&t, first + n);
 	for (size_t i = 0; i < n; i++) {
+		const bool dead = atomic_load(&ext2_volume(inode)->super.dead);
 		bool holes;
 		int err;
 
-		page_begin(pages[i]);
-		err = atomic_load(&ext2_volume(inode)->super.dead) ? -EIO : transfer_page(&t, pages[i], &holes);
+		if (!dead && transfer_whole(&t, pages[i]))
+			continue;
+		page_begin(pages[i], 0);
+		err = dead ? -EIO : transfer_page(&t, pages[i], &holes);
 		if (!err && !holes)
 			__atomic_fetch_or(&pages[i]->io_pending, PART_BACKED, __ATOMIC_RELAXED);
 		fill_part_done(pages[i], t.eof, err);
@@ -376,24 +412,28 @@ static void data_write(struct pcache_object *obj, pgidx_t first, struct page **p
 		bool holes;
 		int err = 0;
 
-		page_begin(pages[i]);
 		if (atomic_load(&ext2_volume(inode)->super.dead))
 			err = -EIO;
 		else if (atomic_load(&ext2_volume(inode)->super.read_only))
 			err = -EROFS;
-		else if (pages[i]->index * PAGE_SIZE < t.eof)
+		else if (transfer_whole(&t, pages[i]))
+			continue;
+		page_begin(pages[i], 0);
+		if (!err && pages[i]->index * PAGE_SIZE < t.eof)
 			err = transfer_page(&t, pages[i], &holes);
-		write_part_done(inode, pages[i], err);
+		write_part_done(pages[i], err);
 	}
 	transfer_submit(&t);
 }
 
-static int data_reserve(struct pcache_object *obj, pgidx_t index)
+static int data_reserve(struct pcache_object *obj, pgidx_t index, pgidx_t *end_page)
 {
 	struct inode *inode = inode_of(obj);
 	const struct volume *vol = ext2_volume(inode);
+	const unsigned shift = PAGE_SHIFT - vol->block_shift;
 	const uint64_t start = index * PAGE_SIZE, end = min_of(obj->size, start + PAGE_SIZE);
 	const uint32_t first = start >> vol->block_shift, behind = (end + vol->block_size - 1) >> vol->block_shift;
+	const uint32_t more = (uint32_t)min_of(*end_page - index - 1, (pgidx_t)RESERVE_AHEAD) << shift;
 	uint32_t reached, run;
 	fsblk_t block;
 	int err;
@@ -403,9 +443,16 @@ static int data_reserve(struct pcache_object *obj, pgidx_t index)
 	if (atomic_load(&vol->super.read_only))
 		return -EROFS;
 	/* Most often it has its blocks, and was not read since it is written over: no transaction. */
-	err = ext2_bmap(inode, first, behind - first, &block, &run);
-	if (err || (block && run == behind - first))
+	err = ext2_bmap(inode, first, behind - first + more, &block, &run);
+	if (err && more) // which need not concern this page
+		err = ext2_bmap(inode, first, behind - first, &block, &run);
+	*end_page = index + 1;
+	if (err)
 		return err;
+	if (block && run >= behind - first) {
+		*end_page = max_of(*end_page, (pgidx_t)(first + run) >> shift);
+		return 0;
+	}
 	return ext2_bmap_alloc_range(inode, first, behind, end, EXT2_PAGE, &reached);
 }
 

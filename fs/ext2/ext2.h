@@ -265,6 +265,8 @@ int ext2_orphans_process(struct volume *vol);
 /* ---- balloc.c ---- */
 /* Inside the volume and not a bitmap, an inode table, a superblock or a descriptor. */
 bool ext2_block_valid(struct volume *vol, fsblk_t block);
+/* All of these are. */
+bool ext2_run_valid(struct volume *vol, fsblk_t first, uint32_t count);
 uint32_t ext2_group_blocks(const struct volume *vol, uint32_t group);
 static inline fsblk_t ext2_group_start(const struct volume *vol, uint32_t group)
 {

@@ -164,7 +164,7 @@ static int zero_in_page(struct pcache_object *object, uint64_t from, uint64_t to
 	err = pcache_get_overwrite(object, from / PAGE_SIZE, &page);
 	if (err)
 		return err;
-	err = pcache_make_dirty(page);
+	err = pcache_make_dirty(page, NULL);
 	if (!err)
 		memset(page_va(page), 0, PAGE_SIZE);
 	pcache_put(page);

@@ -36,6 +36,12 @@ static inline bool tap_is_quick(void)
 	return strcmp(tap_effort, "quick") == 0;
 }
 
+/* How often something is done, by effort. */
+static inline int tap_times(int quick, int usual, int more)
+{
+	return tap_is_quick() ? quick : strcmp(tap_effort, "long") == 0 ? more : usual;
+}
+
 static inline int tap_run(const struct tap_test *tests, size_t count, int argc, char **argv)
 {
 	int failed = 0;

@@ -253,7 +253,7 @@ static atomic_int done[WORKERS]; // the last value published that the worker is 
 static void *write_and_move(void *arg)
 {
 	size_t at = 64 * (size_t)arg;
-	int rounds = tap_is_quick() ? 100 : 500;
+	int rounds = tap_times(100, 200, 500);
 	int wanted = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? MOVES : 0;
 
 	atomic_fetch_add(&begun, 1);
@@ -320,7 +320,7 @@ static void *run_published(void *arg)
 static void test_publishing(void)
 {
 	pthread_t threads[WORKERS];
-	int fd = make(PAGE), rounds = tap_is_quick() ? 100 : 500;
+	int fd = make(PAGE), rounds = tap_times(100, 200, 500);
 
 	code_x = mmap(NULL, PAGE, RX, MAP_SHARED, fd, 0);
 	code_w = mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0);

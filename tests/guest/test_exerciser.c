@@ -48,7 +48,7 @@ static void run_seeds(unsigned long quick, unsigned long usual, unsigned long mo
 
 static void test_alone(void)
 {
-	run_seeds(4000, 20000, 1000000);
+	run_seeds(4000, 10000, 1000000);
 }
 
 /* Single, double and triple indirect blocks begin in the part that is used, for some size of blocks. */
@@ -58,14 +58,14 @@ static void test_far(void)
 
 	config.base = 65804ul * 1024 - 80 * 1024;
 	config.base -= config.base % 4096;
-	run_seeds(2000, 10000, 200000);
+	run_seeds(2000, 5000, 200000);
 	config = before;
 }
 
 static void test_threads(void)
 {
 	config.threads = 4;
-	run_seeds(1000, 5000, 50000);
+	run_seeds(1000, 3000, 50000);
 }
 
 static bool take_options(int argc, char **argv)

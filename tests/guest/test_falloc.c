@@ -118,7 +118,7 @@ static void *store(void *arg)
 
 static void test_threads(void)
 {
-	const int rounds = tap_is_quick() ? 100 : 1000;
+	const int rounds = tap_times(100, 300, 1000);
 	pthread_t threads[STORERS];
 	unsigned char back[PAGE];
 

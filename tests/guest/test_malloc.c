@@ -47,7 +47,7 @@ static void *churn(void *arg)
 		unsigned char with;
 	} slots[SLOTS] = {0};
 	uint32_t state = 1 + (uint32_t)(intptr_t)arg;
-	int rounds = tap_is_quick() ? 5000 : 15000;
+	int rounds = tap_times(5000, 5000, 15000);
 
 	for (int i = 0; i < rounds; i++) {
 		__typeof__(slots[0]) *s = &slots[next_random(&state) % SLOTS];
@@ -157,7 +157,7 @@ static void test_alignment(void)
 /* Many times the machine's memory in all, and each piece is wholly used. */
 static void test_large_comes_back(void)
 {
-	int rounds = tap_is_quick() ? 20 : 60;
+	int rounds = tap_times(20, 20, 60);
 
 	for (int i = 0; i < rounds; i++) {
 		unsigned char *p = malloc(16 * MIB);

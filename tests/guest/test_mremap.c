@@ -177,7 +177,7 @@ static uint64_t sum(const uint64_t *p)
 static void test_threads(void)
 {
 	const int keep = MREMAP_MAYMOVE | MREMAP_DONTUNMAP, fixed = MREMAP_MAYMOVE | MREMAP_FIXED;
-	const time_t end = time(NULL) + (tap_is_quick() ? 3 : 10);
+	const time_t end = time(NULL) + tap_times(3, 4, 10);
 	uint64_t moved = 0, turn = 0, count[3];
 	int fd = file_make(SHARE_PAGES);
 	pthread_t t[3];

@@ -96,7 +96,7 @@ static void test_counting(void)
 	pthread_t threads[THREADS];
 
 	produced = taken = 0;
-	item_count = tap_is_quick() ? 200 : 1000; // slow where harts outnumber processors
+	item_count = tap_times(200, 400, 1000); // slow where harts outnumber processors
 	CHECK(sem_init(&items, 0, 0) == 0 && sem_init(&places, 0, 3) == 0);
 	for (int i = 0; i < THREADS; i++)
 		threads[i] = start(i % 2 ? produce : consume, NULL);

@@ -196,7 +196,7 @@ static void test_two_wakers(void)
 		p[i] = start_at(SCHED_OTHER, 0, poster, &sems[i]);
 	usleep(20000);
 	int rounds = 0;
-	for (; rounds < (tap_is_quick() ? 60 : 300) && stuck < 2; rounds++) {
+	for (; rounds < tap_times(60, 120, 300) && stuck < 2; rounds++) {
 		atomic_store(&ended, 0);
 		atomic_store(&ran, 0);
 		usleep(2000);

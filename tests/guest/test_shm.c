@@ -68,7 +68,7 @@ static void test_anonymous(void)
 /* More than the machine has in all; and with no promise, more than it has at once. */
 static void test_comes_back(void)
 {
-	int rounds = tap_is_quick() ? 20 : 100;
+	int rounds = tap_times(20, 20, 100);
 	unsigned char *p;
 
 	for (int i = 0; i < rounds; i++) {
@@ -143,7 +143,7 @@ static void test_threads(void)
 {
 	pthread_t workers[WORKERS];
 
-	for (int round = 0; round < (tap_is_quick() ? 3 : 20); round++) {
+	for (int round = 0; round < tap_times(3, 6, 20); round++) {
 		counters = mmap(NULL, COUNTERS * PAGE, RW, SHARED, -1, 0);
 		CHECK(counters != MAP_FAILED);
 		for (size_t i = 0; i < WORKERS; i++)

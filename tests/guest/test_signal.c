@@ -460,7 +460,7 @@ static void *write_file(void *arg)
 static void test_storm(void)
 {
 	pthread_t threads[3];
-	int rounds = tap_is_quick() ? 300 : 3000;
+	int rounds = tap_times(300, 1000, 3000);
 
 	handle(SIGUSR1, count_handled, SA_RESTART);
 	handled = 0;
@@ -524,7 +524,7 @@ static void test_jump_among_calls(void)
 {
 	fsblkcnt_t before = blocks_free();
 	pthread_t threads[JUMPERS];
-	unsigned wanted = tap_is_quick() ? 50 : 500;
+	unsigned wanted = (unsigned)tap_times(50, 150, 500);
 
 	jump_fd = open("/jump", O_CREAT | O_RDWR | O_TRUNC, 0644);
 	CHECK(jump_fd >= 0 && posix_fallocate(jump_fd, 0, JUMP_FILE) == 0);

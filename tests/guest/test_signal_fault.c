@@ -207,7 +207,7 @@ static size_t lines_of_zeroes(char *p)
 /* Nothing of the kernel's is left over: it would run out of stack, of pins, or stop at a lock. */
 static void test_leave_many_times(void)
 {
-	int rounds = tap_is_quick() ? 5000 : 20000, fd;
+	int rounds = tap_times(5000, 5000, 20000), fd;
 	char *p = map_file((off_t)PAGE, 2, &fd);
 
 	handle(SIGSEGV, leave, 0);
@@ -569,7 +569,7 @@ static void leave_own(int sig, siginfo_t *info, void *context)
 
 static int rounds_of_thread(void)
 {
-	return tap_is_quick() ? 1000 : 4000;
+	return tap_times(1000, 1000, 4000);
 }
 
 static void *fault_in_thread(void *arg)

@@ -309,16 +309,19 @@ static void run(uint64_t seed)
 }
 
 /* More harts than a PC has processors make it slow: each shootdown waits until the PC has let each of them run. */
-static bool is_short(void)
+static int times(int quick, int usual, int more)
 {
-	return tap_is_quick() || (sysconf(_SC_NPROCESSORS_ONLN) > 2 && strcmp(tap_effort, "long") != 0);
+	const long harts = sysconf(_SC_NPROCESSORS_ONLN);
+	const int fewer = harts > 4 ? usual / 4 : harts > 2 ? usual / 3 : usual;
+
+	return tap_times(quick, fewer, more);
 }
 
 static void test_stress(void)
 {
 	bool is_long = strcmp(tap_effort, "long") == 0;
 
-	steps = is_short() ? 60 : 250;
+	steps = (unsigned)times(60, 120, 250);
 	for (uint64_t seed = 1; seed <= (is_long ? 20 : 1) && !atomic_load(&tap_failures); seed++)
 		run(seed);
 }
@@ -326,10 +329,10 @@ static void test_stress(void)
 /* Harts that map, protect and unmap beside each other end in time: each shootdown waits for the others' harts. */
 static void *map_and_unmap(void *arg)
 {
-	const unsigned rounds = is_short() ? 300 : 2000;
+	const int rounds = times(300, 800, 2000);
 
 	(void)arg;
-	for (unsigned i = 0; i < rounds; i++) {
+	for (int i = 0; i < rounds; i++) {
 		volatile unsigned char *p = mmap(NULL, 4 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		CHECK(p != MAP_FAILED);

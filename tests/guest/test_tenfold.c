@@ -19,7 +19,7 @@
 #define PAGE 4096ul
 #define WORDS (PAGE / sizeof(uint64_t))
 #define THREADS 4
-#define ORDER_BITS 17 // pages that an order can have
+#define ORDER_BITS 16 // pages that an order can have
 
 static const unsigned seed = 20;
 static uint64_t *map;
@@ -114,7 +114,7 @@ static void test_tenfold(void)
 	static uint64_t buf[16 * WORDS];
 	int fd = open("/tenfold", O_RDWR | O_CREAT | O_TRUNC, 0644);
 
-	pages = (is_short() ? 64u : 320u) << 8; // memory is 32 MiB, tests/conftest.py
+	pages = (is_short() ? 40u : 160u) << 8; // memory is 16 MiB, tests/conftest.py
 	CHECK(fd >= 0 && ftruncate(fd, (off_t)(pages * PAGE)) == 0);
 	map = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(map != MAP_FAILED);

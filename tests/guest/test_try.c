@@ -370,7 +370,7 @@ static void *fault_often(void *arg)
 {
 	char *none = map(1, PROT_NONE);
 
-	for (int i = 0; i < (tap_is_quick() ? 500 : 5000); i++)
+	for (int i = 0; i < tap_times(500, 1500, 5000); i++)
 		if (!caught(i % 2 ? store : load, none + i % (int)PAGE, CAIRN_FAULT_FORBIDDEN, 0)) {
 			CHECK(!"caught");
 			break;

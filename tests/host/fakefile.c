@@ -126,14 +126,20 @@ static void fake_write(struct pcache_object *obj, pgidx_t first, struct page **p
 	}
 }
 
-static int fake_reserve(struct pcache_object *obj, pgidx_t index)
+static int fake_reserve(struct pcache_object *obj, pgidx_t index, pgidx_t *end)
 {
 	struct fakefile *file = file_of(obj);
 	int err = next_error(file, FAKE_RESERVE);
+	pgidx_t seen = index;
 
-	if (!err)
-		file->backed[index] = true;
-	return err;
+	assert_true(*end > index);
+	if (err)
+		return err;
+	file->backed[index] = true;
+	while (seen < *end && seen < file->pages && file->backed[seen])
+		seen++;
+	*end = seen;
+	return 0;
 }
 
 static int fake_sync(struct pcache_object *obj)

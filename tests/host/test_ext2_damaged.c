@@ -248,8 +248,7 @@ static void rounds(unsigned block, bool clean, unsigned count, uint64_t seed)
 	if (!tally)
 		tally = harness_shared(sizeof(*tally));
 	memset(tally, 0, sizeof(*tally));
-	if (harness_effort() == EFFORT_QUICK)
-		count /= 5;
+	count /= harness_effort() == EFFORT_QUICK ? 5 : harness_effort() == EFFORT_LONG ? 1 : 2;
 	for (unsigned i = 0; i < count; i++) {
 		struct round r = {.seed = seed + i, .block = block};
 		struct harness h = {.frames = 2048, .seconds = 30, .disk = {.image = image}};

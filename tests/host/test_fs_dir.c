@@ -474,7 +474,7 @@ static void test_large(void **state)
 	/* 7919 has no divisor with these. */
 	struct large l = {.names = harness_effort() == EFFORT_QUICK  ? 10000
 				   : harness_effort() == EFFORT_LONG ? 100000
-								     : 40000};
+								     : 20000};
 
 	(void)state;
 	run_new(large, &l, "64M", "-b 4096 -N 100100 -I 128", 0);

@@ -19,7 +19,7 @@
 #include "tests/host/image.h"
 #include "tests/host/simlog.h"
 
-static const unsigned cut_counts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 8, [EFFORT_LONG] = 1500};
+static const unsigned cut_counts[] = {[EFFORT_QUICK] = 6, [EFFORT_DEFAULT] = 6, [EFFORT_LONG] = 1500};
 #define SEEDS 3 // none of the volatile writes, all, a subset
 #define ROUNDS_MAX 64
 
@@ -372,7 +372,7 @@ static void test_foreign(void **state)
 
 /* ---- transfers that fail ---- */
 
-static const unsigned fault_counts[] = {[EFFORT_QUICK] = 12, [EFFORT_DEFAULT] = 40, [EFFORT_LONG] = 5000};
+static const unsigned fault_counts[] = {[EFFORT_QUICK] = 12, [EFFORT_DEFAULT] = 20, [EFFORT_LONG] = 5000};
 
 static void fault_set(unsigned i, int err, enum must is)
 {

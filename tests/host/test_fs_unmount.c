@@ -301,7 +301,7 @@ static bool run(unsigned block, unsigned buffers, size_t cache_pages, uint64_t s
 
 static void test_seeds(void **state)
 {
-	const unsigned seeds = harness_effort() == EFFORT_LONG ? 100 : harness_effort() == EFFORT_QUICK ? 6 : 12;
+	const unsigned seeds = harness_effort() == EFFORT_LONG ? 100 : harness_effort() == EFFORT_QUICK ? 6 : 8;
 	unsigned failed = 0;
 
 	(void)state;

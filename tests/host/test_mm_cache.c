@@ -43,7 +43,7 @@ static int store(struct fakefile *file, uint64_t at, uint8_t byte)
 	int err;
 
 	rwlock_lock_read(&file->object.map_lock);
-	err = pcache_make_dirty(page);
+	err = pcache_make_dirty(page, NULL);
 	if (!err)
 		((uint8_t *)page_va(page))[at % PAGE_SIZE] = byte;
 	rwlock_unlock_read(&file->object.map_lock);
@@ -364,7 +364,7 @@ static void store_while_writing_body(void *arg)
 	/* A pin that stores throughout a write, and after it. */
 	page = get(file, 0);
 	rwlock_lock_read(&file->object.map_lock);
-	assert_int_equal(pcache_make_dirty(page), 0);
+	assert_int_equal(pcache_make_dirty(page, NULL), 0);
 	rwlock_unlock_read(&file->object.map_lock);
 	assert_int_equal(pcache_sync_range(&file->object, 0, 0), 0);
 	assert_int_equal(stats().dirty, 0);
@@ -436,7 +436,7 @@ static void overwrite_body(void *arg)
 	assert_int_equal(thread_create("load", 0, load_thread, file, &t), 0);
 	thread_sleep_until(clock_now() + NSEC_PER_MSEC);
 	assert_null(pcache_find(&file->object, 3)); // nobody sees it before it is whole
-	assert_int_equal(pcache_make_dirty(page), 0);
+	assert_int_equal(pcache_make_dirty(page, NULL), 0);
 	memset(page_va(page), 0x77, PAGE_SIZE);
 	pcache_put(page);
 	assert_int_equal(thread_join(t, &result), 0);
@@ -452,7 +452,7 @@ static void overwrite_body(void *arg)
 	assert_int_equal(pcache_get_overwrite(&file->object, 3, &page), 0);
 	assert_int_equal(thread_create("load", 0, load_thread, file, &t), 0);
 	thread_sleep_until(clock_now() + NSEC_PER_MSEC);
-	assert_int_equal(pcache_make_dirty(page), -ENOSPC);
+	assert_int_equal(pcache_make_dirty(page, NULL), -ENOSPC);
 	memset(page_va(page), 0x55, PAGE_SIZE);
 	pcache_put(page);
 	rwlock_unlock_read(&file->object.map_lock);
@@ -613,7 +613,7 @@ static void dead_card_body(void *arg)
 	rwlock_lock_read(&file->object.map_lock);
 	assert_int_equal(pcache_get_overwrite(&file->object, 150, &page), 0);
 	memset(page_va(page), 0x55, PAGE_SIZE);
-	assert_int_equal(pcache_make_dirty(page), -EIO);
+	assert_int_equal(pcache_make_dirty(page, NULL), -EIO);
 	pcache_put(page); // refused: what the frame held is nobody's data
 	rwlock_unlock_read(&file->object.map_lock);
 	assert_int_equal(load(file, 150 * PAGE_SIZE), fakefile_byte(150 * PAGE_SIZE));

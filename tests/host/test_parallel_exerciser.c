@@ -30,7 +30,7 @@ static void test_threads(void **state)
 		config.seed = harts;
 		config.lock_pages = 2;
 		config.scarce = true;
-		config.ops = effort == EFFORT_QUICK ? 1000 : effort == EFFORT_LONG ? 50000 : 5000;
+		config.ops = effort == EFFORT_QUICK ? 1000 : effort == EFFORT_LONG ? 50000 : 3000;
 		exercise_run(&machine, &config);
 	}
 	exercise_check_kinds();

@@ -418,7 +418,7 @@ static void test_names(void **state)
 	const char *image = image_path("names"), *out = image_path("names-out");
 
 	(void)state;
-	rounds = effort == EFFORT_QUICK ? 60 : effort == EFFORT_LONG ? 3000 : 250;
+	rounds = effort == EFFORT_QUICK ? 60 : effort == EFFORT_LONG ? 3000 : 150;
 	for (unsigned harts = 1; harts <= 4; harts += effort == EFFORT_QUICK && harts == 2 ? 2 : 1) {
 		image_mke2fs(image, "8M", harts % 2 ? "-b 1024" : "-b 4096");
 		harness_run(&(struct harness){.frames = 2048,

@@ -182,7 +182,7 @@ static void test_mappings(void **state)
 	const char *image = stack_image("parallel", "4M", 1024, DATA_LEN), *out = image_path("parallel-out");
 
 	(void)state;
-	rounds_set(6, 25, 250);
+	rounds_set(6, 16, 250);
 	for (unsigned harts = 2; harts <= 4; harts += harts_step()) {
 		harness_run(&(struct harness){.frames = 1024,
 					      .harts = harts,
@@ -380,7 +380,7 @@ static void test_moves(void **state)
 	const char *image = stack_image("parallel", "4M", 1024, DATA_LEN), *out = image_path("parallel-out");
 
 	(void)state;
-	rounds_set(4, 15, 150);
+	rounds_set(4, 10, 150);
 	for (unsigned harts = 2; harts <= 4; harts += harts_step()) {
 		harness_run(&(struct harness){.frames = 1024,
 					      .harts = harts,
@@ -397,7 +397,7 @@ static void test_moves(void **state)
 static void test_files(void **state)
 {
 	(void)state;
-	rounds_set(4, 12, 100);
+	rounds_set(4, 8, 100);
 	for (unsigned harts = 2; harts <= 4; harts += harts_step())
 		fsstress(&(struct fsstress){.block = 1024u << harts % 3,
 					    .buffers = harts % 2 ? BUFFERS_MIN : 0,
@@ -572,7 +572,7 @@ static void on_small_card(void (*body)(void *))
 static void test_shared_file(void **state)
 {
 	(void)state;
-	rounds_set(10, 40, 400);
+	rounds_set(10, 25, 400);
 	on_small_card(shared_body);
 }
 
@@ -636,7 +636,7 @@ static void disk_body(void *arg)
 static void test_block(void **state)
 {
 	(void)state;
-	rounds_set(10, 40, 400);
+	rounds_set(10, 25, 400);
 	for (unsigned harts = 2; harts <= 4; harts += harts_step())
 		harness_run(&(struct harness){.harts = harts,
 					      .seed = harts,

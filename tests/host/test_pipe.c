@@ -446,12 +446,13 @@ static void test_model(void **state)
 
 static void at_once(void (*body)(void *))
 {
-	const bool quick = harness_effort() == EFFORT_QUICK;
+	static const unsigned seeds[] = {[EFFORT_QUICK] = 3, [EFFORT_DEFAULT] = 10, [EFFORT_LONG] = 20};
+	static const unsigned rounds_of[] = {[EFFORT_QUICK] = 500, [EFFORT_DEFAULT] = 2000, [EFFORT_LONG] = 5000};
 
 	rounds = 200;
-	for (uint64_t seed = 1; seed <= (quick ? 3 : 20); seed++)
+	for (uint64_t seed = 1; seed <= seeds[harness_effort()]; seed++)
 		harness_run(&(struct harness){.seed = seed, .preempt_in = 3}, body, NULL);
-	rounds = quick ? 500 : 5000;
+	rounds = rounds_of[harness_effort()];
 	for (unsigned harts = 2; harts <= 4; harts += 2)
 		harness_run(&(struct harness){.harts = harts, .seed = harts, .preempt_in = 50}, body, NULL);
 }

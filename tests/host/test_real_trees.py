@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+import needs
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(ROOT, "build/host/tests/host/test_boards")
 LINUX = {
@@ -37,7 +39,7 @@ def need(fetch, *words):
     try:
         return fetch(*words)[1]
     except Failure as problem:
-        pytest.skip(f"the boards' trees cannot be had: {problem}")
+        needs.lacking(f"the boards' trees cannot be had: {problem}")
 
 
 def check(board, tree):
@@ -50,7 +52,7 @@ def linux_trees():
     try:
         package = foreign.meant_by("linux-image-riscv64", "linux-image-")
     except Failure as problem:
-        pytest.skip(f"the boards' trees cannot be had: {problem}")
+        needs.lacking(f"the boards' trees cannot be had: {problem}")
     return need(foreign.members, package, r"\./usr/lib/linux-image-[^/]*/(sifive|microchip|starfive)/.*\.dtb")
 
 

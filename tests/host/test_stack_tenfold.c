@@ -105,6 +105,7 @@ static void test_tenfold(void **state)
 {
 	static const unsigned blocks[] = {1024, 4096};
 	const size_t frames = harness_effort() == EFFORT_QUICK ? 288 : 1024;
+	const uint64_t seeds = harness_effort() == EFFORT_DEFAULT ? 2 : 4;
 
 	(void)state;
 	for (size_t b = 0; b < array_size(blocks); b++) {
@@ -113,7 +114,7 @@ static void test_tenfold(void **state)
 		snprintf(name, sizeof(name), "tenfold-%u", blocks[b]);
 		const char *image = stack_image(name, "64M", blocks[b], 1), *out = image_path("tenfold-out");
 
-		for (uint64_t seed = 0; seed < 4; seed++) {
+		for (uint64_t seed = 0; seed < seeds; seed++) {
 			struct variant v = {blocks[b], frames, seed % 2 ? 8 : 0, seed};
 
 			harness_run(&(struct harness){.frames = frames,

@@ -40,7 +40,7 @@ static void store(pgidx_t index, uint8_t byte)
 
 	rwlock_lock_read(&file->object.map_lock);
 	assert_int_equal(pcache_get_overwrite(&file->object, index, &page), 0);
-	assert_int_equal(pcache_make_dirty(page), 0);
+	assert_int_equal(pcache_make_dirty(page, NULL), 0);
 	memset(page_va(page), byte, PAGE_SIZE);
 	rwlock_unlock_read(&file->object.map_lock);
 	pcache_put(page);

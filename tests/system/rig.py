@@ -2,7 +2,6 @@
 # Copyright the cairn authors
 """What the system tests share: ./cairn run with a time limit, file-system checks, files out of and into cards."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -11,10 +10,7 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
-import pytest  # noqa: E402
-
-from tools import emulator, foreign, image, log  # noqa: E402
-from tools.ui import Failure  # noqa: E402
+from tools import image, log  # noqa: E402
 
 CAIRN = os.path.join(ROOT, "cairn")
 PROBE = os.path.join(ROOT, "tests/system/apps/probe")
@@ -43,29 +39,6 @@ def run(app, *options, argv=(), stdin=b"", seconds=SECONDS, no_build=True):
 
 def probe(card, *argv, options=(), **more):
     return run(PROBE, "--image", card, *options, argv=argv, **more)
-
-
-def need_emulator():
-    """The VisionFive 2's: a test is skipped without it, and says why."""
-    problem = emulator.why_not()
-    if problem:
-        pytest.skip(problem)
-
-
-@functools.cache
-def why_no_package(name):
-    try:
-        foreign.binary(name)
-        return None
-    except Failure as failure:
-        return f"Debian's package {name} cannot be had: {failure}"
-
-
-def need_package(name):
-    """A test is skipped without it, and says why."""
-    problem = why_no_package(name)
-    if problem:
-        pytest.skip(problem)
 
 
 def check_fs(card):

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import needs
 import rig
 from tools import apps, foreign, image, qemu
 from tools.ui import Failure
@@ -153,7 +154,7 @@ def newer_firmware():
     try:
         return os.path.join(foreign.binary("opensbi")[1], "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin")
     except Failure as problem:
-        pytest.skip(str(problem))
+        needs.lacking(problem)
 
 
 def test_no_interrupt_controller(machine):

@@ -10,7 +10,7 @@ import pytest
 import rig
 
 IO = os.path.join(rig.ROOT, "tests/system/apps/io")
-MIB = 24
+MIB = 12
 PAGES = {1: 2000, 4: 40}  # of each thread, by harts: QEMU takes its time between them
 COMMANDS = 3 * MIB + 8  # QEMU takes 126 pieces a command; a reader's first windows, and metadata
 DISKIO = ("reads", "writes", "flushes", "discards", "zeroes", "errors", "retries", "resets", "split", "unreachable", "dma", "cpu", "bounced",
@@ -48,7 +48,7 @@ def test_passes(transport, harts, tmp_path):
     card = tmp_path / "card.img"
     queues = ["--qemu-arg=-global", f"--qemu-arg=virtio-blk-device.num-queues={harts}"]
     result = rig.run(IO, "--image", card, "--smp", harts, "--memory", "256M", *queues, *TRANSPORTS[transport],
-                     argv=[MIB, 8, PAGES[harts]], no_build=False)
+                     argv=[MIB, 8, PAGES[harts]])
     assert result.status == 0 and result.out.endswith(b"done\n"), rig.text_of(result)
     rig.check_fs(card)
     commands, stats = counters(result)
@@ -70,6 +70,6 @@ def test_line_shared_by_several_devices(tmp_path):
     """More devices on PCI than it has interrupt lines."""
     card = tmp_path / "card.img"
     more = [f"--qemu-arg={word}" for _ in range(5) for word in ("-device", "virtio-rng-pci")]
-    result = rig.run(IO, "--image", card, "--memory", "256M", "--sd", "virtio-pci", *more, argv=[2, 4, 100], no_build=False)
+    result = rig.run(IO, "--image", card, "--memory", "256M", "--sd", "virtio-pci", *more, argv=[2, 4, 100])
     assert result.status == 0 and result.err.count("virtio-rng: a seed of 64 bytes") == 5, rig.text_of(result)
     rig.check_fs(card)

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import inputs
+import needs
 import rig
 from tools import boards
 
@@ -26,7 +27,7 @@ class Machine:
         self.card = folder / "card.img"
         self.misuse = folder / "guest_errors"
         if name == "visionfive2":
-            rig.need_emulator()
+            needs.need_emulator()
 
     def run(self, app, *options, **more):
         watch = ["-d", "guest_errors", "-D", self.misuse, "-global", "dw-mmc.fatal=on"] if self.name == "visionfive2" else []

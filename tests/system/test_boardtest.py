@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import needs
 import rig
 
 WAY = r"\d+ KiB in \d+ ms, \d+ KiB/s; \d+ commands, (\d+) bytes by DMA, (\d+) by the CPU, (\d+) interrupts, 0 errors, 0 retries"
@@ -80,7 +81,7 @@ def test_board(board, ways, host, tmp_path):
     card, misuse = tmp_path / "card.img", tmp_path / "guest_errors"
     watch = []
     if board == "visionfive2":
-        rig.need_emulator()
+        needs.need_emulator()
         watch = [f"--qemu-arg={word}" for word in ("-d", "guest_errors", "-D", misuse, "-global", "dw-mmc.fatal=on")]
     lines = check(rig.run("boardtest", "--board", board, "--image", card, "--size", "64M", *watch, argv=[MIB]), card, ways, 0)
     one(lines, host)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 import inputs
+import needs
 import rig
 from tools import build, chains, console, image, layout, log, qemu
 from tools.ui import Failure
@@ -51,9 +52,9 @@ class Card:
     """What ./cairn image makes for the chain's board, and boots of it."""
 
     def __init__(self, chain, folder, app="logger", size="4G", append="", argv=()):
-        rig.need_package(chain.package)
+        needs.need_package(chain.package)
         if chain.board == "visionfive2":
-            rig.need_emulator()
+            needs.need_emulator()
         self.chain, self.path, self.mistakes = chain, folder / "card.img", folder / "mistakes.log"
         made = rig.cairn("image", app, "--board", chain.board, "--image", self.path, "--size", size, "--append", append, *(["--", *argv] if argv else []))
         assert made.status == 0, rig.text_of(made)

@@ -8,8 +8,10 @@ import subprocess
 
 import pytest
 
+import needs
 import rig
-from tools import image, packages, qemu
+from tools import build, emulator, image, packages, qemu, testrun
+from tools.ui import Failure
 
 COMMANDS = ("setup", "build", "clean", "doctor", "run", "test", "bench", "boards", "image", "flash", "log", "console", "help")
 MIB = 1 << 20
@@ -54,6 +56,30 @@ def test_setup_chooses_what_the_distribution_offers(monkeypatch):
     assert chosen == ["old-name"] and hopeless == [needs[1]]
     monkeypatch.setattr(packages, "offered", lambda names: {"old-name", "new-name"} & set(names))
     assert packages.choose(needs[:1]) == (["new-name"], [])
+
+
+def test_what_a_board_lacks_is_a_failure_in_a_run_for_all_boards(monkeypatch):
+    monkeypatch.setattr(emulator, "why_not", lambda: "it is not built")
+    monkeypatch.delenv(needs.VARIABLE, raising=False)
+    with pytest.raises(pytest.skip.Exception, match="it is not built"):
+        needs.need_emulator()
+    monkeypatch.setenv(needs.VARIABLE, "yes")
+    with pytest.raises(pytest.fail.Exception, match="it is not built"):
+        needs.need_emulator()
+
+
+def test_emulator_that_cannot_be_built_is_a_failure(monkeypatch, capsys):
+    """Only where it was asked for; the other build ends all the same."""
+    built = []
+
+    def no_source():
+        raise Failure("no mirror")
+
+    monkeypatch.setattr(build, "build_tests", lambda: built.append(1))
+    monkeypatch.setattr(emulator, "build", no_source)
+    assert testrun.build_all(False) == []
+    assert testrun.build_all(True) == [testrun.EMULATOR_FAILED] and len(built) == 2
+    assert "error: no mirror" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size, block_size", [(24, 1024), (24, 4096), (256, 2048)])

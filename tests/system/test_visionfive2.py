@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import needs
 import rig
 from tools import emulator, image
 
@@ -29,7 +30,7 @@ SAID = {"dma-32": "DMA", "dma-64": "DMA", "no-dma": "PIO", "running-clocks": "DM
 
 @pytest.fixture(autouse=True)
 def is_built():
-    rig.need_emulator()
+    needs.need_emulator()
 
 
 class Mistakes:
