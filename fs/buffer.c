@@ -4,7 +4,7 @@
 /*
  * The pools of metadata blocks. Size of each: one sixty-fourth of RAM, at most BUFFERS_MAX, taken when the volume is
  * mounted; nothing is allocated later. Who finds no free buffer waits for one to be put. That ends: a transaction
- * dirties at most buffer_dirty_max of them, so BUFFERS_KEPT stay for those who only look, each of whom holds one and
+ * dirties at most buffer_pinned_max of them, so BUFFERS_KEPT stay for those who only look, each of whom holds one and
  * waits for nothing but the device while holding it.
  *
  * Lock: pool.lock guards the hash, the LRU and all states; it is never held across I/O. A failed read leaves nothing
@@ -28,8 +28,8 @@ struct buffer_pool {
 	struct spinlock lock;
 	struct waitq waitq; // a buffer came free, or a transfer ended
 	struct list_node hash[HASH_SIZE];
-	struct list_node lru; // unreferenced and clean, oldest first; those without a block at the front
-	unsigned dirty;
+	struct list_node lru; // unreferenced, clean and at home, oldest first; those without a block at the front
+	unsigned pinned;      // dirty or logged
 
 	/* Constant. */
 	struct blkdev *dev;
@@ -49,13 +49,12 @@ void buffer_cache_init(unsigned count)
 	wanted = count;
 }
 
-static unsigned pool_size(uint32_t block_size)
+static unsigned pool_size(uint32_t block_size, unsigned least)
 {
 	size_t by_ram = frame_total() / 64 * (PAGE_SIZE / block_size);
 
-	if (wanted)
-		return wanted;
-	return min_of(max_of(by_ram, (size_t)BUFFERS_MIN), (size_t)BUFFERS_MAX);
+	least = max_of(least, (unsigned)BUFFERS_MIN);
+	return min_of(max_of(wanted ? wanted : by_ram, (size_t)least), (size_t)BUFFERS_MAX);
 }
 
 static void buffer_init(struct buffer_pool *pool, struct buffer *b, void *data)
@@ -65,10 +64,10 @@ static void buffer_init(struct buffer_pool *pool, struct buffer *b, void *data)
 	list_push_back(&pool->lru, &b->lru_node);
 }
 
-int buffer_pool_make(struct blkdev *dev, uint32_t block_size,
+int buffer_pool_make(struct blkdev *dev, uint32_t block_size, unsigned least,
 		     void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg, struct buffer_pool **out)
 {
-	const unsigned per_frame = PAGE_SIZE / block_size, count = pool_size(block_size);
+	const unsigned per_frame = PAGE_SIZE / block_size, count = pool_size(block_size, least);
 	struct buffer_pool *pool = kmalloc_wait(sizeof(*pool) + count * sizeof(pool->buffers[0]));
 
 	if (!pool)
@@ -106,18 +105,18 @@ void buffer_pool_free(struct buffer_pool *pool)
 	kfree(pool);
 }
 
-unsigned buffer_dirty_max(const struct buffer_pool *pool)
+unsigned buffer_pinned_max(const struct buffer_pool *pool)
 {
 	return pool->count - BUFFERS_KEPT;
 }
 
-unsigned buffer_dirty_count(struct buffer_pool *pool)
+unsigned buffer_pinned(struct buffer_pool *pool)
 {
 	unsigned long flags = spin_lock(&pool->lock);
-	unsigned dirty = pool->dirty;
+	unsigned pinned = pool->pinned;
 
 	spin_unlock(&pool->lock, flags);
-	return dirty;
+	return pinned;
 }
 
 static struct list_node *hash_of(struct buffer_pool *pool, fsblk_t block)
@@ -142,12 +141,17 @@ static void ref_locked(struct buffer *b)
 		list_remove(&b->lru_node);
 }
 
+static bool is_pinned(const struct buffer *b)
+{
+	return b->class != BUFFER_CLEAN || b->logged;
+}
+
 /* Unreferenced, idle and clean buffers can be taken for another block. */
 static void settle_locked(struct buffer *b)
 {
 	struct buffer_pool *pool = b->pool;
 
-	if (b->refs || b->busy || b->class != BUFFER_CLEAN)
+	if (b->refs || b->busy || is_pinned(b))
 		return;
 	list_remove(&b->lru_node);
 	if (b->forgotten || !b->valid) {
@@ -159,13 +163,15 @@ static void settle_locked(struct buffer *b)
 	waitq_wake_all(&pool->waitq);
 }
 
-static void clean_locked(struct buffer *b)
+static void set_state_locked(struct buffer *b, enum buffer_class class, bool logged)
 {
-	if (b->class == BUFFER_CLEAN)
-		return;
-	b->class = BUFFER_CLEAN;
-	b->pool->dirty--;
-	settle_locked(b);
+	const bool was = is_pinned(b);
+
+	b->class = class;
+	b->logged = logged;
+	b->pool->pinned += is_pinned(b) - was;
+	if (was && !is_pinned(b))
+		settle_locked(b);
 }
 
 static void transfer_done(struct blk_request *request)
@@ -188,11 +194,12 @@ static void transfer_done(struct blk_request *request)
 	spin_unlock(&pool->lock, flags);
 }
 
-/* b is busy already. */
+/* b is busy from here on. */
 static void transfer_prepare(struct buffer *b, enum blk_op op)
 {
 	const uint32_t block_size = b->pool->block_size, sectors = block_size / SECTOR_SIZE;
 
+	b->busy = true;
 	b->segment = (struct blk_segment){.pa = va_to_pa(b->data), .len = block_size};
 	b->request = (struct blk_request){.op = op,
 					  .priority = op == BLK_READ ? BLK_URGENT : BLK_NORMAL,
@@ -243,9 +250,8 @@ int buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out)
 	int err = 0;
 
 	if (!b->valid && !b->busy) {
-		b->busy = true;
-		spin_unlock(&pool->lock, flags);
 		transfer_prepare(b, BLK_READ);
+		spin_unlock(&pool->lock, flags);
 		blk_submit(pool->dev, &b->request);
 		flags = spin_lock(&pool->lock);
 	}
@@ -302,18 +308,21 @@ bool buffer_held(const struct buffer *b)
 	return held;
 }
 
-void buffer_forget(struct buffer_pool *pool, fsblk_t block)
+bool buffer_forget(struct buffer_pool *pool, fsblk_t block)
 {
 	unsigned long flags = spin_lock(&pool->lock);
 	struct buffer *b = find_locked(pool, block);
+	bool logged = false;
 
 	if (b) {
+		logged = b->logged;
 		b->forgotten = true;
 		list_remove(&b->hash_node);
-		clean_locked(b);
+		set_state_locked(b, BUFFER_CLEAN, false);
 		settle_locked(b);
 	}
 	spin_unlock(&pool->lock, flags);
+	return logged;
 }
 
 void buffer_set_dirty(struct buffer *b, enum buffer_class class)
@@ -323,9 +332,8 @@ void buffer_set_dirty(struct buffer *b, enum buffer_class class)
 
 	assert(b->refs && b->valid && !b->forgotten && class < BUFFER_CLEAN);
 	if (b->class == BUFFER_CLEAN) {
-		pool->dirty++;
-		b->class = class;
-		assert(pool->dirty <= buffer_dirty_max(pool));
+		set_state_locked(b, class, b->logged);
+		assert(pool->pinned <= buffer_pinned_max(pool));
 	}
 	spin_unlock(&pool->lock, flags);
 }
@@ -350,7 +358,13 @@ bool buffer_any(struct buffer_pool *pool, enum buffer_class class)
 	return any;
 }
 
-int buffer_write(struct buffer_pool *pool, enum buffer_class class)
+/* Of a class, or all logged ones if it is BUFFER_CLEAN. */
+static bool is_of(const struct buffer *b, enum buffer_class class)
+{
+	return b->class == class && (class != BUFFER_CLEAN || b->logged);
+}
+
+static int write_all(struct buffer_pool *pool, enum buffer_class class)
 {
 	struct list_node requests = LIST_INIT(requests);
 	unsigned long flags = spin_lock(&pool->lock);
@@ -360,10 +374,9 @@ int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 	for (unsigned i = 0; i < pool->count; i++) {
 		struct buffer *b = &pool->buffers[i];
 
-		if (b->class != class)
+		if (!is_of(b, class))
 			continue;
 		assert(!b->busy);
-		b->busy = true;
 		transfer_prepare(b, BLK_WRITE);
 		list_push_back(&requests, &b->request.node);
 	}
@@ -373,9 +386,9 @@ int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 	for (unsigned i = 0; i < pool->count; i++) {
 		struct buffer *b = &pool->buffers[i];
 
-		while (b->class == class && b->busy)
+		while (is_of(b, class) && b->busy)
 			waitq_wait(&pool->waitq, &pool->lock, &flags);
-		if (b->class == class && !err && b->error) {
+		if (is_of(b, class) && !err && b->error) {
 			err = b->error;
 			failed = b->block;
 		}
@@ -386,13 +399,58 @@ int buffer_write(struct buffer_pool *pool, enum buffer_class class)
 	return err;
 }
 
+int buffer_write(struct buffer_pool *pool, enum buffer_class class)
+{
+	return write_all(pool, class);
+}
+
+int buffer_write_logged(struct buffer_pool *pool)
+{
+	return write_all(pool, BUFFER_CLEAN);
+}
+
 void buffer_clean(struct buffer_pool *pool, enum buffer_class class)
 {
 	unsigned long flags = spin_lock(&pool->lock);
 
 	for (unsigned i = 0; i < pool->count; i++) {
 		if (pool->buffers[i].class == class)
-			clean_locked(&pool->buffers[i]);
+			set_state_locked(&pool->buffers[i], BUFFER_CLEAN, false);
+	}
+	spin_unlock(&pool->lock, flags);
+}
+
+unsigned buffer_list_dirty(struct buffer_pool *pool, struct buffer **list)
+{
+	unsigned long flags = spin_lock(&pool->lock);
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < pool->count; i++) {
+		if (pool->buffers[i].class != BUFFER_CLEAN)
+			list[count++] = &pool->buffers[i];
+	}
+	spin_unlock(&pool->lock, flags);
+	return count;
+}
+
+void buffer_log_all(struct buffer_pool *pool)
+{
+	unsigned long flags = spin_lock(&pool->lock);
+
+	for (unsigned i = 0; i < pool->count; i++) {
+		if (pool->buffers[i].class != BUFFER_CLEAN)
+			set_state_locked(&pool->buffers[i], BUFFER_CLEAN, true);
+	}
+	spin_unlock(&pool->lock, flags);
+}
+
+void buffer_clean_logged(struct buffer_pool *pool)
+{
+	unsigned long flags = spin_lock(&pool->lock);
+
+	for (unsigned i = 0; i < pool->count; i++) {
+		if (is_of(&pool->buffers[i], BUFFER_CLEAN))
+			set_state_locked(&pool->buffers[i], BUFFER_CLEAN, false);
 	}
 	spin_unlock(&pool->lock, flags);
 }

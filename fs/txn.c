@@ -2,10 +2,11 @@
 // Copyright the cairn authors
 
 /*
- * Transactions of plain ext2. A commit writes the batch class by class with a FLUSH between classes that are both
+ * Transactions. On plain ext2 a commit writes the batch class by class with a FLUSH between classes that are both
  * there: bitmaps and new blocks, then inodes and indirect blocks, then names; so most commits cost two or three
- * FLUSHes, and an msync without metadata costs one. New blocks of data are written before all of that, as zeros at the
- * least (fs/ext2/newblocks.h), so the first FLUSH covers them (I6).
+ * FLUSHes, and an msync without metadata costs one. With a journal it is one write and two FLUSHes (fs/ext2/commit.h).
+ * New blocks of data are written before all of that, as zeros at the least (fs/ext2/newblocks.h), so the first FLUSH
+ * covers them (I6).
  *
  * Lock: log.lock, a mutex: the handle, or the commit. Below the object's map_lock, above bmap_lock and the buffers
  * (I2). A commit writes metadata and zeros, and waits for data writes that are under way. Sleeps. Allocates nothing.
@@ -15,6 +16,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "fs/ext2/commit.h"
 #include "fs/ext2/ext2.h"
 
 void txn_log_init(struct txn_log *log)
@@ -68,6 +70,15 @@ static int batch_flush(struct volume *vol, uint64_t failures)
 	return !err && blk_flush_failures(vol->super.dev) != failures ? -EIO : err;
 }
 
+/* New blocks that the batch also frees need not be written. */
+static int finish_new_blocks(struct volume *vol)
+{
+	for (unsigned i = 0; i < vol->txn.free_count; i++)
+		if (vol->txn.frees[i].kind == TXN_FREE_BLOCKS)
+			new_blocks_drop(&vol->txn.new_blocks, vol->txn.frees[i].first, vol->txn.frees[i].count);
+	return new_blocks_finish(vol);
+}
+
 /*
  * A FLUSH stands before a class only where something is to be written on both sides of it. The superblock goes with the
  * first class: should the cut come right after it, a file at the head of the orphan list may not look like an orphan
@@ -77,12 +88,7 @@ static int write_batch(struct volume *vol, bool counts)
 {
 	const uint64_t failures = blk_flush_failures(vol->super.dev);
 	bool unflushed = false;
-	int err;
-
-	for (unsigned i = 0; i < vol->txn.free_count; i++)
-		if (vol->txn.frees[i].kind == TXN_FREE_BLOCKS)
-			new_blocks_drop(&vol->txn.new_blocks, vol->txn.frees[i].first, vol->txn.frees[i].count);
-	err = new_blocks_finish(vol);
+	int err = finish_new_blocks(vol);
 
 	if (!err)
 		err = ext2_super_write(vol, counts, &unflushed);
@@ -110,7 +116,10 @@ static int write_batch(struct volume *vol, bool counts)
 	return 0;
 }
 
-/* What the committed batch took away is free now: a change of the next batch. */
+/*
+ * What the batch took away is free now. On plain ext2 the batch has committed, and this is a change of the next one;
+ * with a journal it is the last change of the batch.
+ */
 static int apply_frees(struct txn *t)
 {
 	struct txn_log *log = &t->vol->txn;
@@ -120,7 +129,7 @@ static int apply_frees(struct txn *t)
 		struct txn_free *f = &log->frees[log->free_count - 1];
 
 		/* One group at a time; so few buffers are dirty here that the next commit's first class is enough. */
-		if (buffer_dirty_count(t->vol->buffers) + 1 > buffer_dirty_max(t->vol->buffers)) {
+		if (!is_journalled(t->vol) && buffer_pinned(t->vol->buffers) + 1 > buffer_pinned_max(t->vol->buffers)) {
 			err = write_batch(t->vol, false);
 			if (err)
 				break;
@@ -145,16 +154,41 @@ static int apply_frees(struct txn *t)
 	return err;
 }
 
+static void say_frees(struct volume *vol, int err)
+{
+	if (err)
+		log_error("ext2: %s: freed blocks could not be given back yet (%d)", vol->super.name, err);
+}
+
+/* The batch into the journal. One whose commit has begun is finished as it is. */
+static int log_batch(struct volume *vol)
+{
+	struct txn t = {.vol = vol};
+	int err = finish_new_blocks(vol);
+
+	if (err)
+		return err;
+	/* Blocks whose bitmap cannot be read stay in the list until it can. */
+	if (!journal_committing(vol))
+		say_frees(vol, apply_frees(&t));
+	err = journal_commit(vol);
+	if (!err)
+		new_blocks_forget(&vol->txn.new_blocks);
+	return err;
+}
+
 static int commit_locked(struct volume *vol, bool counts)
 {
 	struct txn_log *log = &vol->txn;
 	struct txn t = {.vol = vol};
 	int err;
 
-	if (!log->changed && !(counts && vol->super_dirty))
+	if (!log->changed && !(counts && vol->super_dirty) && !log->free_count)
+		return 0;
+	if (!log->changed && !(counts && vol->super_dirty) && !is_journalled(vol))
 		return apply_frees(&t); // those that could not be applied before
-	err = write_batch(vol, counts);
-	if (err && !log->failing)
+	err = is_journalled(vol) ? log_batch(vol) : write_batch(vol, counts);
+	if (err && !log->failing && !atomic_load(&vol->super.read_only))
 		log_error("ext2: %s: metadata could not be written (%d); it will be tried again", vol->super.name, err);
 	else if (!err && log->failing)
 		log_warning("ext2: %s: metadata can be written again", vol->super.name);
@@ -166,9 +200,8 @@ static int commit_locked(struct volume *vol, bool counts)
 	while (!list_empty(&log->unlinked))
 		list_push_back(&log->droppable, list_pop_front(&log->unlinked));
 	/* Blocks whose bitmap cannot be read now stay in the list until it can. */
-	err = apply_frees(&t);
-	if (err)
-		log_error("ext2: %s: freed blocks could not be given back yet (%d)", vol->super.name, err);
+	if (!is_journalled(vol))
+		say_frees(vol, apply_frees(&t));
 	return 0;
 }
 
@@ -177,6 +210,36 @@ int txn_commit(struct volume *vol)
 	int err;
 
 	mutex_lock(&vol->txn.lock);
+	err = commit_locked(vol, false);
+	mutex_unlock(&vol->txn.lock);
+	return err;
+}
+
+int txn_order(struct volume *vol)
+{
+	return is_journalled(vol) ? 0 : txn_commit(vol);
+}
+
+int txn_checkpoint(struct volume *vol)
+{
+	int err = 0;
+
+	mutex_lock(&vol->txn.lock);
+	if (is_journalled(vol))
+		err = commit_locked(vol, true);
+	if (!err && is_journalled(vol))
+		err = journal_checkpoint(vol);
+	mutex_unlock(&vol->txn.lock);
+	return err;
+}
+
+int txn_commit_super(struct volume *vol)
+{
+	int err;
+
+	mutex_lock(&vol->txn.lock);
+	vol->super_urgent |= ext2_errors_take(vol);
+	vol->txn.changed |= vol->super_urgent;
 	err = commit_locked(vol, false);
 	mutex_unlock(&vol->txn.lock);
 	return err;
@@ -248,29 +311,64 @@ bool txn_frees_pending(struct volume *vol)
 
 static bool has_room(struct volume *vol, unsigned credits, unsigned frees)
 {
-	return buffer_dirty_count(vol->buffers) + credits <= buffer_dirty_max(vol->buffers) &&
+	const unsigned pinned = buffer_pinned(vol->buffers) + credits;
+
+	return pinned + journal_credits(vol, vol->txn.free_count + frees) <= buffer_pinned_max(vol->buffers) &&
 	       vol->txn.free_count + frees <= TXN_FREES_MAX && new_blocks_room(&vol->txn.new_blocks);
 }
 
-int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees)
+/* The second commit on plain ext2 is for bitmaps that the first one's frees changed. */
+static int make_room(struct volume *vol, unsigned credits, unsigned frees)
 {
 	int err = 0;
 
-	assert(credits <= TXN_CREDITS);
-	*t = (struct txn){.vol = vol, .credits = credits};
+	if (is_journalled(vol) && !vol->txn.changed && !journal_has_room(vol))
+		err = journal_checkpoint(vol); // a batch begins only where the log takes all of it
+	for (unsigned i = 0; i < 2 && !err && !has_room(vol, credits, frees); i++)
+		err = commit_locked(vol, false);
+	if (!err && is_journalled(vol) && !has_room(vol, credits, frees))
+		err = journal_checkpoint(vol);
+	if (!err && !has_room(vol, credits, frees))
+		err = -EIO; // frees that cannot be applied fill the list
+	return err;
+}
+
+/* Takes the lock, unless there is an error. */
+static int open_batch(struct volume *vol, unsigned credits, unsigned frees)
+{
+	int err = 0;
+
 	mutex_lock(&vol->txn.lock);
 	if (atomic_load(&vol->super.dead) || (atomic_load(&vol->unmounting) && !rwlock_owned_write(&vol->super.gate)))
 		err = -EIO;
 	else if (atomic_load(&vol->super.read_only))
 		err = -EROFS;
-	/* The second commit is for bitmaps that the first one's frees changed. */
-	for (unsigned i = 0; i < 2 && !err && !has_room(vol, credits, frees); i++)
+	else if (is_journalled(vol) && journal_committing(vol))
 		err = commit_locked(vol, false);
-	if (!err && !has_room(vol, credits, frees))
-		err = -EIO; // frees that cannot be applied fill the list
+	if (!err)
+		err = make_room(vol, credits, frees);
 	if (err)
 		mutex_unlock(&vol->txn.lock);
 	return err;
+}
+
+int txn_op_begin(struct volume *vol)
+{
+	return is_journalled(vol) ? open_batch(vol, TXN_OP_CREDITS, TXN_OP_FREES) : 0;
+}
+
+void txn_op_end(struct volume *vol)
+{
+	if (is_journalled(vol))
+		mutex_unlock(&vol->txn.lock);
+}
+
+int txn_begin(struct txn *t, struct volume *vol, unsigned credits, unsigned frees)
+{
+	assert(credits <= TXN_CREDITS);
+	*t = (struct txn){.vol = vol, .credits = credits, .inside = mutex_owned(&vol->txn.lock)};
+	assert(!t->inside || is_journalled(vol));
+	return t->inside ? 0 : open_batch(vol, credits, frees);
 }
 
 void txn_access(struct txn *t, struct buffer *b)
@@ -315,6 +413,13 @@ void txn_free_blocks(struct txn *t, fsblk_t first, uint32_t count)
 		free_later(t, TXN_FREE_BLOCKS, first, count);
 }
 
+void txn_free_metadata(struct txn *t, fsblk_t block)
+{
+	if (buffer_forget(t->vol->buffers, block))
+		journal_revoke(t->vol, block);
+	txn_free_blocks(t, block, 1);
+}
+
 void txn_free_inode(struct txn *t, uint32_t ino, bool directory)
 {
 	free_later(t, directory ? TXN_FREE_DIRECTORY : TXN_FREE_FILE, ino, 1);
@@ -328,6 +433,7 @@ void txn_super(struct txn *t)
 
 void txn_end(struct txn *t)
 {
-	mutex_unlock(&t->vol->txn.lock);
+	if (!t->inside)
+		mutex_unlock(&t->vol->txn.lock);
 	t->vol = NULL;
 }

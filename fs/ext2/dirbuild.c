@@ -7,7 +7,8 @@
  * outgrows its first block, for one that came without an index, and for one whose index a cut has left wrong.
  *
  * Needs memory for all names and free blocks for all of the directory, while it lasts: without, the directory stays as
- * it is. Locks: the directory's operation lock. Sleeps on metadata I/O.
+ * it is; so it does with a journal where that is more than one operation can hold. Locks: the directory's operation
+ * lock. Sleeps on metadata I/O.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "mm/kmalloc.h"
 
 #define FREES_AT_ONCE (TXN_FREES_MAX / 2)
+#define BLOCKS_AT_ONCE EXT2_DIRECT // in one operation: each with a bitmap, and no tables
 
 struct build {
 	struct inode *dir;
@@ -342,8 +344,7 @@ static int switch_over(struct build *b, uint32_t blocks, const uint32_t *pointer
 		mutex_unlock(&ext2_node(dir)->bmap_lock);
 		ext2_inode_store(&t, dir, itable);
 		for (uint32_t i = 0; i < b->old_count; i++) {
-			buffer_forget(vol->buffers, b->old[i]);
-			txn_free_blocks(&t, b->old[i], 1);
+			txn_free_metadata(&t, b->old[i]);
 		}
 		b->made_count = 0;
 	}
@@ -363,10 +364,7 @@ static void unmake(struct build *b)
 			return;
 		}
 		for (unsigned i = 0; i < FREES_AT_ONCE && b->made_count; i++) {
-			const fsblk_t block = b->made[--b->made_count];
-
-			buffer_forget(ext2_volume(b->dir)->buffers, block);
-			txn_free_blocks(&t, block, 1);
+			txn_free_metadata(&t, b->made[--b->made_count]);
 		}
 		txn_end(&t);
 	}
@@ -374,6 +372,7 @@ static void unmake(struct build *b)
 
 static int build(struct build *b)
 {
+	struct volume *vol = ext2_volume(b->dir);
 	uint32_t pointers[EXT2_POINTERS], blocks;
 	int err = gather(b);
 
@@ -384,20 +383,26 @@ static int build(struct build *b)
 	if (err)
 		return err;
 	blocks = 1 + b->nodes + b->leaves;
-	b->made = kmalloc((blocks + blocks / ext2_volume(b->dir)->pointers + 4) * sizeof(*b->made));
+	if (is_journalled(vol) && (blocks > BLOCKS_AT_ONCE || b->old_runs > TXN_OP_FREES))
+		return -EOPNOTSUPP;
+	b->made = kmalloc((blocks + blocks / vol->pointers + 4) * sizeof(*b->made));
 	if (!b->made)
 		return -ENOMEM;
 	/* The names' inodes are on the card before the new blocks. */
-	err = txn_commit(ext2_volume(b->dir));
+	err = txn_order(vol);
 	if (!err)
-		err = make_directory(b);
+		err = txn_op_begin(vol);
+	if (err)
+		return err;
+	err = make_directory(b);
 	if (!err)
 		err = make_tables(b, pointers);
 	if (!err)
 		err = switch_over(b, blocks, pointers);
 	unmake(b);
+	txn_op_end(vol);
 	/* And they may be reached before names of new ones come into them. */
-	return err ? err : txn_commit(ext2_volume(b->dir));
+	return err ? err : txn_order(vol);
 }
 
 int ext2_dir_build(struct inode *dir)

@@ -12,7 +12,7 @@
  * So a name is in one block or in two with the same inode, never in none. A cut between the first commit and the last
  * leaves an index that does not know the block or has names out of its order, which the next mount (dircheck.c) and
  * e2fsck see and make anew, names found twice then being one. All states are good directories for who reads them
- * through. Where a step fails, the block is emptied and the index given up.
+ * through. Where a step fails, the block is emptied and the index given up. With a journal all of it is one operation.
  *
  * Locks: the directory's operation lock, volume.names_lock. Sleeps on metadata I/O.
  */
@@ -145,7 +145,7 @@ int ext2_dir_drop_index(struct inode *dir)
 
 	ext2_node(dir)->unindexed = true;
 	/* First what the batch has of its blocks: names that were taken back from one must not be found twice. */
-	err = txn_commit(ext2_volume(dir));
+	err = txn_order(ext2_volume(dir));
 	if (err)
 		return err;
 	dir->flags &= ~EXT2_FLAG_INDEX;
@@ -199,7 +199,7 @@ static int append(struct growth *g, bool node)
 	err = ext2_bmap_alloc(dir, g->fresh, 1, size, EXT2_PAGE, &run);
 	if (!err && node)
 		err = begin_node(dir, g->fresh);
-	return err ? err : txn_commit(ext2_volume(dir));
+	return err ? err : txn_order(ext2_volume(dir));
 }
 
 static int copy_step(const struct growth *g, const struct kind *kind)
@@ -267,7 +267,7 @@ static int empty_fresh(const struct growth *g, bool dirty)
 	return err;
 }
 
-static int grow(struct growth *g, const struct kind *kind)
+static int grow_in_steps(struct growth *g, const struct kind *kind)
 {
 	struct inode *dir = g->dir;
 	bool copied = false, committed = false;
@@ -278,13 +278,13 @@ static int grow(struct growth *g, const struct kind *kind)
 		copied = !err;
 	}
 	if (!err) {
-		err = txn_commit(ext2_volume(dir));
+		err = txn_order(ext2_volume(dir));
 		committed = !err;
 	}
 	if (!err)
 		err = link_step(g, kind);
 	if (!err)
-		return txn_commit(ext2_volume(dir));
+		return txn_order(ext2_volume(dir));
 	if (copied && !kind->node && empty_fresh(g, !committed))
 		(void)ext2_damaged_at(ext2_volume(dir), dir->ino, 0,
 				      "directory inode %u: names of block %u are in block %u too", dir->ino, g->source,
@@ -292,6 +292,17 @@ static int grow(struct growth *g, const struct kind *kind)
 	/* An index must know all blocks. */
 	if (ext2_dir_blocks(dir) > g->fresh)
 		(void)ext2_dir_drop_index(dir);
+	return err;
+}
+
+static int grow(struct growth *g, const struct kind *kind)
+{
+	int err = txn_op_begin(ext2_volume(g->dir));
+
+	if (err)
+		return err;
+	err = grow_in_steps(g, kind);
+	txn_op_end(ext2_volume(g->dir));
 	return err;
 }
 

@@ -70,7 +70,7 @@ static int room_found(struct inode *dir, const char *name, unsigned len, struct 
 	const bool wait = was_elsewhere(dir, name, len, b->block, offset) || (buffer_is_early(b) && txn_failing(vol));
 
 	buffer_put(b);
-	return wait ? txn_commit(vol) : 0;
+	return wait ? txn_order(vol) : 0;
 }
 
 /* Where the room in an entry begins, as an offset in the block like `at`, where the entry lies. */
@@ -157,12 +157,12 @@ static int split_room(struct inode *dir, uint32_t lblk, unsigned len)
 	err = find_room(dir, b, len, &at, &split);
 	buffer_put(b);
 	if (!err)
-		err = txn_commit(ext2_volume(dir));
+		err = txn_order(ext2_volume(dir));
 	if (!err)
 		err = split_step(dir, block, at, split, false);
 	/* The entry may end where others begin only once they are there. */
 	if (!err)
-		err = txn_commit(ext2_volume(dir));
+		err = txn_order(ext2_volume(dir));
 	return err ? err : split_step(dir, block, at, split, true);
 }
 
@@ -248,7 +248,7 @@ static int linear_grow(struct inode *dir)
 		return -ENOSPC;
 	err = ext2_bmap_alloc(dir, ext2_dir_blocks(dir), 1, size, EXT2_PAGE, &run);
 	/* The directory must not reach, on the card, a new block with names of inodes that are not there yet. */
-	return err ? err : txn_commit(ext2_volume(dir));
+	return err ? err : txn_order(ext2_volume(dir));
 }
 
 static int linear_make_room(struct inode *dir, const char *name, unsigned len)

@@ -99,6 +99,8 @@ struct volume {
 		char last_mounted[64];
 	} witness;
 
+	struct commit *commit; // into the journal; NULL: plain ext2. Constant while writing is possible
+
 	struct names_removed removed; // guarded by super.names_lock
 	struct dir_listing listing;
 	/* One thread gives back at a time. Before any inode lock. */
@@ -121,6 +123,12 @@ static inline struct volume *volume_of(struct super *super)
 static inline struct volume *ext2_volume(const struct inode *inode)
 {
 	return volume_of(inode->super);
+}
+
+/* Commits go into a journal. */
+static inline bool is_journalled(const struct volume *vol)
+{
+	return vol->commit != NULL;
 }
 
 /* What ext2 knows of an inode. */
@@ -465,8 +473,13 @@ bool ext2_subdirectories_full(const struct inode *dir);
 int ext2_names_commit(struct inode *inode);
 /* It is a symbolic link whose target lies in the inode. */
 bool ext2_link_is_short(const struct inode *inode);
-/* A name of the inode is gone in this batch; `links` of its count go with it. The list takes a reference. */
-void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links);
+/*
+ * A name of the inode goes in this batch, and `links` of its count with it: with a journal at once, an inode without
+ * any into the orphan list; on plain ext2 after the commit, by a list that takes a reference. The first may fail, for
+ * *itable, which the second puts. One credit.
+ */
+int ext2_drop_begin(struct txn *t, struct inode *inode, struct buffer **itable);
+void ext2_drop(struct txn *t, struct inode *inode, uint32_t links, struct buffer *itable);
 
 /* ---- data.c ---- */
 extern const struct pcache_ops ext2_data_ops;

@@ -2,9 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Operations on names: look up, create, mkdir, unlink, rmdir. What a removed name counted for is taken from
- * the inode on the card only after the removal has committed: links stay counted there as links_pending, and
- * volume_settle brings them down.
+ * Operations on names: look up, create, mkdir, unlink, rmdir. With a journal, what a removed name counted for is taken
+ * from the inode in the same transaction. On plain ext2 only after the removal has committed: links stay counted there
+ * as links_pending, and volume_settle brings them down.
  *
  * Locks: held by the caller, as fs/inode.h says. Sleeps.
  */
@@ -66,10 +66,18 @@ bool ext2_subdirectories_full(const struct inode *dir)
 	return dir->links >= EXT2_LINK_MAX;
 }
 
-/* A failed creation: the number goes back. It was never on the card. */
-static void abandon(struct inode *inode)
+/*
+ * A failed creation, inside its transaction: the number goes back. On plain ext2 it was never on the card; with a
+ * journal its batch may be committed before it is deleted.
+ */
+static void abandon(struct txn *t, struct inode *inode)
 {
+	struct buffer *itable;
+
 	inode->links = 0;
+	/* Its table is in the batch already. */
+	if (is_journalled(t->vol) && !ext2_inode_begin(t, inode, &itable))
+		(void)ext2_orphan_add(t, inode, itable);
 	inode_put(inode);
 }
 
@@ -107,20 +115,6 @@ static int fresh_inode(struct txn *t, struct inode *dir, mode_t mode, struct ino
 	return 0;
 }
 
-/* A transaction for a new inode, and the memory for that. */
-static int fresh_begin(struct txn *t, struct volume *vol, struct inode **inode)
-{
-	int err;
-
-	*inode = inode_make(&vol->super);
-	if (!*inode)
-		return -ENOMEM;
-	err = txn_begin(t, vol, 4, 0);
-	if (err)
-		kfree(*inode);
-	return err;
-}
-
 /* A file, or a link whose target lies in the inode. */
 static int create_file(struct inode *dir, const char *name, unsigned len, mode_t mode, const char *target,
 		       struct inode **out)
@@ -130,10 +124,16 @@ static int create_file(struct inode *dir, const char *name, unsigned len, mode_t
 	struct txn t;
 	int err = ext2_dir_make_room(dir, name, len);
 
-	if (!err)
-		err = fresh_begin(&t, ext2_volume(dir), &inode);
 	if (err)
 		return err;
+	inode = inode_make(dir->super);
+	if (!inode)
+		return -ENOMEM;
+	err = txn_begin(&t, ext2_volume(dir), 4, 0);
+	if (err) {
+		kfree(inode);
+		return err;
+	}
 	err = ext2_inode_begin(&t, dir, &dir_itable);
 	if (err) {
 		kfree(inode);
@@ -149,7 +149,7 @@ static int create_file(struct inode *dir, const char *name, unsigned len, mode_t
 	ext2_inode_store(&t, inode, itable);
 	err = ext2_dir_add(&t, dir, name, len, inode->ino, mode);
 	if (err) {
-		abandon(inode);
+		abandon(&t, inode);
 		goto put;
 	}
 	inode_touch(dir, true);
@@ -166,20 +166,21 @@ end:
 
 /*
  * A directory's, or a long link's, own inode and first block, on the card before any name leads there. target NULL: a
- * directory.
+ * directory. `inode` is from inode_make, and given up if it comes to nothing.
  */
-static int make_with_block(struct inode *parent, mode_t mode, const char *target, struct inode **out)
+static int make_with_block(struct inode *parent, mode_t mode, const char *target, struct inode *inode)
 {
 	struct volume *vol = ext2_volume(parent);
 	struct buffer *itable, *b;
-	struct inode *inode;
 	fsblk_t block;
 	uint32_t count;
 	struct txn t;
-	int err = fresh_begin(&t, vol, &inode);
+	int err = txn_begin(&t, vol, 4, 0);
 
-	if (err)
+	if (err) {
+		kfree(inode);
 		return err;
+	}
 	err = fresh_inode(&t, parent, mode, inode, &itable);
 	if (err)
 		goto end;
@@ -200,10 +201,37 @@ static int make_with_block(struct inode *parent, mode_t mode, const char *target
 	}
 	ext2_inode_store(&t, inode, itable);
 	if (err)
-		abandon(inode);
-	else
-		*out = inode;
+		abandon(&t, inode);
 end:
+	txn_end(&t);
+	return err;
+}
+
+/* The name of what was made so. */
+static int name_with_block(struct inode *dir, const char *name, unsigned len, bool directory, struct inode *inode)
+{
+	struct buffer *itable;
+	struct txn t;
+	int err = txn_begin(&t, ext2_volume(dir), 2, 0);
+
+	if (err) {
+		/* Not inside an operation, where there is no error: on plain ext2, where it is not on the card. */
+		inode->links = 0;
+		inode_put(inode);
+		return err;
+	}
+	err = ext2_inode_begin(&t, dir, &itable);
+	if (!err) {
+		err = ext2_dir_add(&t, dir, name, len, inode->ino, inode->mode);
+		if (!err) {
+			if (directory)
+				ext2_count_subdirectory(dir, 1);
+			inode_touch(dir, true);
+		}
+		ext2_inode_store(&t, dir, itable);
+	}
+	if (err)
+		abandon(&t, inode);
 	txn_end(&t);
 	return err;
 }
@@ -212,37 +240,28 @@ end:
 static int create_with_block(struct inode *dir, const char *name, unsigned len, mode_t mode, const char *target,
 			     struct inode **out)
 {
-	struct buffer *itable;
+	struct volume *vol = ext2_volume(dir);
 	struct inode *inode;
-	struct txn t;
 	int err;
 
 	if (!target && ext2_subdirectories_full(dir))
 		return -EMLINK;
 	err = ext2_dir_make_room(dir, name, len);
-	if (!err)
-		err = make_with_block(dir, mode, target, &inode);
 	if (err)
 		return err;
-	err = txn_begin(&t, ext2_volume(dir), 2, 0);
+	inode = inode_make(dir->super);
+	if (!inode)
+		return -ENOMEM;
+	err = txn_op_begin(vol);
 	if (err) {
-		abandon(inode);
+		kfree(inode);
 		return err;
 	}
-	err = ext2_inode_begin(&t, dir, &itable);
-	if (!err) {
-		err = ext2_dir_add(&t, dir, name, len, inode->ino, mode);
-		if (!err) {
-			if (!target)
-				ext2_count_subdirectory(dir, 1);
-			inode_touch(dir, true);
-		}
-		ext2_inode_store(&t, dir, itable);
-	}
-	txn_end(&t);
-	if (err)
-		abandon(inode);
-	else
+	err = make_with_block(dir, mode, target, inode);
+	if (!err)
+		err = name_with_block(dir, name, len, !target, inode);
+	txn_op_end(vol);
+	if (!err)
 		*out = inode;
 	return err;
 }
@@ -260,7 +279,7 @@ int ext2_names_commit(struct inode *inode)
 {
 	struct volume *vol = ext2_volume(inode);
 
-	return ext2_node(inode)->named_in == atomic_load(&vol->txn.running) ? txn_commit(vol) : 0;
+	return ext2_node(inode)->named_in == atomic_load(&vol->txn.running) ? txn_order(vol) : 0;
 }
 
 bool ext2_link_is_short(const struct inode *inode)
@@ -306,12 +325,24 @@ end:
 	return err;
 }
 
-void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links)
+int ext2_drop_begin(struct txn *t, struct inode *inode, struct buffer **itable)
+{
+	*itable = NULL;
+	return is_journalled(t->vol) ? ext2_inode_begin(t, inode, itable) : 0;
+}
+
+void ext2_drop(struct txn *t, struct inode *inode, uint32_t links, struct buffer *itable)
 {
 	assert(inode->links >= links);
 	inode->links -= links;
-	ext2_node(inode)->links_pending += links;
 	inode_touch(inode, false);
+	if (itable && inode->links)
+		ext2_inode_store(t, inode, itable);
+	else if (itable)
+		(void)ext2_orphan_add(t, inode, itable); // does not fail
+	if (itable)
+		return;
+	ext2_node(inode)->links_pending += links;
 	/* It may wait for the batch before: then for this one instead. */
 	if (list_empty(&ext2_node(inode)->drop_node))
 		inode_ref(inode);
@@ -323,8 +354,8 @@ void ext2_drop_later(struct txn *t, struct inode *inode, uint32_t links)
 int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode *victim)
 {
 	const bool directory = S_ISDIR(victim->mode);
+	struct buffer *itable, *victim_itable;
 	struct ext2_slot slot;
-	struct buffer *itable;
 	struct txn t;
 	int err = ext2_dir_find(dir, name, len, &slot);
 
@@ -335,20 +366,26 @@ int ext2_unlink(struct inode *dir, const char *name, unsigned len, struct inode 
 	if (!err)
 		err = ext2_names_commit(victim);
 	if (!err)
-		err = txn_begin(&t, ext2_volume(dir), 2, 0);
+		err = txn_begin(&t, ext2_volume(dir), 3, 0);
 	if (err)
 		return err;
+	err = ext2_drop_begin(&t, victim, &victim_itable);
+	if (err)
+		goto end;
 	err = ext2_inode_begin(&t, dir, &itable);
 	if (!err) {
 		err = ext2_dir_remove(&t, dir, &slot);
 		if (!err) {
-			ext2_drop_later(&t, victim, directory ? victim->links : 1);
+			ext2_drop(&t, victim, directory ? victim->links : 1, victim_itable);
+			victim_itable = NULL;
 			if (directory)
 				ext2_count_subdirectory(dir, -1);
 			inode_touch(dir, true);
 		}
 		ext2_inode_store(&t, dir, itable);
 	}
+	buffer_put(victim_itable);
+end:
 	txn_end(&t);
 	return err;
 }

@@ -2,12 +2,12 @@
 // Copyright the cairn authors
 
 /*
- * Rename, in two transactions with a commit between: the new name first, with the inode counting it on the card, then
- * the old one away. So a cut leaves the one, the other, or both; what the new name led to before is replaced in one
- * write of a sector. Where that commit fails, the new name goes again.
+ * Rename: the new name first, with the inode counting it, then the old one away. With a journal that is one operation.
+ * On plain ext2 there is a commit between. So a cut leaves the one, the other, or both; what the new name led to before
+ * is replaced in one write of a sector. Where that commit fails, the new name goes again.
  *
- * Two names that change places do so in one write if they lie in one sector. Else the first inode gets a third name
- * meanwhile, so that a cut loses neither; it may leave that one.
+ * Two names that change places do so in one operation of a journal, or in one write if they lie in one sector. Else the
+ * first inode gets a third name meanwhile, so that a cut loses neither; it may leave that one.
  *
  * Locks: held by the caller, as fs/inode.h says. Sleeps.
  */
@@ -28,19 +28,23 @@ static int rename_add(struct move *m)
 {
 	const struct rename *r = m->names;
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
-	struct buffer *itable, *to_itable;
+	struct buffer *itable, *to_itable, *victim_itable = NULL;
 	struct txn t;
-	int err = txn_begin(&t, ext2_volume(r->to), 3, 0);
+	int err = txn_begin(&t, ext2_volume(r->to), 4, 0);
 
 	if (err)
 		return err;
-	err = ext2_inode_begin(&t, r->to, &to_itable);
+	if (r->victim)
+		err = ext2_drop_begin(&t, r->victim, &victim_itable);
 	if (err)
 		goto end;
+	err = ext2_inode_begin(&t, r->to, &to_itable);
+	if (err)
+		goto put;
 	err = ext2_inode_begin(&t, r->inode, &itable);
 	if (err) {
 		buffer_put(to_itable);
-		goto end;
+		goto put;
 	}
 	if (r->victim)
 		err = ext2_dir_replace(&t, r->to, &m->to_slot, r->inode->ino, r->inode->mode);
@@ -55,12 +59,15 @@ static int rename_add(struct move *m)
 			ext2_count_subdirectory(r->to, -1);
 		if (r->victim) {
 			m->victim_links = S_ISDIR(r->victim->mode) ? r->victim->links : 1;
-			ext2_drop_later(&t, r->victim, m->victim_links);
+			ext2_drop(&t, r->victim, m->victim_links, victim_itable);
+			victim_itable = NULL;
 		}
 		inode_touch(r->to, true);
 	}
 	ext2_inode_store(&t, r->inode, itable);
 	ext2_inode_store(&t, r->to, to_itable);
+put:
+	buffer_put(victim_itable);
 end:
 	txn_end(&t);
 	return err;
@@ -71,16 +78,19 @@ static int rename_remove(struct move *m)
 {
 	const struct rename *r = m->names;
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
+	struct buffer *itable, *moved_itable;
 	struct ext2_slot dotdot;
-	struct buffer *itable;
 	struct txn t;
-	int err = txn_begin(&t, ext2_volume(r->from), 3, 0);
+	int err = txn_begin(&t, ext2_volume(r->from), 4, 0);
 
 	if (err)
 		return err;
-	err = ext2_inode_begin(&t, r->from, &itable);
+	err = ext2_drop_begin(&t, r->inode, &moved_itable);
 	if (err)
 		goto end;
+	err = ext2_inode_begin(&t, r->from, &itable);
+	if (err)
+		goto put;
 	/* Found again: the new name may have split the entry that held it. */
 	err = ext2_dir_find(r->from, r->name, r->len, &m->slot);
 	if (!err && parent_changes)
@@ -93,18 +103,21 @@ static int rename_remove(struct move *m)
 		/* The extra count of rename_add goes as any removed name's does. */
 		r->inode->links++;
 		ext2_node(r->inode)->links_pending--;
-		ext2_drop_later(&t, r->inode, 1);
+		ext2_drop(&t, r->inode, 1, moved_itable);
+		moved_itable = NULL;
 		if (parent_changes)
 			ext2_count_subdirectory(r->from, -1);
 		inode_touch(r->from, true);
 	}
 	ext2_inode_store(&t, r->from, itable);
+put:
+	buffer_put(moved_itable);
 end:
 	txn_end(&t);
 	return err;
 }
 
-/* What rename_add did, as far as it goes: the batch with it is not on the card, or not known to be. */
+/* What rename_add did, as far as it goes: the batch with it is not on the card, or not known to be. Plain ext2. */
 static int rename_undo(struct move *m)
 {
 	const struct rename *r = m->names;
@@ -126,7 +139,7 @@ static int rename_undo(struct move *m)
 	if (!err) {
 		r->inode->links++;
 		ext2_node(r->inode)->links_pending--;
-		ext2_drop_later(&t, r->inode, 1);
+		ext2_drop(&t, r->inode, 1, NULL);
 		if (parent_changes)
 			ext2_count_subdirectory(r->to, -1);
 		if (r->victim) {
@@ -169,24 +182,30 @@ static int move_name(struct move *m)
 		err = ext2_dir_is_empty(r->victim);
 	/* A move before this one is not half there when this one is: together they could make a ring. */
 	if (!err && moves)
-		err = txn_commit(vol);
+		err = txn_order(vol);
 	if (!err && r->victim)
 		err = ext2_names_commit(r->victim);
 	if (!err && !r->victim)
 		err = ext2_dir_make_room(r->to, r->to_name, r->to_len);
 	if (!err)
-		err = rename_add(m);
+		err = txn_op_begin(vol);
 	if (err)
 		return err;
+	err = rename_add(m);
+	if (err)
+		goto end;
 	/* Both names are on the card before one goes: a cut leaves one, or two with a count that says so. */
-	err = txn_commit(vol);
+	err = txn_order(vol);
 	failed = err ? rename_undo(m) : rename_remove(m);
 	if (failed) {
 		/* Then it has two names, and they are counted. */
 		r->inode->links++;
 		ext2_node(r->inode)->links_pending--;
 	}
-	return err ? err : failed;
+	err = err ? err : failed;
+end:
+	txn_op_end(vol);
+	return err;
 }
 
 /* ---- changing places ---- */
@@ -235,7 +254,7 @@ static int lead_away(struct inode *dir, const char *name, unsigned len, struct i
 	if (!err) {
 		inode->links++;
 		ext2_node(inode)->links_pending--;
-		ext2_drop_later(&t, inode, 1);
+		ext2_drop(&t, inode, 1, NULL);
 	}
 	txn_end(&t);
 	return err;
@@ -271,17 +290,21 @@ static int exchange_parents(const struct rename *r)
 	return err;
 }
 
-static int exchange_in_sector(struct move *m)
+/* In one transaction: they lie in one sector, or there is a journal. */
+static int exchange_at_once(struct move *m)
 {
 	const struct rename *r = m->names;
 	struct txn t;
-	int err = txn_begin(&t, ext2_volume(r->to), 1, 0);
+	int err = txn_begin(&t, ext2_volume(r->to), 2, 0);
 
 	if (err)
 		return err;
 	err = ext2_dir_replace(&t, r->from, &m->slot, r->victim->ino, r->victim->mode);
-	if (!err)
+	if (!err) {
 		err = ext2_dir_replace(&t, r->to, &m->to_slot, r->inode->ino, r->inode->mode);
+		if (err) // the block is at hand: cannot fail
+			(void)ext2_dir_replace(&t, r->from, &m->slot, r->inode->ino, r->inode->mode);
+	}
 	txn_end(&t);
 	return err;
 }
@@ -362,13 +385,15 @@ static int exchange_in_steps(const struct rename *r)
 	return err ? err : failed;
 }
 
-static int exchange(struct move *m)
+static int exchange_in_op(struct move *m)
 {
 	const struct rename *r = m->names;
 	int err;
 
-	if (m->slot.block == m->to_slot.block && m->slot.offset / SECTOR_SIZE == m->to_slot.offset / SECTOR_SIZE)
-		err = exchange_in_sector(m);
+	if (is_journalled(ext2_volume(r->to)))
+		err = exchange_at_once(m);
+	else if (m->slot.block == m->to_slot.block && m->slot.offset / SECTOR_SIZE == m->to_slot.offset / SECTOR_SIZE)
+		err = exchange_at_once(m);
 	else
 		err = exchange_in_steps(r);
 	if (!err)
@@ -380,6 +405,18 @@ static int exchange(struct move *m)
 	if (!err)
 		err = ext2_inode_write(r->from);
 	return !err && r->from != r->to ? ext2_inode_write(r->to) : err;
+}
+
+static int exchange(struct move *m)
+{
+	struct volume *vol = ext2_volume(m->names->to);
+	int err = txn_op_begin(vol);
+
+	if (err)
+		return err;
+	err = exchange_in_op(m);
+	txn_op_end(vol);
+	return err;
 }
 
 int ext2_rename(const struct rename *r)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arch/page.h"
+#include "fs/ext2/commit.h"
 #include "fs/ext2/ext2.h"
 #include "fs/ext2/journal.h"
 #include "fs/ext2/zero.h"
@@ -126,6 +127,9 @@ int ext2_errors_write(struct volume *vol)
 {
 	int err = 0;
 
+	/* With a journal they go with a commit, or they would be undone by a replay. */
+	if (is_journalled(vol))
+		return txn_commit_super(vol);
 	mutex_lock(&vol->txn.lock);
 	if (vol->marked && !vol->rescued && ext2_errors_take(vol))
 		err = put_mark(vol);
@@ -137,7 +141,10 @@ int ext2_errors_write(struct volume *vol)
 /* The mark of a volume in use, not yet on the card. */
 static void prepare_mark(struct volume *vol)
 {
-	vol->es.state &= ~EXT2_STATE_VALID;
+	if (is_journalled(vol))
+		vol->es.feature_incompat |= EXT2_INCOMPAT_RECOVER;
+	else
+		vol->es.state &= ~EXT2_STATE_VALID;
 	vol->es.mount_count++;
 	vol->es.mount_time = wall_seconds();
 	if (vol->ours)
@@ -152,6 +159,8 @@ static int remove_mark(struct volume *vol)
 {
 	if (!vol->unnamed && !atomic_load(&vol->super.read_only))
 		vol->es.state |= EXT2_STATE_VALID;
+	if (!atomic_load(&vol->super.read_only))
+		vol->es.feature_incompat &= ~EXT2_INCOMPAT_RECOVER;
 	return put_mark(vol);
 }
 
@@ -183,6 +192,20 @@ static int replace_damaged(struct volume *vol)
 	return txn_commit_all(vol);
 }
 
+/* What was recounted is as good as new: from here on the journal sees to it. */
+static int mark_clean(struct volume *vol)
+{
+	struct txn t;
+	int err = txn_begin(&t, vol, 0, 0);
+
+	if (err)
+		return err;
+	vol->es.state |= EXT2_STATE_VALID;
+	txn_super(&t);
+	txn_end(&t);
+	return txn_commit(vol);
+}
+
 /*
  * Inodes without a name are removed only if the cut was our own: it is our order of writes that says that they are no
  * loss. A mount that finds others' and leaves none signs after that.
@@ -192,6 +215,14 @@ static int make_writable(struct volume *vol)
 	const bool unclean = vol->es.state != EXT2_STATE_VALID;
 	int err = 0;
 
+	/* What was rescued from backups is written as plain ext2: nobody knows what the journal is to it. */
+	if (vol->journal && !vol->rescued && vol->journal->has_features)
+		err = journal_commit_start(vol);
+	else if (vol->journal)
+		log_warning("ext2: %s: the journal is not written%s", vol->super.name,
+			    vol->rescued ? "" : ": it is of the first version, see tune2fs -j");
+	if (err)
+		return err;
 	vol->ours = !vol->recount && (!unclean || (is_signed(vol) && !(vol->es.state & EXT2_STATE_ERROR)));
 	prepare_mark(vol);
 	if (!vol->rescued)
@@ -208,10 +239,12 @@ static int make_writable(struct volume *vol)
 	}
 	if (!err)
 		err = replace_damaged(vol);
+	if (!err && is_journalled(vol) && unclean && !vol->unnamed)
+		err = mark_clean(vol);
 	vol->indices = true;
 	if (!err && !vol->ours && !vol->unnamed) {
 		signature(vol, vol->es.last_mounted);
-		err = put_mark(vol);
+		err = is_journalled(vol) ? mark_clean(vol) : put_mark(vol);
 	}
 	return err;
 }
@@ -369,7 +402,8 @@ int ext2_mount(struct blkdev *dev, bool read_only, struct super **out)
 	if (!err)
 		err = ext2_zero_init();
 	if (!err)
-		err = buffer_pool_make(dev, vol->block_size, ext2_io_failed, vol, &vol->buffers);
+		err = buffer_pool_make(dev, vol->block_size, vol->journal ? journal_buffers_least(vol) : 0,
+				       ext2_io_failed, vol, &vol->buffers);
 	if (err) {
 		ext2_release(&vol->super);
 		return err;
@@ -425,6 +459,7 @@ void ext2_release(struct super *super)
 	(void)inodes_forget(super, true);
 	buffer_pool_free(vol->buffers);
 	ext2_layout_free(vol);
+	journal_commit_free(vol);
 	journal_close(vol->journal);
 	kfree(vol->alloc);
 	kfree(vol);
@@ -446,9 +481,13 @@ int ext2_unmount(struct super *super)
 			err = inodes_visit(super, ext2_truncate_finish);
 		if (!err)
 			err = volume_sync(vol);
+		if (!err)
+			err = txn_checkpoint(vol);
+		if (!err && is_journalled(vol))
+			err = journal_commit_stop(vol);
 	}
 	atomic_store(&super->dead, true);
-	if (!err && vol->marked)
+	if (!err && vol->marked && !(is_journalled(vol) && atomic_load(&super->read_only)))
 		err = remove_mark(vol);
 	if (!err)
 		vol->marked = false;

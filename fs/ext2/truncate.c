@@ -262,8 +262,7 @@ static int release_attributes(struct txn *t, struct inode *inode)
 		buffer_put(b);
 	} else {
 		buffer_put(b);
-		buffer_forget(t->vol->buffers, ext2_node(inode)->acl_block);
-		txn_free_blocks(t, ext2_node(inode)->acl_block, 1);
+		txn_free_metadata(t, ext2_node(inode)->acl_block);
 	}
 	ext2_node(inode)->acl_block = 0;
 	inode->sectors -= min_of((uint64_t)ext2_volume(inode)->sectors_per_block, inode->sectors);

@@ -2,8 +2,9 @@
 // Copyright the cairn authors
 
 /*
- * Taking blocks away from a file, one leaf of its tree a transaction, from the end of a range downwards; each
- * transaction leaves a legal file. Indirect blocks that become empty go too. What goes is free after the commit (I10).
+ * Taking blocks away from a file, one leaf of its tree a transaction, or a part of one that is in many pieces, from the
+ * end of a range downwards; each transaction leaves a legal file. Indirect blocks that become empty go too. What goes
+ * is free after the commit (I10).
  *
  * Locks: the operation lock held; the transaction, and below it the block map, taken inside. Sleeps.
  */
@@ -13,13 +14,15 @@
 #include "arch/page.h"
 #include "fs/ext2/ext2.h"
 
+#define RUNS_MAX 16u // of adjacent blocks that one transaction frees, and a page's more
+
 /* One transaction's worth. */
 struct step {
 	struct txn t;
 	struct inode *inode;
 	uint64_t first, end; // blocks of the file; end goes down as the range is done with
 	uint64_t low;	     // where what this step took begins
-	uint32_t freed;
+	uint32_t freed, runs;
 	bool more;
 	fsblk_t path[3]; // indirect blocks on the way down, which are in use until the step ends
 	unsigned depth;
@@ -38,21 +41,31 @@ static int check_pointer(const struct step *s, fsblk_t block)
 			       "inode %u points to block %u, which cannot be its own", s->inode->ino, block);
 }
 
-static void free_run(struct step *s, const uint32_t *table, uint32_t from, uint32_t to)
+/* From `to` down to where it returns: `from`, or where a page begins, once there were enough runs. */
+static uint32_t free_run(struct step *s, const uint32_t *table, uint32_t from, uint32_t to)
 {
+	const uint32_t page = PAGE_SIZE / ext2_volume(s->inode)->block_size;
+	fsblk_t next = 0;
+
 	for (uint32_t i = to; i > from; i--) {
 		fsblk_t block = table[i - 1];
 
+		if (s->runs >= RUNS_MAX && i % page == 0)
+			return i;
 		if (!block)
 			continue;
 		s->freed++;
 		/* A damaged pointer is dropped and nothing freed. */
 		if (check_pointer(s, block))
 			continue;
-		if (!S_ISREG(s->inode->mode))
-			buffer_forget(s->t.vol->buffers, block);
-		txn_free_blocks(&s->t, block, 1);
+		s->runs += block + 1 != next;
+		next = block;
+		if (S_ISREG(s->inode->mode))
+			txn_free_blocks(&s->t, block, 1);
+		else
+			txn_free_metadata(&s->t, block);
 	}
+	return from;
 }
 
 static uint32_t last_used(const uint32_t *table, uint32_t from, uint32_t to)
@@ -73,8 +86,7 @@ static void free_indirect(struct step *s, struct buffer *parent, uint32_t *slot)
 	if (parent)
 		txn_dirty(&s->t, parent, BUFFER_POINTER);
 	s->freed++;
-	buffer_forget(s->t.vol->buffers, block);
-	txn_free_blocks(&s->t, block, 1);
+	txn_free_metadata(&s->t, block);
 }
 
 /* A table of pointers: the part of it that the range covers is [from, to). */
@@ -111,8 +123,13 @@ static void table_cut(struct step *s, struct table *table, unsigned level, struc
 	uint32_t *pointers = table->pointers;
 
 	s->low = max_of(s->first, table->base);
-	if (level == 1)
-		free_run(s, pointers, table->from, table->to);
+	if (level == 1) {
+		const uint32_t reached = free_run(s, pointers, table->from, table->to);
+
+		if (reached > table->from)
+			s->low = table->base + reached;
+		table->from = reached;
+	}
 	if (last_used(pointers, 0, table->from) == 0 && last_used(pointers, table->to, p) == table->to) {
 		/* The tables above are looked at once more: they may be empty now too. */
 		buffer_put(table->b);
@@ -177,7 +194,7 @@ static int unmap_step(struct step *s)
 	if (s->first < min_of(s->end, (uint64_t)EXT2_DIRECT)) {
 		const uint32_t from = s->first, to = min_of(s->end, (uint64_t)EXT2_DIRECT);
 
-		free_run(s, ext2_node(inode)->block, from, to);
+		(void)free_run(s, ext2_node(inode)->block, from, to); // all: it is fewer than RUNS_MAX
 		memset(&ext2_node(inode)->block[from], 0, (to - from) * sizeof(ext2_node(inode)->block[0]));
 	}
 	s->low = s->end = s->first;
@@ -201,7 +218,7 @@ int ext2_unmap(struct inode *inode, uint32_t first, uint32_t *end, uint64_t size
 	struct step s = {.inode = inode, .first = first, .end = *end, .low = *end};
 	struct buffer *itable;
 	uint64_t sectors;
-	int err = txn_begin(&s.t, ext2_volume(inode), 3, ext2_volume(inode)->pointers + 4);
+	int err = txn_begin(&s.t, ext2_volume(inode), 3, RUNS_MAX + PAGE_SIZE / ext2_volume(inode)->block_size);
 
 	*more = false;
 	if (err)
