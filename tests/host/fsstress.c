@@ -143,10 +143,10 @@ void fsstress(const struct fsstress *how)
 	const char *image = image_path("threads"), *out = image_path("threads-out");
 	char options[32];
 
-	print_message("block %u, %u buffers, %zu pages, seed %llu, harts %u\n", how->block, how->buffers,
-		      how->cache_pages, (unsigned long long)how->seed, how->harts);
-	snprintf(options, sizeof(options), "-b %u", how->block);
-	image_mke2fs(image, "8M", options);
+	print_message("block %u, %u buffers, %zu pages, seed %llu, harts %u%s\n", how->block, how->buffers,
+		      how->cache_pages, (unsigned long long)how->seed, how->harts, how->journal ? ", journal" : "");
+	snprintf(options, sizeof(options), "-b %u%s", how->block, how->journal ? " -j" : "");
+	image_mke2fs(image, how->journal ? "12M" : "8M", options);
 	harness_run(&(struct harness){.frames = 4096,
 				      .harts = how->harts,
 				      .seed = how->seed,

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct fsstress {
 	uint64_t seed;
 	unsigned harts;	 // 0: one
 	unsigned rounds; // of each worker
+	bool journal;
 };
 
 /* A run, in an image of its own. */

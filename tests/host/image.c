@@ -118,6 +118,15 @@ int image_e2fsck(const char *image, const char *option)
 	return status;
 }
 
+int image_replay(const char *image)
+{
+	int status = run("PATH=$PATH:/sbin:/usr/sbin e2fsck -p %s", image);
+
+	if (status > 1)
+		print_output();
+	return status;
+}
+
 void image_debugfs(const char *image, const char *commands)
 {
 	const char *script = image_path("debugfs-script");

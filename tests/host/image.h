@@ -16,6 +16,10 @@ void image_mke2fs(const char *image, const char *size, const char *options);
  * (-y). */
 int image_e2fsck(const char *image, const char *option);
 
+/* e2fsck -p: replays a journal and finishes the orphans, and looks no further at what is clean then. The exit status,
+ * and what it said printed unless that is 0 or 1. */
+int image_replay(const char *image);
+
 /* debugfs -w -f SCRIPT-LINES; fails the test if debugfs cannot open the image. */
 void image_debugfs(const char *image, const char *commands);
 

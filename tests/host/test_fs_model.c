@@ -73,6 +73,28 @@ static void test_features(void **state)
 					    .ops = operations(400, 2500, 50000)});
 }
 
+static void test_journal(void **state)
+{
+	static const struct fscase cases[] = {
+	    {.block = 1024, .inode = 128},
+	    {.block = 2048, .inode = 256, .buffers = BUFFERS_MIN, .dentries = 2, .idle = 1},
+	    {.block = 4096, .inode = 256, .cache = 16, .dentries = 16, .idle = 4, .preempt = 2},
+	    {.block = 1024, .inode = 256, .frames = 160, .buffers = BUFFERS_MIN, .dentries = 1, .idle = 2, .disk = 3},
+	    {.block = 1024, .inode = 128, .size = "4M", .full = true},
+	    {.block = 2048, .inode = 128, .size = "6M", .buffers = BUFFERS_MIN, .dentries = 8, .idle = 2, .full = true},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < array_size(cases); i++) {
+		struct fscase c = cases[i];
+
+		c.features = "-j";
+		c.seed = 601 + i;
+		c.ops = operations(600, 3000, 100000);
+		fscase_run(&c);
+	}
+}
+
 static void test_full(void **state)
 {
 	static const struct fscase cases[] = {
@@ -139,8 +161,9 @@ static void test_repeat(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_plenty), cmocka_unit_test(test_fewest), cmocka_unit_test(test_features),
-	    cmocka_unit_test(test_full),   cmocka_unit_test(test_tmpfs),  cmocka_unit_test(test_failures),
+	    cmocka_unit_test(test_plenty),   cmocka_unit_test(test_fewest), cmocka_unit_test(test_features),
+	    cmocka_unit_test(test_journal),  cmocka_unit_test(test_full),   cmocka_unit_test(test_tmpfs),
+	    cmocka_unit_test(test_failures),
 	};
 	const struct CMUnitTest one[] = {cmocka_unit_test(test_repeat)};
 

@@ -5,7 +5,8 @@
  * Power cuts in the midst of work on names, sizes and blocks. Each image that a cut may leave is looked at twice:
  * e2fsck finds no more than plain ext2 may leave (blocks and inodes that nobody uses, wrong counts, a directory under
  * two names, P2) and repairs it; and mounted as it is, without e2fsck, everything acknowledged is there, work goes on,
- * and after the unmount e2fsck finds nothing.
+ * and after the unmount e2fsck finds nothing. With a journal, it is replayed by e2fsck, which then finds nothing at all
+ * and all that was acknowledged is there; and by the mount, which has nothing to recount.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ static const unsigned cut_counts[] = {
 
 static struct shared {
 	unsigned buffers;
+	bool journalled;
 	bool acknowledged; // there is a fact
 	uint64_t round;	   // it: rounds up to this one are durable
 } * shared;
@@ -377,6 +379,8 @@ static void check_mount(const char *image, const char *record, const char *what)
 
 	if (status)
 		fail_msg("%s: the mount run ended with %d\n%s", what, status, said);
+	if (shared->journalled && strstr(said, "recounting"))
+		fail_msg("%s: the mount had to recount\n%s", what, said);
 	if (image_e2fsck(mounted, "-n"))
 		fail_msg("%s: e2fsck finds something after a mount and an unmount\n%s", what, said);
 }
@@ -409,23 +413,39 @@ static void check_cut(const struct simlog *log, uint64_t tick, uint64_t seed, bo
 	check_mount(cut, second ? record : NULL, what);
 	if (second)
 		check_second_cuts(cut, record, what);
+	if (shared->journalled) {
+		if (image_replay(cut) > 1)
+			fail_msg("%s: e2fsck cannot replay the journal", what);
+		if (image_e2fsck(cut, "-n"))
+			fail_msg("%s: e2fsck finds something after its replay", what);
+		check_mount(cut, NULL, what);
+		return;
+	}
 	if (image_e2fsck(cut, "-y") > 1)
 		fail_msg("%s: e2fsck cannot repair the card", what);
 	check_words(what);
 }
 
-static void cuts(unsigned block, unsigned buffers, uint64_t seed)
+static void make_image(const char *base, unsigned block, bool journalled)
+{
+	char options[32], size[16];
+
+	shared->journalled = journalled;
+	snprintf(options, sizeof(options), "-b %u -N 512%s", block, journalled ? " -j" : "");
+	snprintf(size, sizeof(size), "%uK", journalled ? 3 * block : 2048);
+	image_mke2fs(base, size, options);
+	make_foreign(base);
+}
+
+static void cuts(unsigned block, unsigned buffers, uint64_t seed, bool journalled)
 {
 	const char *base = image_path("base"), *record = image_path("record");
-	char options[32];
 	uint64_t images = 0;
 
 	if (!shared)
 		shared = harness_shared(sizeof(*shared));
 	shared->buffers = buffers;
-	snprintf(options, sizeof(options), "-b %u -N 512", block);
-	image_mke2fs(base, "2M", options);
-	make_foreign(base);
+	make_image(base, block, journalled);
 	harness_run(&(struct harness){.frames = 2048, .disk = {.image = base, .record = record, .seed = seed}}, body,
 		    NULL);
 
@@ -437,8 +457,8 @@ static void cuts(unsigned block, unsigned buffers, uint64_t seed)
 			check_cut(log, tick, s < 2 ? s : tick * 31 + seed, images % SECOND_IN == SECOND_IN - 1);
 	}
 	simlog_close(log);
-	print_message("block %u, %u buffers: %llu images of %llu ticks\n", block, buffers, (unsigned long long)images,
-		      (unsigned long long)end);
+	print_message("block %u, %u buffers%s: %llu images of %llu ticks\n", block, buffers,
+		      journalled ? ", journal" : "", (unsigned long long)images, (unsigned long long)end);
 	assert_true(images > 2 * cut_counts[harness_effort()]);
 }
 
@@ -471,12 +491,9 @@ static void test_sectors(void **state)
 	if (!shared)
 		shared = harness_shared(sizeof(*shared));
 	for (unsigned block = 1024; block <= 4096; block *= 4) {
-		char options[32];
 		uint64_t tick;
 
-		snprintf(options, sizeof(options), "-b %u -N 512", block);
-		image_mke2fs(base, "2M", options);
-		make_foreign(base);
+		make_image(base, block, false);
 		harness_run(&(struct harness){.frames = 2048, .disk = {.image = base, .record = record}},
 			    rename_in_place, NULL);
 		log = simlog_open(record, base);
@@ -493,19 +510,37 @@ static void test_sectors(void **state)
 static void test_1024(void **state)
 {
 	(void)state;
-	cuts(1024, 0, 1);
+	cuts(1024, 0, 1, false);
 }
 
 static void test_4096(void **state)
 {
 	(void)state;
-	cuts(4096, 0, 2);
+	cuts(4096, 0, 2, false);
 }
 
 static void test_fewest_buffers(void **state)
 {
 	(void)state;
-	cuts(2048, BUFFERS_MIN, 3);
+	cuts(2048, BUFFERS_MIN, 3, false);
+}
+
+static void test_journal_1024(void **state)
+{
+	(void)state;
+	cuts(1024, 0, 4, true);
+}
+
+static void test_journal_4096(void **state)
+{
+	(void)state;
+	cuts(4096, 0, 5, true);
+}
+
+static void test_journal_fewest_buffers(void **state)
+{
+	(void)state;
+	cuts(2048, BUFFERS_MIN, 6, true);
 }
 
 int main(void)
@@ -515,6 +550,9 @@ int main(void)
 	    cmocka_unit_test(test_1024),
 	    cmocka_unit_test(test_4096),
 	    cmocka_unit_test(test_fewest_buffers),
+	    cmocka_unit_test(test_journal_1024),
+	    cmocka_unit_test(test_journal_4096),
+	    cmocka_unit_test(test_journal_fewest_buffers),
 	};
 
 	return cmocka_run_group_tests_name("fs: power cuts", tests, NULL, NULL);

@@ -10,11 +10,13 @@ static void test_seeds(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 8; seed++) {
-		fsstress(&(struct fsstress){.block = 1024u << seed % 3, .seed = seed, .rounds = 25});
+		fsstress(
+		    &(struct fsstress){.block = 1024u << seed % 3, .seed = seed, .rounds = 25, .journal = seed % 2});
 		fsstress(&(struct fsstress){.block = 1024u << seed % 3,
 					    .buffers = BUFFERS_MIN,
 					    .cache_pages = 32,
 					    .seed = seed + 100,
+					    .journal = seed / 2 % 2,
 					    .rounds = 25});
 	}
 }

@@ -404,7 +404,8 @@ static void test_files(void **state)
 					    .cache_pages = harts % 2 ? 32 : 0,
 					    .seed = harts,
 					    .harts = harts,
-					    .rounds = rounds});
+					    .rounds = rounds,
+					    .journal = harts >= 3});
 }
 
 /* ---- one file, used by all in all ways ---- */
