@@ -85,8 +85,8 @@ def add_image(command):
     card.add_argument("--size", metavar="SIZE", type=size,
                       help="of the card; QEMU's SD cards want a power of two (default: 4G; for virt 256M)")
     add_card_options(card)
-    card.add_argument("--fs", choices=("ext2", "ext3"), default="ext2",
-                      help="ext3: with a journal, which cairn does not write yet: it uses the card as an ext2 (default: ext2)")
+    card.add_argument("--fs", choices=("ext2", "ext3"), default="ext3",
+                      help="ext3: with a journal; ext2: without, so that after a power cut all of the card is recounted (default: ext3)")
     card.add_argument("--append", metavar="ARGS", default="", help="more boot arguments for APP's kernel")
     card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
     card.set_defaults(argv=[])
@@ -355,7 +355,7 @@ def run_flash(options):
         path = os.path.join(build.BUILD, "flash.img")
         app, plan = build.load(options.what), layout.LAYOUTS[options.board]
         image.make(path, image.parse_size(plan.size), app.files, build.build(app), plan=plan, arguments=qemu.card_arguments(app.name),
-                   loaders=image.fetch_loaders(plan))
+                   loaders=image.fetch_loaders(plan), journal=True)
     elif options.board:
         raise Failure("--board is for an application; an image has its board", "Leave it out.", 2)
     flash.flash(path, options.device, options.grow, options.yes)

@@ -5,6 +5,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -277,8 +278,12 @@ def test_a_file_where_a_folder_is(tmp_path):
     make(tmp_path / "card.img", files=[str(tmp_path / "one"), str(tmp_path / "two")])
 
 
-def test_a_card_with_a_journal_is_used_as_an_ext2(tmp_path):
-    card = make(tmp_path / "card.img", journal=True)
+@pytest.mark.parametrize("journal", [True, False])
+def test_what_is_written_goes_through_the_journal(journal, tmp_path):
+    card = make(tmp_path / "card.img", journal=journal)
     result = rig.probe(card, "spread", "30", "100000")
     assert result.status == 0 and result.out == b"spread 30\n", rig.text_of(result)
     rig.check_fs(card)
+    said = run(["dumpe2fs", "-h", image.ext2_device(str(card))])
+    sequence = re.search(r"Journal sequence:\s+0x([0-9a-f]+)", said)
+    assert (sequence and int(sequence[1], 16) > 2) if journal else not sequence, said
