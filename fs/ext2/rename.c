@@ -4,7 +4,7 @@
 /*
  * Rename: the new name first, with the inode counting it, then the old one away. With a journal that is one operation.
  * On plain ext2 there is a commit between. So a cut leaves the one, the other, or both; what the new name led to before
- * is replaced in one write of a sector. Where that commit fails, the new name goes again.
+ * is replaced in one write of a sector. Where that commit or the removal fails, the new name goes again.
  *
  * Two names that change places do so in one operation of a journal, or in one write if they lie in one sector. Else the
  * first inode gets a third name meanwhile, so that a cut loses neither; it may leave that one.
@@ -117,21 +117,38 @@ end:
 	return err;
 }
 
-/* What rename_add did, as far as it goes: the batch with it is not on the card, or not known to be. Plain ext2. */
+/* A directory that rename_remove got no further with leads to its old parent again. */
+static int restore_parent(struct txn *t, const struct rename *r)
+{
+	struct ext2_slot dotdot;
+	int err = ext2_dir_find(r->inode, "..", 2, &dotdot);
+
+	return err || dotdot.ino == r->from->ino ? err : ext2_dir_replace(t, r->inode, &dotdot, r->from->ino, S_IFDIR);
+}
+
+/*
+ * What rename_add did: the batch with it is not known to be on the card, or the old name could not be removed. Not with
+ * a journal and a victim, whose links are gone.
+ */
 static int rename_undo(struct move *m)
 {
 	const struct rename *r = m->names;
 	const bool parent_changes = S_ISDIR(r->inode->mode) && r->from != r->to;
-	struct buffer *itable;
+	struct buffer *itable, *moved_itable;
 	struct txn t;
-	int err = txn_begin(&t, ext2_volume(r->to), 3, 0);
+	int err = txn_begin(&t, ext2_volume(r->to), 4, 0);
 
 	if (err)
 		return err;
-	err = ext2_inode_begin(&t, r->to, &itable);
+	err = ext2_drop_begin(&t, r->inode, &moved_itable);
 	if (err)
 		goto end;
+	err = ext2_inode_begin(&t, r->to, &itable);
+	if (err)
+		goto put;
 	err = ext2_dir_find(r->to, r->to_name, r->to_len, &m->to_slot);
+	if (!err && parent_changes)
+		err = restore_parent(&t, r);
 	if (!err && r->victim)
 		err = ext2_dir_replace(&t, r->to, &m->to_slot, r->victim->ino, r->victim->mode);
 	else if (!err)
@@ -139,7 +156,8 @@ static int rename_undo(struct move *m)
 	if (!err) {
 		r->inode->links++;
 		ext2_node(r->inode)->links_pending--;
-		ext2_drop(&t, r->inode, 1, NULL);
+		ext2_drop(&t, r->inode, 1, moved_itable);
+		moved_itable = NULL;
 		if (parent_changes)
 			ext2_count_subdirectory(r->to, -1);
 		if (r->victim) {
@@ -151,6 +169,8 @@ static int rename_undo(struct move *m)
 		}
 	}
 	ext2_inode_store(&t, r->to, itable);
+put:
+	buffer_put(moved_itable);
 end:
 	txn_end(&t);
 	return err;
@@ -176,7 +196,7 @@ static int move_name(struct move *m)
 	const struct rename *r = m->names;
 	struct volume *vol = ext2_volume(r->to);
 	const bool moves = S_ISDIR(r->inode->mode) && r->from != r->to;
-	int err = 0, failed;
+	int err = 0, failed = 0;
 
 	if (r->victim && S_ISDIR(r->victim->mode))
 		err = ext2_dir_is_empty(r->victim);
@@ -196,13 +216,17 @@ static int move_name(struct move *m)
 		goto end;
 	/* Both names are on the card before one goes: a cut leaves one, or two with a count that says so. */
 	err = txn_order(vol);
-	failed = err ? rename_undo(m) : rename_remove(m);
+	if (!err) {
+		err = rename_remove(m);
+		failed = err;
+	}
+	if (err && !(is_journalled(vol) && r->victim))
+		failed = rename_undo(m);
 	if (failed) {
 		/* Then it has two names, and they are counted. */
 		r->inode->links++;
 		ext2_node(r->inode)->links_pending--;
 	}
-	err = err ? err : failed;
 end:
 	txn_op_end(vol);
 	return err;
