@@ -299,6 +299,16 @@ bool txn_failing(struct volume *vol)
 	return failing;
 }
 
+bool txn_pending(struct volume *vol)
+{
+	bool pending;
+
+	mutex_lock(&vol->txn.lock);
+	pending = vol->txn.changed;
+	mutex_unlock(&vol->txn.lock);
+	return pending;
+}
+
 bool txn_frees_pending(struct volume *vol)
 {
 	bool pending;

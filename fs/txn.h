@@ -112,6 +112,8 @@ int txn_commit_new(struct volume *vol, uint32_t ino);
 int txn_zero_again(struct volume *vol);
 /* The last commit failed: what it had to write is still to be written. */
 bool txn_failing(struct volume *vol);
+/* Something was changed that no commit has made durable. */
+bool txn_pending(struct volume *vol);
 /* Something freed will come back with a commit. */
 bool txn_frees_pending(struct volume *vol);
 

@@ -27,8 +27,9 @@ int volume_sync(struct volume *vol)
 
 	err = pcache_write_all();
 	first = first ? first : err;
+	/* If it became so, what was not committed was given up. */
 	if (atomic_load(&vol->super.read_only))
-		return first;
+		return first ? first : txn_pending(vol) ? -EIO : 0;
 	err = inodes_visit(&vol->super, ext2_inode_write_times);
 	first = first ? first : err;
 	err = volume_settle(vol);

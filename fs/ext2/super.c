@@ -485,6 +485,8 @@ int ext2_unmount(struct super *super)
 			err = txn_checkpoint(vol);
 		if (!err && is_journalled(vol))
 			err = journal_commit_stop(vol);
+	} else if (!err && txn_pending(vol)) {
+		err = -EIO; // what was not committed when it became so was given up
 	}
 	atomic_store(&super->dead, true);
 	if (!err && vol->marked && !(is_journalled(vol) && atomic_load(&super->read_only)))
