@@ -141,12 +141,13 @@ static int fail_request(struct blkdev *dev, const struct blk_request *req)
 {
 	unsigned long flags = spin_lock(&sim.lock);
 	bool due = fault_due_locked(&sim.fault, req->op);
+	const int error = sim.fault.error ? sim.fault.error : -EIO;
 
 	(void)dev;
 	if (due && req->op == BLK_FLUSH)
 		lose_writes_locked();
 	spin_unlock(&sim.lock, flags);
-	return due ? -EIO : 0;
+	return due ? error : 0;
 }
 
 /* As a device reads: no sanitizer sees it, for a store into a page that is being written is no mistake (P4). */

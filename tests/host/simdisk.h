@@ -32,13 +32,15 @@ struct blkdev *simdisk_start(const struct simdisk *config);
 
 /*
  * Of the requests of the kinds in ops (1 << op), those numbered from .. from+count-1 (the first after this call is 1)
- * end with -EIO. They are counted and failed where they enter the block layer; with `device` in the device, where the
- * block layer's retries see it too, and a write may have transferred half of its sectors (torn).
+ * end with `error`, or -EIO if that is 0. They are counted and failed where they enter the block layer; with `device`
+ * in the device, where the block layer's retries see it too, and a write may have transferred half of its sectors
+ * (torn).
  */
 struct simdisk_fault {
 	unsigned ops;
 	uint64_t from, count;
 	bool device, torn;
+	int error; // negative errno; not in the device, where it is -EIO
 };
 void simdisk_fail(const struct simdisk_fault *fault);
 uint64_t simdisk_fired(void);	      // how many have failed so since simdisk_fail

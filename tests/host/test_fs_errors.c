@@ -4,7 +4,8 @@
 /*
  * Metadata work of every kind while the nth transfer fails, for every n until n is not reached, with the fewest
  * buffers. What fsync or sync acknowledged is on the card after e2fsck, whatever failed around it; errors are told;
- * nothing crashes, and an unmount that says yes leaves nothing for e2fsck to find.
+ * nothing crashes, and an unmount that says yes leaves nothing for e2fsck to find. With a journal nothing is found
+ * after its replay in any case; an error of writing it ends all writing, and no other does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,13 @@
 #include "mm/pcache.h"
 #include "tests/host/harness.h"
 #include "tests/host/image.h"
+#include "tests/host/journalimage.h"
+#include "tests/host/mountimage.h"
+
+#define READS (1u << BLK_READ)
+#define WRITES (1u << BLK_WRITE)
+#define FLUSHES (1u << BLK_FLUSH)
+#define ALL (READS | WRITES | FLUSHES)
 
 #define FILES 8
 #define N_MAX 5000
@@ -24,10 +32,14 @@
 static struct outcome {
 	struct simdisk_fault fault;
 	unsigned buffers;
+	bool journalled;
 	uint64_t fired;
 	unsigned told;
 	bool stopped;
-	size_t durable[FILES]; // so many bytes of /keepN are acknowledged
+	unsigned aborts;       // of all runs
+	int made;	       // what making a file said at the end
+	size_t written[FILES]; // so many bytes of /keepN are,
+	size_t durable[FILES]; // and acknowledged
 } * outcome;
 
 static uint8_t byte_of(unsigned file, size_t at)
@@ -54,7 +66,8 @@ static void keep_file(unsigned i, size_t len)
 	fd = fs_open(AT_FDCWD, path, O_CREAT | O_RDWR, 0644);
 	if (!tell(fd)) {
 		r = fs_write(fd, data, len);
-		if (!tell(r) && !tell(fs_fsync(fd, i % 2)))
+		outcome->written[i] = tell(r) ? 0 : (size_t)r;
+		if (outcome->written[i] && !tell(fs_fsync(fd, i % 2)))
 			outcome->durable[i] = (size_t)r;
 		tell(fs_close(fd));
 	}
@@ -134,22 +147,22 @@ static void body(void *arg)
 	churn();
 	keep_file(2, 330000);
 	keep_file(3, 70000);
-	tell(fs_sync());
+	if (!tell(fs_sync()))
+		memcpy(outcome->durable, outcome->written, sizeof(outcome->durable));
 	(void)pcache_drop_clean();
 	for (unsigned i = 0; i < 4; i++)
 		read_back(i);
+	outcome->made = fs_open(AT_FDCWD, "/made", O_CREAT | O_RDWR, 0644);
+	if (!tell(outcome->made))
+		tell(fs_close(outcome->made));
+	else if (outcome->made == -EROFS) // what was given up is not forgotten
+		assert_true(fs_sync() < 0);
 	outcome->stopped = !tell(fs_unmount_all());
 	outcome->fired = simdisk_fired();
 }
 
-static void check_image(const char *out)
+static void check_files(const char *out)
 {
-	int fsck = image_e2fsck(out, "-n");
-
-	if (outcome->stopped && fsck)
-		fail_msg("the unmount said yes, and e2fsck finds faults");
-	if (fsck && image_e2fsck(out, "-y") > 1)
-		fail_msg("e2fsck cannot repair the card");
 	for (unsigned i = 0; i < FILES; i++) {
 		char path[32];
 		uint8_t *data;
@@ -169,6 +182,49 @@ static void check_image(const char *out)
 	}
 }
 
+/* What was given up, and nothing else, says why; then it is replayed, by the mount and by e2fsck. */
+static void check_journal(const char *out, const char *log)
+{
+	const bool given_up = strstr(log, "the journal cannot be written");
+	const char *mounted = image_path("fs-errors-mounted");
+	struct journalimage ji;
+	int result;
+
+	journalimage_open(&ji, out);
+	if (given_up && outcome->fault.count == 1)
+		assert_int_equal((int32_t)be32_get(journalimage_super(&ji)->error), -EIO);
+	if (!given_up)
+		assert_int_equal(be32_get(journalimage_super(&ji)->error), 0);
+	journalimage_drop(&ji);
+	if (given_up) {
+		assert_true(outcome->made == -EROFS || outcome->made >= 0); // or it came with the unmount
+		assert_false(outcome->stopped);
+	}
+	outcome->aborts += given_up;
+	mountimage_run(out, false, mounted, &result);
+	if (result || image_e2fsck(mounted, "-n"))
+		fail_msg("the mount said %d, or left something to be repaired", result);
+	check_files(mounted);
+	/* A failed FLUSH and a card that is away for a while leave the batch for the next try. */
+	if (outcome->fault.error == -ENODEV || outcome->fault.ops == FLUSHES)
+		assert_false(given_up);
+	if ((given_up ? image_e2fsck(out, "-y") : image_replay(out)) > 1)
+		fail_msg("e2fsck cannot replay the journal");
+}
+
+static void check_image(const char *out)
+{
+	int fsck = image_e2fsck(out, "-n");
+
+	if (outcome->stopped && fsck)
+		fail_msg("the unmount said yes, and e2fsck finds faults");
+	if (fsck && outcome->journalled)
+		fail_msg("e2fsck finds faults after the replay");
+	if (fsck && image_e2fsck(out, "-y") > 1)
+		fail_msg("e2fsck cannot repair the card");
+	check_files(out);
+}
+
 /* Writes that e2fsck would complain about are possible after errors only; its output is of no interest then. */
 static bool run(const struct harness *h, uint64_t n)
 {
@@ -178,9 +234,12 @@ static bool run(const struct harness *h, uint64_t n)
 	outcome->fault.from = n;
 	outcome->fired = outcome->told = 0;
 	memset(outcome->durable, 0, sizeof(outcome->durable));
+	memset(outcome->written, 0, sizeof(outcome->written));
 	status = harness_status(h, body, NULL, &log);
 	if (status)
 		fail_msg("n = %llu: status %d\n%s", (unsigned long long)n, status, log);
+	if (outcome->journalled)
+		check_journal(h->disk.save, log);
 	check_image(h->disk.save);
 	if (outcome->fired)
 		return true;
@@ -191,32 +250,38 @@ static bool run(const struct harness *h, uint64_t n)
 	return false;
 }
 
-static void loop(unsigned block, unsigned buffers, unsigned ops, uint64_t count, bool torn, uint64_t step)
+static void loop_on(unsigned block, unsigned buffers, const struct simdisk_fault *fault, bool journalled, uint64_t step)
 {
-	char options[32];
+	char options[32], size[16];
 	const char *image = image_path("fs-errors");
 	uint64_t n = 1;
 
 	if (!outcome)
 		outcome = harness_shared(sizeof(*outcome));
-	snprintf(options, sizeof(options), "-b %u -N 256", block);
-	image_mke2fs(image, "3M", options);
-	outcome->fault = (struct simdisk_fault){.ops = ops, .count = count, .torn = torn};
+	snprintf(options, sizeof(options), "-b %u -N 256%s", block, journalled ? " -j" : "");
+	snprintf(size, sizeof(size), "%uK", journalled ? 3 * block : 3072);
+	image_mke2fs(image, size, options);
+	outcome->fault = *fault;
+	outcome->journalled = journalled;
+	outcome->aborts = 0;
 	outcome->buffers = buffers;
 	struct harness h = {.frames = 2048, .disk = {.image = image, .save = image_path("fs-errors-out")}};
 
 	while (run(&h, n)) {
-		n += harness_effort() == EFFORT_QUICK ? 5 * step : harness_effort() == EFFORT_LONG ? step : 2 * step;
+		n += harness_effort() == EFFORT_QUICK		     ? 5 * step
+		     : harness_effort() == EFFORT_LONG || journalled ? step
+								     : 2 * step;
 		assert_true(n < N_MAX);
 	}
-	print_message("block %u, %u buffers, ops %#x: %llu transfers could fail\n", block, buffers, ops,
-		      (unsigned long long)n - 1);
+	print_message("block %u, %u buffers%s, ops %#x: %llu transfers could fail, %u journals were given up\n", block,
+		      buffers, journalled ? ", journal" : "", fault->ops, (unsigned long long)n - 1, outcome->aborts);
 	assert_true(n > 5);
 }
 
-#define READS (1u << BLK_READ)
-#define WRITES (1u << BLK_WRITE)
-#define FLUSHES (1u << BLK_FLUSH)
+static void loop(unsigned block, unsigned buffers, unsigned ops, uint64_t count, bool torn, uint64_t step)
+{
+	loop_on(block, buffers, &(struct simdisk_fault){.ops = ops, .count = count, .torn = torn}, false, step);
+}
 
 static void test_reads(void **state)
 {
@@ -242,12 +307,48 @@ static void test_flushes(void **state)
 	loop(4096, BUFFERS_MIN, FLUSHES, 1, false, 3);
 }
 
+static void test_journal_reads(void **state)
+{
+	(void)state;
+	loop_on(1024, BUFFERS_MIN, &(struct simdisk_fault){.ops = READS, .count = 1}, true, 1);
+	loop_on(4096, BUFFERS_MIN, &(struct simdisk_fault){.ops = READS, .count = UINT64_MAX}, true, 2);
+}
+
+/* The journal's superblock, what it holds, each commit block, checkpoints. */
+static void test_journal_writes(void **state)
+{
+	(void)state;
+	loop_on(1024, BUFFERS_MIN, &(struct simdisk_fault){.ops = WRITES, .count = 1}, true, 1);
+	assert_true(outcome->aborts > 0);
+	loop_on(1024, 0, &(struct simdisk_fault){.ops = WRITES, .count = UINT64_MAX}, true, 2);
+	assert_true(outcome->aborts > 0);
+	loop_on(4096, 0, &(struct simdisk_fault){.ops = WRITES, .count = 4, .device = true, .torn = true}, true, 2);
+}
+
+static void test_journal_flushes(void **state)
+{
+	(void)state;
+	loop_on(1024, BUFFERS_MIN, &(struct simdisk_fault){.ops = FLUSHES, .count = 1}, true, 1);
+	loop_on(1024, 0, &(struct simdisk_fault){.ops = FLUSHES, .count = UINT64_MAX}, true, 1);
+}
+
+/* Out and in again, and out for good. */
+static void test_journal_removal(void **state)
+{
+	(void)state;
+	for (uint64_t count = 1; count <= 81; count *= 9)
+		loop_on(1024, BUFFERS_MIN, &(struct simdisk_fault){.ops = ALL, .count = count, .error = -ENODEV}, true,
+			5);
+	loop_on(1024, 0, &(struct simdisk_fault){.ops = ALL, .count = UINT64_MAX, .error = -ENODEV}, true, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_reads),
-	    cmocka_unit_test(test_writes),
-	    cmocka_unit_test(test_flushes),
+	    cmocka_unit_test(test_reads),	    cmocka_unit_test(test_writes),
+	    cmocka_unit_test(test_flushes),	    cmocka_unit_test(test_journal_reads),
+	    cmocka_unit_test(test_journal_writes),  cmocka_unit_test(test_journal_flushes),
+	    cmocka_unit_test(test_journal_removal),
 	};
 
 	return cmocka_run_group_tests_name("fs: the nth transfer fails", tests, NULL, NULL);
