@@ -18,7 +18,7 @@ struct simlog {
 	uint8_t *base, *bytes; // the base image; the recording
 	size_t base_len, len;
 	const struct simlog_entry **entries;
-	size_t count;
+	size_t count, losses;
 };
 
 static uint8_t *file_read(const char *path, size_t *len)
@@ -51,6 +51,7 @@ struct simlog *simlog_open(const char *record, const char *base_image)
 		const struct simlog_entry *entry = (const void *)(log->bytes + at);
 
 		log->entries[log->count++] = entry;
+		log->losses += entry->kind == SIMLOG_LOSS;
 		at += sizeof(*entry) + (size_t)entry->sectors * SECTOR_SIZE;
 	}
 	return log;
@@ -103,6 +104,14 @@ bool simlog_fact(const struct simlog *log, uint64_t tick, uint64_t *fact)
 	return found;
 }
 
+uint64_t simlog_marked(const struct simlog *log, uint64_t fact)
+{
+	for (size_t i = 0; i < log->count; i++)
+		if (log->entries[i]->kind == SIMLOG_MARK && log->entries[i]->sector == fact)
+			return log->entries[i]->ended + 1;
+	return 0;
+}
+
 /* Writes that ended before this tick are durable at the cut: the latest start of a FLUSH that ended before it. */
 static uint64_t durable_before(const struct simlog *log, uint64_t tick)
 {
@@ -117,7 +126,7 @@ static uint64_t durable_before(const struct simlog *log, uint64_t tick)
 /* Gone at the cut: a loss before it took the write. */
 static bool is_lost(const struct simlog *log, const struct simlog_entry *write, uint64_t tick)
 {
-	for (size_t i = 0; i < log->count && log->entries[i]->ended < tick; i++) {
+	for (size_t i = 0; log->losses && i < log->count && log->entries[i]->ended < tick; i++) {
 		const uint64_t loss = log->entries[i]->ended;
 
 		if (log->entries[i]->kind == SIMLOG_LOSS && write->ended < loss &&

@@ -30,6 +30,9 @@ uint64_t simlog_boundary(const struct simlog *log, uint64_t tick);
 /* The greatest fact marked before the tick; false: none. */
 bool simlog_fact(const struct simlog *log, uint64_t tick, uint64_t *fact);
 
+/* The tick behind the first mark of this fact; 0: none. */
+uint64_t simlog_marked(const struct simlog *log, uint64_t fact);
+
 /*
  * Writes to path what the disk may hold after a cut just before `tick`: every write that a FLUSH made durable which had
  * ended by then, and of the other writes started by then a subset by seed, torn at 512 bytes. Seed 0: none of them;
