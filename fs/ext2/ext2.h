@@ -328,6 +328,8 @@ int ext2_inode_begin(struct txn *t, struct inode *inode, struct buffer **itable)
 void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable);
 /* A transaction of its own for the above. */
 int ext2_inode_write(struct inode *inode);
+/* A change of the running batch is the inode's, though not in its table: who syncs it commits that. */
+void ext2_inode_join(struct txn *t, struct inode *inode);
 /* Only if the size in memory is not what was stored: a call that changed it could not. */
 int ext2_inode_write_size(struct inode *inode);
 /* Only if the time stamps in memory are newer. */

@@ -191,6 +191,11 @@ static void encode_times(struct inode *inode, struct ext2_inode *raw)
 	spin_unlock(&inode->time_lock, flags);
 }
 
+void ext2_inode_join(struct txn *t, struct inode *inode)
+{
+	atomic_store(&ext2_node(inode)->batch, atomic_load(&t->vol->txn.running));
+}
+
 void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 {
 	struct volume *vol = ext2_volume(inode);
@@ -223,7 +228,7 @@ void ext2_inode_store(struct txn *t, struct inode *inode, struct buffer *itable)
 		txn_super(t);
 	}
 	txn_dirty(t, itable, BUFFER_POINTER);
-	atomic_store(&ext2_node(inode)->batch, atomic_load(&vol->txn.running));
+	ext2_inode_join(t, inode);
 	buffer_put(itable);
 }
 

@@ -342,6 +342,7 @@ void ext2_drop(struct txn *t, struct inode *inode, uint32_t links, struct buffer
 		(void)ext2_orphan_add(t, inode, itable); // does not fail
 	if (itable)
 		return;
+	ext2_inode_join(t, inode); // the name goes with this batch
 	ext2_node(inode)->links_pending += links;
 	/* It may wait for the batch before: then for this one instead. */
 	if (list_empty(&ext2_node(inode)->drop_node))

@@ -329,6 +329,8 @@ static int exchange_at_once(struct move *m)
 		if (err) // the block is at hand: cannot fail
 			(void)ext2_dir_replace(&t, r->from, &m->slot, r->inode->ino, r->inode->mode);
 	}
+	ext2_inode_join(&t, r->inode);
+	ext2_inode_join(&t, r->victim);
 	txn_end(&t);
 	return err;
 }
