@@ -144,20 +144,21 @@ static bool check_object(struct check *c, const char *path, unsigned object)
 	return true;
 }
 
-/* It is what some state has under this name. */
+/* It is what some state has under this name. Of several that look the same, each may be it. */
 static bool check_name(struct check *c, const char *path, unsigned dir, char name)
 {
+	bool good = false;
 	int before = -1;
 
 	(void)wrong(c, "%s should not be there", path);
 	for (unsigned t = c->whole ? c->lo : c->promise->old; t <= c->hi; t++) {
 		const int object = sequence_look_up(&c->s->state[t], dir, name);
 
-		if (object >= 0 && object != before && check_object(c, path, (unsigned)object))
-			return true;
+		if (object >= 0 && object != before)
+			good |= check_object(c, path, (unsigned)object);
 		before = object;
 	}
-	return false;
+	return good;
 }
 
 /* An exchange may be under way. */
@@ -178,17 +179,30 @@ static bool check_third(struct check *c, const char *path)
 	return exchanges(c, &t) && check_object(c, path, (unsigned)c->s->subject[t - 1]);
 }
 
-/* Nothing has the name: some state has it so. Of directories that change places, a cut may leave one name alone. */
+/* This name was being changed to lead to a directory, or away from one. */
+static bool moves_directory(const struct check *c, unsigned dir, char name)
+{
+	for (unsigned t = c->promise->old + 1; t <= c->hi && !c->whole; t++) {
+		const enum sequence_kind kind = c->s->op[t - 1]->kind;
+
+		if ((kind == SEQUENCE_EXCHANGE || kind == SEQUENCE_RENAME) &&
+		    contents(c, t, (unsigned)c->s->subject[t - 1])->type == SEQUENCE_DIR &&
+		    sequence_look_up(&c->s->state[t - 1], dir, name) != sequence_look_up(&c->s->state[t], dir, name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Nothing has the name: some state has it so. Or, on plain ext2, a directory had two names after the cut, of which the
+ * mount took this one; what it led to before was replaced.
+ */
 static bool check_missing(struct check *c, const char *path, unsigned dir, char name)
 {
-	unsigned t;
-
-	for (t = c->lo; t <= c->hi; t++)
+	for (unsigned t = c->lo; t <= c->hi; t++)
 		if (sequence_look_up(&c->s->state[t], dir, name) < 0)
 			return true;
-	return (exchanges(c, &t) && contents(c, t, (unsigned)c->s->subject[t - 1])->type == SEQUENCE_DIR &&
-		sequence_look_up(&c->s->state[t - 1], dir, name) != sequence_look_up(&c->s->state[t], dir, name)) ||
-	       wrong(c, "%s/%c is missing", path, name);
+	return moves_directory(c, dir, name) || wrong(c, "%s/%c is missing", path, name);
 }
 
 #define PATH_LEN 128u

@@ -23,7 +23,7 @@
 #define BY_E2FSCK 4u // images of which one is replayed by e2fsck as well
 #define STRIDE 7919u // prime: so a few sequences are of all kinds
 
-static const unsigned wanted[] = {[EFFORT_QUICK] = 24, [EFFORT_DEFAULT] = 168, [EFFORT_LONG] = UINT32_MAX};
+static const unsigned wanted[] = {[EFFORT_QUICK] = 24, [EFFORT_DEFAULT] = 144, [EFFORT_LONG] = UINT32_MAX};
 
 static struct shared {
 	bool journalled;
