@@ -19,6 +19,8 @@ from tools.ui import Failure, report, say
 
 PYTHON = "/usr/bin/python3"  # the one that has Debian's pytest
 JOBS = 2
+OUTCOMES = ("passed", "failed", "skipped")
+IMAGES = ("crash images", "crash images bad")  # counted by tests/crash, beside outcomes
 RESULTS = os.path.join(build.BUILD, "test", "results.xml")
 BUILD_FAILED = "build: the build failed"
 EMULATOR_FAILED = "build: the emulated VisionFive 2 could not be built"
@@ -99,6 +101,9 @@ def read_results(status):
         seconds[name.split("/")[0].split("::")[0]] += float(case.get("time") or 0)
         outcomes = {child.tag for child in case}
         inner = [(p.get("name"), p.get("value")) for p in case.iter("property")]
+        for figure in IMAGES:
+            counts[figure] += sum(int(value) for what, value in inner if what == figure)
+        inner = [(outcome, inner_name) for outcome, inner_name in inner if outcome in OUTCOMES]
         for outcome, inner_name in inner:
             counts[outcome] += 1
             if outcome == "failed":
@@ -131,5 +136,7 @@ def conclude(counts, failed, skipped, seconds, begin):
         print(f"skipped: {name}: {reason}")
     for name in failed:
         print(f"FAILED: {name}")
+    if counts["crash images"]:
+        print(f"{counts['crash images']} crash images, {counts['crash images bad']} bad")
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped", flush=True)
     return 1 if counts["failed"] else 0

@@ -21,41 +21,60 @@ def flush():
     return replay.Entry(0, replay.FLUSH, b"")
 
 
-def recording(*entries):
-    return replay.Recording(BASE, list(entries))
+def recording(*entries, **more):
+    return replay.Recording(BASE, list(entries), **more)
 
 
 def sectors(card):
-    return [bytes(card[at : at + 1]) for at in range(0, len(card), 512)]
+    return b"".join(bytes(card[at : at + 1]) for at in range(0, len(card), 512))
 
 
-def test_flushed_writes_always_arrive():
+def images(taken, epochs, count=200):
+    medium = taken.medium()
+    return [sectors(medium.image(cut)) for cut in taken.cuts(epochs, count)]
+
+
+def test_flushed_writes_always_arrive_and_others_may():
     taken = recording(write(0, b"a"), flush(), write(1, b"b"), write(2, b"c"))
-    for seed in range(50):
-        card = taken.image(4, seed, honest=True)
-        assert card[:512] == b"a" * 512
-    assert {bytes(taken.image(4, seed, True))[512:513] for seed in range(50)} == {b"\0", b"b"}
+    assert taken.epochs() == [(0, 1, 1), (1, 4, 4)]
+    found = images(taken, taken.epochs()[1:])
+    assert sorted(found) == [b"a\0\0" + bytes(5), b"a\0c" + bytes(5), b"ab\0" + bytes(5), b"abc" + bytes(5)]
+
+
+def test_each_image_once_and_as_many_as_asked_for():
+    taken = recording(write(0, b"a", sectors=4), flush(), write(1, b"b"), flush(), write(4, b"c", sectors=3))
+    found = images(taken, taken.epochs())
+    assert len(found) <= 16 + 2 + 8 and len(set(found)) > 15
+    assert len(images(taken, taken.epochs(), 7)) == 7
+    assert len(images(taken, taken.epochs(), 2)) == 2  # fewer than there are epochs
 
 
 def test_a_flush_that_has_not_completed_promises_nothing():
     taken = recording(write(0, b"a"), flush())
-    assert b"\0" in {bytes(taken.image(1, seed, True))[:1] for seed in range(50)}
-    assert taken.durable_until(1) == 0 and taken.durable_until(2) == 1
+    assert set(images(taken, taken.epochs())) == {bytes(8), b"a" + bytes(7)}
 
 
 def test_dropped_flush_may_lose_everything():
     taken = recording(write(0, b"a"), flush(), write(1, b"b"), flush())
-    assert b"\0" in {bytes(taken.image(4, seed, False))[:1] for seed in range(50)}
+    assert {found[:2] for found in images(taken, taken.dropping())} == {b"\0\0", b"a\0", b"\0b", b"ab"}
+    assert b"\0b" not in {found[:2] for found in images(taken, taken.epochs())}
+
+
+def test_a_commit_block_that_overtakes():
+    taken = recording(write(5, b"x"), flush(), write(0, b"a"), flush(), write(1, b".", text=replay.JOURNAL_COMMIT), flush(), write(2, b"c"))
+    assert taken.overtaking() == [(1, 3, 5)]
+    found = images(taken, taken.overtaking())
+    assert {image[:2] for image in found} == {b"\0\xc0", b"a\xc0"} and all(image[5:6] == b"x" for image in found)
 
 
 def test_writes_tear_at_sectors_and_nowhere_else():
     taken = recording(write(0, b"a", sectors=4))
-    seen = set()
-    for seed in range(200):
-        card = taken.image(1, seed, True)
+    medium, seen = taken.medium(), set()
+    for cut in taken.cuts(taken.epochs(), 200):
+        card = medium.image(cut)
         for at in range(0, 4 * 512, 512):
             assert card[at : at + 512] in (b"a" * 512, bytes(512))
-        seen.add(tuple(sectors(card)[:4]))
+        seen.add(sectors(card)[:4])
     assert len(seen) > 8
 
 
@@ -64,11 +83,10 @@ def test_later_writes_win():
     assert taken.whole()[:1] == b"b"
 
 
-def test_claims_count_from_the_write_that_holds_them():
-    taken = recording(write(0, b".", text=b"[rec 00000002 durable 00000001 files 0000]"), flush(),
-                      write(0, b".", text=b"[rec 00000009 durable 00000007 files 0003]"))
-    assert [claim.durable for claim in taken.claims] == [0, 1, 1, 7]
-    assert taken.claims[-1].files == 3
+def test_what_is_told_counts_from_the_write_that_says_it():
+    taken = recording(write(0, b"\2"), flush(), write(0, b"\7"), scan=lambda data, told: max(told, *data[:1], 0))
+    assert taken.told == [0, 2, 2, 7]
+    assert taken.told_next(0) == 2 and taken.told_next(2) == 7 and taken.told_next(3) is None
 
 
 def test_reading_a_recording(tmp_path):
