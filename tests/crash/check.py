@@ -92,8 +92,7 @@ def look(taken, mounter, folder, card, told, begun):
     try:
         with open(image, "wb") as file:
             file.write(card)
-        if not taken.journal:
-            by_cairn(taken, mounter, folder, image, told, begun)
+        by_cairn(taken, mounter, folder, image, told, begun)
         by_e2fsck(taken, folder, image, told, begun)
     finally:
         shutil.rmtree(folder)

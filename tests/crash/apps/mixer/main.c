@@ -22,8 +22,8 @@
 #define CELL 512u
 #define CELLS_MAX 120u // more than the direct blocks of a file have, whatever the block size
 #define PAGE 4096u
-#define DIRS 3u	 // the first is always there
-#define FILES 3u // in each
+#define DIRS 4u	 // the first is always there
+#define FILES 6u // in each
 #define HELD 3u	 // files that are open without a name
 
 struct slot {
@@ -36,6 +36,7 @@ static bool dirs[DIRS] = {true};
 static int held[HELD] = {-1, -1, -1};
 static int ack;
 static unsigned op;
+static unsigned recent; // slot that was written last
 static uint32_t state;
 
 static void must(bool good, const char *what)
@@ -54,7 +55,7 @@ static unsigned random_below(unsigned n)
 
 static const char *dir_path(unsigned dir)
 {
-	static const char *const paths[DIRS] = {"/mix", "/mix/d1", "/mix/d2"};
+	static const char *const paths[DIRS] = {"/mix", "/mix/d1", "/mix/d2", "/mix/d3"};
 
 	return paths[dir];
 }
@@ -128,6 +129,7 @@ static void write_cells(unsigned slot, unsigned at, unsigned cells)
 	close_fd(fd);
 	if (at + cells > slots[slot].cells)
 		slots[slot].cells = at + cells;
+	recent = slot;
 	printf("%u write %s %u %u\n", op, slot_path(slot), at, cells);
 }
 
@@ -163,6 +165,7 @@ static bool mapped(unsigned slot, bool storing)
 	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(at - before) * CELL);
 
 	must(map != MAP_FAILED, "mmap");
+	recent = slot;
 	if (storing)
 		fill(map + before * CELL, at, cells);
 	else
@@ -327,9 +330,10 @@ static bool do_sync(unsigned slot)
 }
 
 static bool (*const operations[])(unsigned slot) = {
-    do_create,	  do_create, do_create, do_append, do_append,	do_append, do_write, do_write, do_store,
-    do_store,	  do_store,  do_msync,	do_msync,  do_truncate, do_fsync,  do_fsync, do_fsync, do_fdatasync,
-    do_fallocate, do_rename, do_rename, do_unlink, do_mkdir,	do_mkdir,  do_rmdir, do_sync,  do_fsync_dir,
+    do_create, do_create,   do_create, do_create,    do_append, do_append, do_append, do_append,    do_append,
+    do_write,  do_write,    do_store,  do_store,     do_store,	do_msync,  do_msync,  do_fsync,	    do_fsync,
+    do_fsync,  do_truncate, do_rename, do_rename,    do_rename, do_unlink, do_unlink, do_mkdir,	    do_mkdir,
+    do_rmdir,  do_rmdir,    do_sync,   do_fsync_dir, do_mkdir,	do_create, do_append, do_fdatasync, do_fallocate,
 };
 
 int main(int argc, char **argv)
@@ -345,7 +349,8 @@ int main(int argc, char **argv)
 	printf("0 mkdir %s\n", dir_path(0));
 	acknowledge();
 	for (op = 1; op <= count;)
-		op += operations[random_below(sizeof(operations) / sizeof(operations[0]))](random_below(DIRS * FILES));
+		op += operations[random_below(sizeof(operations) / sizeof(operations[0]))](
+		    random_below(3) ? random_below(DIRS * FILES) : recent);
 	must(fflush(stdout) == 0, "standard output");
 	return EXIT_SUCCESS;
 }
