@@ -9,6 +9,9 @@ card of its own, so that all begin alike.
 main, started in each way that it can be. A card is booted once more than is measured: the first mount makes files.
 With --icount an instruction under a boot loader takes LOADER_SHIFT's time, lest it wait for billions of them.
 
+`./cairn bench --log` measures the record store and what it calls, on ext2 and on a card with a journal: three boots of one card, of
+which the second makes a log of 1 GiB and the third opens it.
+
 `./cairn bench --board NAME`, and --sd if it is not virtio, measure the disks alone, behind that controller; a board's disk
 without a file system is the card's boot partition, which a direct boot does not need.
 """
@@ -76,6 +79,31 @@ def output_of(machine):
             sys.stdin = saved
         output.seek(0)
         return status, output.read()
+
+
+LOG_CARDS = {"ext2": False, "journal": True}  # name of the figures: the card has a journal
+LOG_CARD_SIZE = 1280 * image.MIB  # 1 GiB of segments, and what is measured before
+
+
+def run_log(icount, release, boots):
+    """Builds; the record store's costs on each kind of card; prints. The exit status of the command."""
+    kernel = build.build(build.load(APP), release=release)
+    found = {}
+    for name, journal in LOG_CARDS.items():
+        for number in range(1, boots + 1):
+            say(f"{name}, boot {number} of {boots}")
+            image.make(CARD, LOG_CARD_SIZE, kernel=kernel, journal=journal)
+            for word in ("log", "fill", "recover"):
+                arguments = qemu.boot_arguments("virtio", "stream", quiet=True, argv=[word], name=APP)
+                status, text = output_of(qemu.Machine(kernel, qemu.file_drive(CARD), bootargs=arguments,
+                                                      extra=["-icount", "shift=0"] if icount else []))
+                if status == launcher.STATUS_INTERRUPTED:
+                    return status
+                if status:
+                    raise Failure(f"the benchmark ended with status {status}", "The reason is above.")
+                for (figure, unit), values in figures(text).items():
+                    found.setdefault((f"{figure}_{name}", unit), []).extend(values)
+    return show(found, icount, release, boots, "virt, as few harts as can be")
 
 
 BOARD_CARD = 256 * image.MIB  # a power of two

@@ -156,6 +156,8 @@ def add_bench(command):
                          help="on another board than virt: the disks alone, behind its own controller")
     measure.add_argument("--boot", dest="start_up", action="store_true",
                          help="instead: from the kernel's first instruction to main, on each board and by each boot loader")
+    measure.add_argument("--log", dest="record_store", action="store_true",
+                         help="instead: the record store, msync and fsync, on ext2 and with a journal")
     variant = measure.add_mutually_exclusive_group()
     variant.add_argument("--release", dest="release", action="store_true", default=True, help="without assertions (default)")
     variant.add_argument("--debug", dest="release", action="store_false", help="with assertions")
@@ -327,6 +329,8 @@ def run_bench(options):
     ready()
     if options.start_up:
         return bench.run_boot(options.icount, options.release, options.boots or (1 if options.icount else 3))
+    if options.record_store:
+        return bench.run_log(options.icount, options.release, options.boots or (1 if options.icount else 3))
     return bench.run(options.icount, options.release, options.boots or (2 if options.icount else 5), options.sd, options.board)
 
 

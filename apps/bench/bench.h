@@ -34,5 +34,10 @@ uint64_t bench_now(void);
 /* The disk that disk_cases may write over; NULL: none, and they do not run. */
 extern const char *bench_disk;
 
+/* Costs of the record store, printed; making a log of 1 GiB, and opening it in a later run (log.c). */
+void log_run(void);
+void log_fill(void);
+void log_recover(void);
+
 /* Ends the program with status 1 and a line that names `what` if err, a positive error number, is not 0. */
 void bench_must(int err, const char *what);

@@ -6,8 +6,8 @@
  * once unreported before its repetitions, and its lines are printed after them, so that neither first-time work nor
  * output falls into what is measured; but those that take too long run once. An argument names a disk that may be
  * written over: then disks are measured too. The argument `boot` instead: what it took to come here, of a system whose
- * clocks begin with its own first instruction, as cairn's do. Status 0, or 1 with a line on standard error. One thread
- * unless a case makes more.
+ * clocks begin with its own first instruction, as cairn's do. `log`, `fill`, `recover` instead: log.c. Status 0, or 1
+ * with a line on standard error. One thread unless a case makes more.
  */
 
 #include "bench.h"
@@ -88,10 +88,20 @@ static int boot_print(uint64_t time, uint64_t busy)
 int main(int argc, char **argv)
 {
 	static const struct bench_case *const groups[] = {thread_cases, memory_cases, file_cases, map_cases};
+	static const struct {
+		const char *word;
+		void (*run)(void);
+	} logs[] = {{"log", log_run}, {"fill", log_fill}, {"recover", log_recover}};
 	const uint64_t busy = clock_read(CLOCK_PROCESS_CPUTIME_ID), time = bench_now();
 
 	if (argc == 2 && !strcmp(argv[1], "boot"))
 		return boot_print(time, busy);
+	for (unsigned i = 0; argc == 2 && i < sizeof(logs) / sizeof(logs[0]); i++) {
+		if (!strcmp(argv[1], logs[i].word)) {
+			logs[i].run();
+			return end();
+		}
+	}
 	if (argc == 4 && !strcmp(argv[1], "disks")) {
 		disks_run(argv[2], (unsigned)strtoul(argv[3], NULL, 10));
 		return end();

@@ -11,7 +11,7 @@ import pytest
 
 import needs
 import rig
-from tools import bench, emulator
+from tools import bench, emulator, image
 
 BOUNDS = {  # guest instructions: from what no implementation undercuts to what would be a fault of the benchmark. What waits for
     # the card is measured by a clock that goes on while this machine does other things: there the bound says "it ended".
@@ -89,6 +89,45 @@ def test_a_file_behind_sdhci():
     check_of_raw(found, "sdhci")
 
 
+LATENCIES = [f"{name}_{share}" for name in ("log_group", "log_each", "msync", "fsync", "fsync_growing") for share in ("p50", "p99", "p999", "max")]
+COUNTS = {  # of a record, written, zeros that prepare its place included: committed each, its page and a FLUSH, whatever the file system
+    "log_group_bytes": (250, 450, "bytes/record"), "log_group_commands": (0.0005, 0.1, "commands/record"),
+    "log_each_bytes": (4096, 4900, "bytes/record"), "log_each_commands": (2, 2.05, "commands/record"),
+}
+
+
+def check_log(found):
+    """found: {name: (value, unit)}, of one kind of card."""
+    assert {*LATENCIES, *COUNTS, "log_group_rate", "log_each_rate"} <= found.keys()
+    for name, (least, most, unit) in COUNTS.items():
+        assert found[name][1] == unit and least <= found[name][0] <= most, f"{name}: {found[name]}"
+    for at in range(0, len(LATENCIES), 4):
+        values = [found[name][0] for name in LATENCIES[at : at + 4]]
+        assert 0 < values[0] and values == sorted(values), LATENCIES[at]
+    assert 0 < found["log_each_rate"][0] < found["log_group_rate"][0]
+
+
+@pytest.mark.default
+@pytest.mark.parametrize("journal", (False, True), ids=("ext2", "journal"))
+def test_what_a_record_costs(journal, tmp_path):
+    card = str(tmp_path / "card.img")
+    image.make(card, 128 * image.MIB, journal=journal)
+    result = rig.run("bench", "--image", card, argv=["log"])
+    assert result.status == 0, rig.text_of(result)
+    check_log({name: (values[0], unit) for (name, unit), values in bench.figures(result.out.decode()).items()})
+
+
+@pytest.mark.long
+def test_the_record_store():
+    result = rig.cairn("bench", "--log", "--icount", "--boots", 1, seconds=1200)
+    assert result.status == 0, rig.text_of(result)
+    rows = {line.split()[0]: line.split()[1:3] for line in result.out.decode().partition("\n\n")[2].splitlines()[1:]}
+    for kind in ("ext2", "journal"):
+        found = {name.removesuffix(f"_{kind}"): (float(value), unit) for name, (value, unit) in rows.items() if name.endswith(f"_{kind}")}
+        check_log(found)
+        assert found["log_recover"][1] == "insn/op" and 1e6 < found["log_recover"][0] < 1e9, found["log_recover"]
+
+
 START_UP = {  # instructions to main; boot loaders' trees are the boards' own
     "virt_direct": (3e5, 1.8e6), "sifive_u_direct": (3e5, 1.2e7), "visionfive2_direct": (3e5, 8e6),
     "virt_uboot": (3e5, 1.8e6), "sifive_u_uboot": (3e5, 1.2e7), "visionfive2_uboot": (3e5, 4e6),
@@ -114,7 +153,8 @@ def test_start_up():
 def test_the_same_source_runs_here(tmp_path):
     program = tmp_path / "bench"
     subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program,
-                    *glob.glob(os.path.join(rig.ROOT, "apps/bench/*.c"))], check=True)
+                    f"-I{rig.ROOT}/apps", *(source for folder in ("bench", "maplog")
+                                           for source in glob.glob(os.path.join(rig.ROOT, "apps", folder, "*.c")))], check=True)
     one = min(os.sched_getaffinity(0))
     done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=120,
                           preexec_fn=lambda: os.sched_setaffinity(0, {one}))
