@@ -53,6 +53,7 @@ static const struct {
     {"inode times", NULL},
     {"ext2 errors", NULL},
     {"zeroing", NULL},
+    {"commit", NULL},
     {"journal replay", NULL},
     {"data requests", NULL},
     {"block file requests", NULL},

@@ -414,14 +414,10 @@ static int exchange_in_steps(const struct rename *r)
 static int exchange_in_op(struct move *m)
 {
 	const struct rename *r = m->names;
-	int err;
+	const bool sector =
+	    m->slot.block == m->to_slot.block && m->slot.offset / SECTOR_SIZE == m->to_slot.offset / SECTOR_SIZE;
+	int err = is_journalled(ext2_volume(r->to)) || sector ? exchange_at_once(m) : exchange_in_steps(r);
 
-	if (is_journalled(ext2_volume(r->to)))
-		err = exchange_at_once(m);
-	else if (m->slot.block == m->to_slot.block && m->slot.offset / SECTOR_SIZE == m->to_slot.offset / SECTOR_SIZE)
-		err = exchange_at_once(m);
-	else
-		err = exchange_in_steps(r);
 	if (!err)
 		err = exchange_parents(r);
 	inode_touch(r->inode, false);
