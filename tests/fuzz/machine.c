@@ -150,10 +150,10 @@ long fuzz_heap_used(void)
 
 /* ---- buffers ---- */
 
-int __real_buffer_pool_make(struct blkdev *d, uint32_t block_size,
+int __real_buffer_pool_make(struct blkdev *d, uint32_t block_size, unsigned least,
 			    void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg,
 			    struct buffer_pool **out);
-int __wrap_buffer_pool_make(struct blkdev *d, uint32_t block_size,
+int __wrap_buffer_pool_make(struct blkdev *d, uint32_t block_size, unsigned least,
 			    void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg,
 			    struct buffer_pool **out);
 void __real_buffer_pool_free(struct buffer_pool *pool);
@@ -162,6 +162,8 @@ int __real_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **o
 int __wrap_buffer_get(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
 void __real_buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
 void __wrap_buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct buffer **out);
+unsigned __real_buffer_list_dirty(struct buffer_pool *pool, struct buffer **list);
+unsigned __wrap_buffer_list_dirty(struct buffer_pool *pool, struct buffer **list);
 void __real_buffer_put(struct buffer *b);
 void __wrap_buffer_put(struct buffer *b);
 
@@ -191,12 +193,12 @@ static void hide_unused(void)
 }
 
 /* One volume at a time. */
-int __wrap_buffer_pool_make(struct blkdev *d, uint32_t block_size,
+int __wrap_buffer_pool_make(struct blkdev *d, uint32_t block_size, unsigned least,
 			    void (*failed)(void *arg, fsblk_t block, bool write, int err), void *arg,
 			    struct buffer_pool **out)
 {
 	seen_size = block_size;
-	return __real_buffer_pool_make(d, block_size, failed, arg, out);
+	return __real_buffer_pool_make(d, block_size, least, failed, arg, out);
 }
 
 void __wrap_buffer_pool_free(struct buffer_pool *pool)
@@ -221,6 +223,16 @@ void __wrap_buffer_get_zeroed(struct buffer_pool *pool, fsblk_t block, struct bu
 	__real_buffer_get_zeroed(pool, block, out);
 	show(*out);
 	hide_unused();
+}
+
+/* A commit reads them without references. */
+unsigned __wrap_buffer_list_dirty(struct buffer_pool *pool, struct buffer **list)
+{
+	const unsigned count = __real_buffer_list_dirty(pool, list);
+
+	for (unsigned i = 0; i < count; i++)
+		show(list[i]);
+	return count;
 }
 
 void __wrap_buffer_put(struct buffer *b)
