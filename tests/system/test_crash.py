@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import needs
 import rig
 from tools import crash, image
 
@@ -42,7 +43,7 @@ def test_panic_is_kept(where, name, tmp_path):
     card, misuse = tmp_path / "card.img", tmp_path / "guest_errors"
     strict = []
     if "visionfive2" in where:
-        rig.need_emulator()
+        needs.need_emulator()
         strict = [f"--qemu-arg={word}" for word in ("-d", "guest_errors", "-D", misuse, "-global", "dw-mmc.fatal=on")]
     result = panic(card, *where, *strict)
     assert not misuse.exists() or misuse.read_text(encoding="utf-8") == ""

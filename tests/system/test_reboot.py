@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import needs
 import rig
 from tools import apps, boards, foreign, image, layout, qemu
 
@@ -35,14 +36,14 @@ def run_raw(board, folder, harts, options=()):
 
 def newer_firmware():
     """Knows how the VisionFive 2 starts anew; this machine's own may not."""
-    rig.need_package("opensbi")
+    needs.need_package("opensbi")
     return "-bios", os.path.join(foreign.binary("opensbi")[1], "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin")
 
 
 @pytest.mark.parametrize("board, harts", [("virt", 1), *(pytest.param(*row, marks=pytest.mark.default) for row in (("virt", 4), ("sifive_u", 4), ("visionfive2", 4)))])
 def test_reboot(board, harts, tmp_path):
     if board == "visionfive2":
-        rig.need_emulator()
+        needs.need_emulator()
     said = run_raw(board, tmp_path, harts, newer_firmware() if board == "visionfive2" else ())
     assert said.count(f"] harts: {harts}\n") == 2, said
     before, _, after = said.partition("[cairn] exit 0\n")
