@@ -86,7 +86,8 @@ def add_image(command):
                       help="of the card; QEMU's SD cards want a power of two (default: 4G; for virt 256M)")
     add_card_options(card)
     card.add_argument("--fs", choices=("ext2", "ext3"), default="ext3",
-                      help="ext3: with a journal; ext2: without, so that after a power cut all of the card is recounted (default: ext3)")
+                      help="ext3: with a journal, where there is room for one; ext2: without, so that after a power cut all of the card is "
+                           "recounted (default: ext3)")
     card.add_argument("--append", metavar="ARGS", default="", help="more boot arguments for APP's kernel")
     card.add_argument("--force", action="store_true", help="replace an existing FILE given by --image")
     card.set_defaults(argv=[])

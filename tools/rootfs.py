@@ -20,6 +20,8 @@ UUID = IDENTITY.lower() + "01"
 CONFIGURATION = os.path.join(apps.ROOT, "tools", "mke2fs.conf")
 SMALL = 512 * MIB  # below it there is an inode for each 4 KiB, as mke2fs does
 JOURNAL_MIB = ((256 * MIB, 4), (4096 * MIB, 16), (1 << 63, 64))  # up to this size of the file system, the journal has that
+JOURNAL_BLOCKS = 1024  # at least
+JOURNAL_SHARE = 3  # of the file system at most one such part
 LINE_MAX = 8000  # bytes that debugfs takes as one command
 FIELDS = {"uid": "0", "gid": "0", **{f"{which}time{extra}": "0" if extra else f"@{EPOCH}" for which in ("a", "c", "m", "cr")
                                     for extra in ("", "_extra")}}
@@ -97,12 +99,20 @@ def commands(entries):
             yield b" ".join([b"set_inode_field", quoted("/" + path), field.encode(), value.encode()])
 
 
+def journal_mib(size, block_size):
+    """How large the journal of a file system of this size is to be. None: there is no room for one."""
+    least, most = JOURNAL_BLOCKS * block_size // MIB, size // JOURNAL_SHARE // MIB
+    return max(least, min(most, next(mib for bound, mib in JOURNAL_MIB if size <= bound))) if least <= most else None
+
+
 def make(device, start, size, files, block_size, features, journal):
-    """device: as e2fsprogs takes it, with its offset. start and size: bytes of the partition."""
+    """device: as e2fsprogs takes it, with its offset. start and size: bytes of the partition. journal: where there is room for
+    it."""
     entries = collect(files)
     kind = ["-t", "ext2"]
-    if journal:
-        kind = ["-t", "ext3", "-J", f"size={next(mib for most, mib in JOURNAL_MIB if size <= most)}"]
+    mib = journal_mib(size, block_size) if journal else None
+    if mib:
+        kind = ["-t", "ext3", "-J", f"size={mib}"]
         features += ",has_journal"
     environment = {"MKE2FS_CONFIG": CONFIGURATION}
     tool(["mke2fs", "-q", "-F", *kind, "-T", "cairn", "-O", features, "-b", str(block_size), "-I", "256",

@@ -82,8 +82,8 @@ def test_emulator_that_cannot_be_built_is_a_failure(monkeypatch, capsys):
     assert "error: no mirror" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("size, block_size", [(24, 1024), (24, 4096), (256, 2048)])
-def test_image_holds_what_it_should(size, block_size, tmp_path):
+@pytest.mark.parametrize("size, block_size, journal", [(24, 1024, True), (24, 4096, False), (256, 2048, True)])
+def test_image_holds_what_it_should(size, block_size, journal, tmp_path):
     (tmp_path / "files/sub").mkdir(parents=True)
     (tmp_path / "files/sub/data").write_bytes(b"content")
     card = tmp_path / "card.img"
@@ -95,6 +95,8 @@ def test_image_holds_what_it_should(size, block_size, tmp_path):
     assert (root.start, root.size, root.type) == (17 * MIB, (size - 18) * MIB, image.LINUX_GUID)
     assert image.ext2_partition(str(card)) == root
     rig.check_fs(card)
+    said = subprocess.run(["/sbin/dumpe2fs", "-h", image.ext2_device(str(card))], capture_output=True, text=True, check=True).stdout
+    assert ("has_journal" in said) == journal
     assert rig.take(card, "/sub/data", tmp_path) == b"content"
     assert subprocess.run(["sfdisk", "--verify", card], capture_output=True, check=False,
                           env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"}).returncode == 0
