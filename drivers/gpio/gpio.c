@@ -3,7 +3,7 @@
 
 /*
  * Who serves a pin: the list of providers, which grows while drivers are probed, one after the other, and is constant
- * afterwards: no lock. Nothing sleeps.
+ * afterwards: no lock. Who is told of a pin's changes, under each driver's own lock. Nothing sleeps.
  */
 #include "drivers/gpio/gpio.h"
 
@@ -17,6 +17,21 @@ void gpio_provider_add(struct gpio_provider *provider)
 {
 	provider->next = providers;
 	providers = provider;
+}
+
+void gpio_watch_add_locked(struct gpio_provider *provider, uint32_t pin, struct gpio_watch *watch)
+{
+	watch->pin = pin;
+	watch->next = provider->watches;
+	provider->watches = watch;
+}
+
+void gpio_changed(struct gpio_watch *watches, const uint32_t *pins)
+{
+	/* What is in the list stays, and what comes is put before it. */
+	for (struct gpio_watch *w = watches; w; w = w->next)
+		if (pins[w->pin / 32] >> w->pin % 32 & 1)
+			w->changed(w->arg);
 }
 
 int gpio_get(const struct fdt *fdt, fdt_node_t node, const char *property, unsigned i, struct gpio *gpio)

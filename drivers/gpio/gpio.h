@@ -17,7 +17,7 @@ struct gpio_watch {
 	void *arg;
 
 	uint32_t pin;		 // the provider's
-	struct gpio_watch *next; // the provider's; constant once it is in the list
+	struct gpio_watch *next; // the list's; constant once it is in that
 };
 
 struct gpio_ops {
@@ -36,10 +36,18 @@ struct gpio_provider {
 	fdt_node_t node;
 	const struct gpio_ops *ops;
 
+	struct gpio_watch *watches; // guarded by the driver's lock
 	struct gpio_provider *next; // the list's; constant once announced
 };
 
 void gpio_provider_add(struct gpio_provider *provider);
+/* For drivers: from now on the watch is one of the pin's. The driver's lock held. */
+void gpio_watch_add_locked(struct gpio_provider *provider, uint32_t pin, struct gpio_watch *watch);
+/*
+ * For drivers: tells those of `watches`, the list as it was under the lock, whose pins have changed; a bit a pin. The
+ * lock not held.
+ */
+void gpio_changed(struct gpio_watch *watches, const uint32_t *pins);
 
 struct gpio {
 	struct gpio_provider *provider;

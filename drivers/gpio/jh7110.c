@@ -38,7 +38,6 @@ struct jh7110_gpio {
 	volatile void *regs;
 	uint32_t irq; // 0: none
 	struct spinlock lock;
-	struct gpio_watch *watches; // guarded by lock
 };
 
 static struct jh7110_gpio *gpio_of(struct gpio_provider *provider)
@@ -89,13 +88,10 @@ static void jh7110_irq(void *arg)
 		if (pending[i])
 			acknowledge_locked(g, i, pending[i]);
 	}
-	struct gpio_watch *watches = g->watches;
+	struct gpio_watch *watches = g->provider.watches;
 
 	spin_unlock(&g->lock, flags);
-	/* What is in the list stays, and what comes is put before it. */
-	for (struct gpio_watch *w = watches; w; w = w->next)
-		if (pending[w->pin / 32] >> w->pin % 32 & 1)
-			w->changed(w->arg);
+	gpio_changed(watches, pending);
 }
 
 static int jh7110_watch(struct gpio_provider *provider, uint32_t pin, struct gpio_watch *watch)
@@ -107,9 +103,7 @@ static int jh7110_watch(struct gpio_provider *provider, uint32_t pin, struct gpi
 	if (!g->irq)
 		return -EOPNOTSUPP;
 	flags = spin_lock(&g->lock);
-	watch->pin = pin;
-	watch->next = g->watches;
-	g->watches = watch;
+	gpio_watch_add_locked(provider, pin, watch);
 	change_locked(g, REG(IRQ_EDGE, pin), bit, bit);
 	change_locked(g, REG(IRQ_BOTH, pin), bit, bit);
 	acknowledge_locked(g, pin / 32, bit);

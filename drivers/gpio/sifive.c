@@ -40,7 +40,6 @@ struct sifive_gpio {
 	uint32_t wired; // pins whose interrupt is taken; at start
 
 	struct spinlock lock;
-	struct gpio_watch *watches; // guarded by lock
 };
 
 static struct sifive_gpio *gpio_of(struct gpio_provider *provider)
@@ -87,13 +86,10 @@ static void sifive_irq(void *arg)
 	unsigned long flags = spin_lock(&g->lock);
 	const uint32_t edges =
 	    take_edges_locked(g, RISE_ENABLE, RISE_PENDING) | take_edges_locked(g, FALL_ENABLE, FALL_PENDING);
-	struct gpio_watch *watches = g->watches;
+	struct gpio_watch *watches = g->provider.watches;
 
 	spin_unlock(&g->lock, flags);
-	/* What is in the list stays, and what comes is put before it. */
-	for (struct gpio_watch *w = watches; w; w = w->next)
-		if (edges >> w->pin & 1)
-			w->changed(w->arg);
+	gpio_changed(watches, &edges);
 }
 
 static int sifive_watch(struct gpio_provider *provider, uint32_t pin, struct gpio_watch *watch)
@@ -108,9 +104,7 @@ static int sifive_watch(struct gpio_provider *provider, uint32_t pin, struct gpi
 		return -EOPNOTSUPP;
 	g->wired |= bit;
 	flags = spin_lock(&g->lock);
-	watch->pin = pin;
-	watch->next = g->watches;
-	g->watches = watch;
+	gpio_watch_add_locked(provider, pin, watch);
 	io_write32(g->regs, RISE_PENDING, bit);
 	io_write32(g->regs, FALL_PENDING, bit);
 	change_locked(g, RISE_ENABLE, bit, bit);

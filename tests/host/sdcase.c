@@ -3,10 +3,12 @@
 
 #include "tests/host/sdcase.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/clock.h"
+#include "arch/host/host.h"
 #include "drivers/block/blkdev.h"
 #include "drivers/wired.h"
 #include "kernel/thread.h"
@@ -100,6 +102,28 @@ void sdcase_use(unsigned round)
 		else if (sdcase_card.kind == SIMCARD_EMMC)
 			places[place].written = 0;
 	}
+}
+
+static void pull_out(struct host_event *event)
+{
+	(void)event;
+	simcard_remove(&sdcase_card);
+}
+
+void sdcase_pull(nsec_t after)
+{
+	static struct host_event pull = {.fire = pull_out};
+	const nsec_t start = clock_now();
+
+	host_event_post(&pull, start + after);
+	assert_int_equal(blk_read(sdcase_dev, sdcase_at(0), sdcase_buf, SDCASE_LEN), -ENODEV);
+	assert_true(clock_now() - start < 100 * NSEC_PER_MSEC);
+	assert_int_equal(blk_write(sdcase_dev, sdcase_at(0), sdcase_buf, SDCASE_LEN), -ENODEV);
+	simcard_insert(&sdcase_card);
+	(void)blk_flush(sdcase_dev);
+	sdcase_use(2);
+	sdcase_check();
+	assert_int_equal(sdcase_told, 0);
 }
 
 void sdcase_check(void)

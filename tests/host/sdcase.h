@@ -33,6 +33,12 @@ bool sdcase_matches(const void *data, unsigned round, unsigned place);
 void sdcase_use(unsigned round);
 void sdcase_check(void);
 
+/*
+ * After sdcase_use(1): pulls the card so many ns after a read begins, where a pin tells at once; puts it back, and uses
+ * it again.
+ */
+void sdcase_pull(nsec_t after);
+
 /* A request's `done`, whose arg is a flag; and waiting for that. */
 struct blk_request;
 void sdcase_done(struct blk_request *req);

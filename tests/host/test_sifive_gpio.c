@@ -279,40 +279,20 @@ static void test_slot(void **state)
 	assert_int_equal(count_of(log, "the card is back"), 1);
 }
 
-static struct host_event pull;
-
-static void pull_out(struct host_event *event)
-{
-	(void)event;
-	simcard_remove(&sdcase_card);
-}
-
 /* In the midst of the data, or while they are awaited: the pin tells at once what silence tells after seconds. */
 static void body_pulled(void *silent)
 {
-	nsec_t start;
-
 	spi.slow = true;
 	sdcase_make(SIMCARD_SDHC);
 	sdcase_start(attach);
 	sdcase_use(1);
-	pull.fire = pull_out;
 	if (*(const bool *)silent) {
 		sdcase_card.fault = SIMCARD_NO_DATA;
 		sdcase_card.fault_at = sdcase_card.commands;
 		sdcase_card.fault_times = 1;
 	}
-	start = clock_now();
-	host_event_post(&pull, start + NSEC_PER_MSEC); // the whole takes three
-	assert_int_equal(blk_read(sdcase_dev, sdcase_at(0), sdcase_buf, SDCASE_LEN), -ENODEV);
-	assert_true(clock_now() - start < 100 * NSEC_PER_MSEC);
+	sdcase_pull(NSEC_PER_MSEC); // the whole takes three
 	assert_int_equal(sdcase_card.fired, *(const bool *)silent);
-	assert_int_equal(blk_write(sdcase_dev, sdcase_at(0), sdcase_buf, SDCASE_LEN), -ENODEV);
-	simcard_insert(&sdcase_card);
-	(void)blk_flush(sdcase_dev);
-	sdcase_use(2);
-	sdcase_check();
-	assert_int_equal(sdcase_told, 0);
 }
 
 static void test_pulled(void **state)
